@@ -1,0 +1,2 @@
+//! The program `gridwright`.
+fn main() {}

@@ -1,0 +1,161 @@
+//! What rules a node: kind, guests, capabilities, and how much of the hardware reaches the guest.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+            strum::VariantArray, strum::IntoStaticStr, strum::EnumString, strum::Display,
+        )]
+        #[serde(rename_all = "kebab-case")]
+        #[strum(serialize_all = "kebab-case")]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+    )*};
+}
+pub(crate) use words;
+
+words! {
+    /// Where the hypervisor stands.
+    HypervisorType {
+        /// On the hardware itself.
+        Type1,
+        /// As a process of a host system.
+        Type2,
+        /// Shares the host's kernel.
+        Container,
+    }
+
+    /// How a guest is run.
+    Virtualisation {
+        /// The guest does not know; its devices are emulated.
+        Full,
+        /// The guest's kernel knows and calls the hypervisor.
+        Para,
+        /// The guest shares the node's kernel.
+        Container,
+    }
+
+    /// Instruction set of a node or an image.
+    Arch {
+        /// 64-bit x86.
+        #[serde(rename = "x86_64")]
+        #[strum(serialize = "x86_64")]
+        X86_64,
+        /// 64-bit Arm.
+        Aarch64,
+        /// 64-bit RISC-V.
+        Riscv64,
+    }
+
+    /// Family of operating system inside a VM.
+    Guest {
+        /// Linux.
+        Linux,
+        /// Windows.
+        Windows,
+        /// A BSD.
+        Bsd,
+    }
+
+    /// What a driver can do beyond the mandatory verbs.
+    Capability {
+        /// Freeze and go on.
+        Pause,
+        /// Keep an instant and go back to it.
+        Snapshot,
+        /// Move while running.
+        LiveMigration,
+        /// Change vCPUs while running.
+        ScaleCpu,
+        /// Change memory while running.
+        ScaleMem,
+        /// Change disks while running.
+        ScaleDisk,
+        /// Change network limits while running.
+        ScaleNet,
+        /// A console of the guest.
+        Console,
+        /// Save a VM as an image.
+        SaveImage,
+        /// Pass a whole accelerator, or a share of one, to the guest.
+        Accelerator,
+    }
+
+    /// What a VM mostly does; picks the hypervisor's efficiency that counts for it.
+    Work {
+        /// Processor.
+        Compute,
+        /// Memory bandwidth and latency.
+        Memory,
+        /// Disk operations.
+        Disk,
+        /// Packets.
+        Network,
+    }
+}
+
+/// Share of native speed that reaches a guest, in thousandths, by kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Efficiency {
+    /// Of processor speed.
+    pub compute_milli: u32,
+    /// Of memory speed.
+    pub memory_milli: u32,
+    /// Of disk operations a second.
+    pub disk_milli: u32,
+    /// Of network transactions a second.
+    pub network_milli: u32,
+}
+
+impl Default for Efficiency {
+    fn default() -> Self {
+        Self {
+            compute_milli: 1_000,
+            memory_milli: 1_000,
+            disk_milli: 1_000,
+            network_milli: 1_000,
+        }
+    }
+}
+
+impl Efficiency {
+    /// The thousandths that count for a kind of work.
+    pub const fn milli_for(self, work: Work) -> u32 {
+        match work {
+            Work::Compute => self.compute_milli,
+            Work::Memory => self.memory_milli,
+            Work::Disk => self.disk_milli,
+            Work::Network => self.network_milli,
+        }
+    }
+}
+
+/// A hypervisor profile, as a file of `assets/hypervisors/` gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hypervisor {
+    /// The word by which grids name it, as `qemu`.
+    pub name: String,
+    /// How people write it, as `QEMU/KVM`.
+    pub title: String,
+    /// Where it stands.
+    pub hypervisor_type: HypervisorType,
+    /// How it runs guests; a VM asks for one of these.
+    pub virtualisation: Vec<Virtualisation>,
+    /// Architectures that it runs guests of.
+    pub archs: Vec<Arch>,
+    /// Operating systems that it runs.
+    pub guests: Vec<Guest>,
+    /// What its driver can do.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
+    /// What reaches the guest.
+    #[serde(default)]
+    pub efficiency: Efficiency,
+    /// Where the figures come from.
+    #[serde(default)]
+    pub source: String,
+}

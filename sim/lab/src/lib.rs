@@ -1,0 +1,1 @@
+//! The lab: readers of traces and grids, runs, the store of results, recorded runs as views; the one impure crate of `sim`.

@@ -1,0 +1,1 @@
+//! Tests of the whole: structure, conformance, the window end to end.
