@@ -1,0 +1,50 @@
+# Two commands do everything: `make run` opens the application, `make test` passes the tests.
+# Both first see to the system packages they need: installed where that is permitted, named otherwise.
+
+# A C compiler builds SQLite; the rest is what winit and glow open at run time.
+RUN_PACKAGES := gcc libc6-dev libegl1 libgl1 libgl1-mesa-dri libwayland-client0 libwayland-egl1 \
+	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0 libxkbcommon0 libxrandr2
+TEST_PACKAGES := $(RUN_PACKAGES) openbox xdotool xvfb
+
+CARGO ?= cargo
+
+.PHONY: run test lint bench screenshot
+
+run: packages-RUN
+	$(CARGO) run --release --package app
+
+test: packages-TEST lint
+	$(CARGO) test --workspace
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+bench:
+	$(CARGO) bench --package placement --package capacity --package app
+
+# Remakes the pictures of the README by the program itself.
+screenshot: packages-TEST
+	$(CARGO) build --release --package app
+	for page in grid lab design; do \
+		xvfb-run --auto-servernum --server-args='-screen 0 1440x900x24' \
+			target/release/gridwright --page $$page --screenshot assets/pictures/$$page.png || exit 1; \
+	done
+
+# dpkg names what is missing; a machine without dpkg is trusted to have it.
+packages-%:
+	@command -v dpkg-query >/dev/null || exit 0; \
+	missing=; \
+	for package in $($*_PACKAGES); do \
+		dpkg-query --show --showformat='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' \
+			|| missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then \
+		echo "installing$$missing"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
+			|| { echo "error: could not install$$missing" >&2; exit 1; }; \
+	else \
+		echo "error: missing system packages; as root run: apt-get install$$missing" >&2; \
+		exit 1; \
+	fi
