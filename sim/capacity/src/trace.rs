@@ -37,4 +37,6 @@ pub struct Trace {
     pub groups: Vec<GroupRule>,
     /// When the trace ends; open VMs are alive then.
     pub end: Time,
+    /// What its reader left out or took for granted, for the user to know.
+    pub notes: Vec<String>,
 }
