@@ -18,6 +18,7 @@
 //! - [`sample`]: one measurement in the one schema
 //! - [`view`]: the unified picture of the grid at an instant
 //! - [`fault`]: what is wrong with a file, where, and what was expected
+//! - [`toml_reader`]: reads a file of ours field by field and gathers its faults
 
 pub mod assignment;
 pub mod design;
@@ -31,6 +32,7 @@ pub mod plan;
 pub mod report;
 pub mod sample;
 pub mod time;
+pub mod toml_reader;
 pub mod topology;
 pub mod units;
 pub mod view;
