@@ -1,0 +1,3 @@
+//! Rule chains, the assignment and the plan, tested at the crate's door.
+
+mod chain;
