@@ -15,9 +15,13 @@
 //! - [`term`]: what a rule measures
 //! - this module: [`RuleChain`], checked to fit the key
 //! - [`key`]: the chain made ready for one grid, lean enough for the fast index
+//! - [`text`]: the TOML that a user writes
+//! - [`sample`]: chains to start from
 
 pub mod key;
+pub mod sample;
 pub mod term;
+pub mod text;
 
 use serde::Serialize;
 use term::{Measured, Term};
@@ -168,6 +172,7 @@ pub(crate) const WIDTH_HINT: &str =
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct RuleChain {
     name: String,
+    title: String,
     rules: Vec<Rule>,
 }
 
@@ -202,12 +207,27 @@ impl RuleChain {
                 .collect();
             return Err(ChainError::TooWide { name, bits, rules });
         }
-        Ok(Self { name, rules })
+        Ok(Self {
+            name,
+            title: String::new(),
+            rules,
+        })
     }
 
-    /// What people call the chain.
+    /// The same chain with a sentence that says what it is for.
+    pub fn titled(mut self, title: String) -> Self {
+        self.title = title;
+        self
+    }
+
+    /// The word by which people name the chain.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What it is for, in a sentence; empty where nobody said.
+    pub fn title(&self) -> &str {
+        &self.title
     }
 
     /// The rules, the most important first.

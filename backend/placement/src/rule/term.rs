@@ -1,6 +1,6 @@
 //! What a rule measures of a (VM, node) pair.
 
-use super::{Buckets, MAX_BUCKETS};
+use super::Buckets;
 use crate::facts::{NodeFacts, ShapeFacts};
 use model::units::{DIMENSIONS, Dimension};
 use serde::Serialize;
@@ -170,15 +170,6 @@ impl Term {
             Self::TenantRiskMix | Self::Vms => units_up_to(4_095),
             Self::Site(sites) => units_up_to(sites.len() as u32),
             _ => units_up_to(u32::MAX),
-        }
-    }
-
-    /// The most buckets that make sense.
-    pub const fn max_buckets(&self) -> u32 {
-        if self.is_share() {
-            MAX_BUCKETS
-        } else {
-            u32::MAX
         }
     }
 }

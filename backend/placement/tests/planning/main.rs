@@ -1,3 +1,4 @@
 //! Rule chains, the assignment and the plan, tested at the crate's door.
 
 mod chain;
+mod chain_text;
