@@ -1,2 +1,5 @@
 //! The program `gridwright`.
-fn main() {}
+
+fn main() -> Result<(), app::window::OpenError> {
+    app::window::open(app::window::OpenArgs::default())
+}

@@ -1,0 +1,264 @@
+//! The shell: menu bar, rail of pages, status line, overlays; it carries commands to the pages.
+
+mod bars;
+mod screenshot;
+
+use crate::window::OpenArgs;
+use crate::window::command::{self, Command};
+use crate::window::design::DesignPage;
+use crate::window::files::{Dialogs, FileQuestion, Purpose};
+use crate::window::grid::GridPage;
+use crate::window::jobs::Jobs;
+use crate::window::kept::{Kept, Page, remember};
+use crate::window::lab::LabPage;
+use crate::window::notices::Notices;
+use crate::window::overlays::{self, Overlay};
+use crate::window::room::Room;
+use crate::window::shell::screenshot::Screenshot;
+use crate::window::sources;
+use crate::window::theme::{self, Palette, ThemeChoice, size};
+use egui::{Context, Frame, Margin, Ui};
+use model::view::View;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// The whole window.
+pub struct Shell {
+    /// What is remembered.
+    pub kept: Kept,
+    /// Background work.
+    pub jobs: Jobs,
+    /// Messages.
+    pub notices: Notices,
+    /// The Grid page.
+    pub grid: GridPage,
+    /// The Lab page.
+    pub lab: LabPage,
+    /// The Design page.
+    pub design: DesignPage,
+    view: Option<Arc<View>>,
+    overlay: Overlay,
+    question: Option<FileQuestion>,
+    dialogs: Arc<dyn Dialogs>,
+    asks: Vec<Command>,
+    screenshot: Option<Screenshot>,
+}
+
+impl Shell {
+    /// A window as the user left it, with what the command line asked for.
+    pub fn new(
+        context: &eframe::CreationContext<'_>,
+        args: OpenArgs,
+        dialogs: Arc<dyn Dialogs>,
+        failure: Arc<Mutex<Option<String>>>,
+    ) -> Self {
+        theme::install(&context.egui_ctx);
+        let mut kept = Kept::load(context.storage);
+        kept.page = args.page.unwrap_or(kept.page);
+        kept.theme = args.theme.unwrap_or(kept.theme);
+        kept.theme.apply(&context.egui_ctx);
+        let chosen =
+            |purpose, path: Option<PathBuf>| path.map(|path| Command::Chosen(purpose, path));
+        let asks = [
+            chosen(Purpose::OpenGrid, args.grid),
+            chosen(Purpose::OpenTrace, args.trace),
+            chosen(Purpose::OpenDesign, args.design),
+        ];
+        Self {
+            kept,
+            jobs: Jobs::default(),
+            notices: Notices::default(),
+            grid: GridPage::default(),
+            lab: LabPage::default(),
+            design: DesignPage::default(),
+            view: Some(Arc::new(View::empty(sources::made_up_grid(3, 12, 12)))),
+            overlay: Overlay::None,
+            question: None,
+            dialogs,
+            asks: asks.into_iter().flatten().collect(),
+            screenshot: args.screenshot.map(|path| Screenshot::new(path, failure)),
+        }
+    }
+
+    /// Draws everything; apart from [`eframe::App::ui`] so that tests need no frame.
+    pub fn show(&mut self, ui: &mut Ui) {
+        let ctx = ui.ctx().clone();
+        if self.overlay == Overlay::None && self.question.is_none() {
+            self.asks.extend(command::pressed(&ctx, self.kept.page));
+        }
+        bars::menu_bar(ui, self);
+        bars::status_line(ui, self);
+        bars::rail(ui, self);
+        let palette = Palette::of(&ctx);
+        let frame = Frame::NONE
+            .fill(palette.ground)
+            .inner_margin(Margin::same(size::PAGE_MARGIN));
+        egui::CentralPanel::no_frame()
+            .frame(frame)
+            .show(ui, |ui| self.page(ui));
+        self.over(&ctx);
+        for command in std::mem::take(&mut self.asks) {
+            self.carry_out(&ctx, command);
+        }
+        if let Some(screenshot) = &mut self.screenshot {
+            screenshot.frame(&ctx, self.jobs.running().next().is_some());
+        }
+    }
+
+    fn page(&mut self, ui: &mut Ui) {
+        let page = self.kept.page;
+        let (mut room, pages) = self.split(ui.ctx());
+        match page {
+            Page::Grid => pages.0.ui(ui, &mut room),
+            Page::Lab => pages.1.ui(ui, &mut room),
+            Page::Design => pages.2.ui(ui, &mut room),
+        }
+    }
+
+    fn over(&mut self, ctx: &Context) {
+        if let Some(mut question) = self.question.take() {
+            let (mut room, _) = self.split(ctx);
+            if question.ui(ctx, &mut room) {
+                self.question = Some(question);
+            }
+        }
+        self.asks
+            .extend(overlays::show(ctx, &mut self.overlay, &self.notices));
+        self.asks.extend(overlays::cards(ctx, &mut self.notices));
+    }
+
+    /// Lends the window to a page.
+    fn split(
+        &mut self,
+        ctx: &Context,
+    ) -> (Room<'_>, (&mut GridPage, &mut LabPage, &mut DesignPage)) {
+        let room = Room {
+            view: self.view.as_ref(),
+            jobs: &mut self.jobs,
+            notices: &mut self.notices,
+            kept: &mut self.kept,
+            palette: Palette::of(ctx),
+            asks: &mut self.asks,
+        };
+        (room, (&mut self.grid, &mut self.lab, &mut self.design))
+    }
+
+    /// Does one thing that was asked for.
+    pub fn carry_out(&mut self, ctx: &Context, command: Command) {
+        if let Some(page) = command.describe().and_then(|description| description.page) {
+            self.kept.page = page;
+        }
+        match command {
+            Command::Show(page) => self.kept.page = page,
+            Command::Ask(purpose) => {
+                let dialogs = Arc::clone(&self.dialogs);
+                let (room, _) = self.split(ctx);
+                let question = FileQuestion::new(purpose, dialogs, &room);
+                self.question = Some(question);
+            }
+            Command::Chosen(purpose, path) => self.chosen(ctx, purpose, path),
+            Command::Palette => self.overlay = Overlay::Palette(Default::default()),
+            Command::Shortcuts => self.overlay = Overlay::Shortcuts,
+            Command::Log => self.overlay = Overlay::Log,
+            Command::About => self.overlay = Overlay::About,
+            Command::Theme(choice) => self.set_theme(ctx, choice),
+            Command::ToggleTheme => {
+                let dark = ctx.theme() == egui::Theme::Dark;
+                self.set_theme(
+                    ctx,
+                    if dark {
+                        ThemeChoice::Light
+                    } else {
+                        ThemeChoice::Dark
+                    },
+                );
+            }
+            Command::CancelJobs => self.jobs.cancel_all(),
+            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Command::Design(command) => {
+                let (mut room, pages) = self.split(ctx);
+                pages.2.command(ctx, command, &mut room);
+            }
+            Command::OpenSample(_)
+            | Command::Find
+            | Command::Fit
+            | Command::ZoomIn
+            | Command::ZoomOut
+            | Command::ToggleInspector
+            | Command::Reveal(_)
+            | Command::Run
+            | Command::Play
+            | Command::StepForward
+            | Command::StepBack
+            | Command::Start
+            | Command::End
+            | Command::ShowOnGrid => {}
+        }
+        ctx.request_repaint();
+    }
+
+    fn set_theme(&mut self, ctx: &Context, choice: ThemeChoice) {
+        self.kept.theme = choice;
+        choice.apply(ctx);
+    }
+
+    fn chosen(&mut self, ctx: &Context, purpose: Purpose, path: PathBuf) {
+        let (mut room, (_grid, _lab, design)) = self.split(ctx);
+        match purpose {
+            Purpose::OpenGrid => remember(&mut room.kept.recent_grids, path),
+            Purpose::OpenTrace => remember(&mut room.kept.recent_traces, path),
+            Purpose::OpenDesign => {
+                room.kept.page = Page::Design;
+                design.open(ctx, &path, &mut room);
+                remember(&mut room.kept.recent_designs, path);
+            }
+            Purpose::SaveDesign => {
+                design.save_as(ctx, &path, &mut room);
+                remember(&mut room.kept.recent_designs, path);
+            }
+            Purpose::ExportResults => {}
+        }
+    }
+
+    /// A dropped file goes to the page that is shown.
+    fn take_dropped(&mut self, ctx: &Context) {
+        let dropped = ctx.input(|input| input.raw.dropped_files.clone());
+        let purpose = match self.kept.page {
+            Page::Grid => Purpose::OpenGrid,
+            Page::Lab => Purpose::OpenTrace,
+            Page::Design => Purpose::OpenDesign,
+        };
+        let paths = dropped.iter().map(|file| file.path().to_owned());
+        self.asks
+            .extend(paths.map(|path| Command::Chosen(purpose, path)));
+    }
+
+    /// Looks after background work; before every frame.
+    pub fn tick(&mut self, ctx: &Context) {
+        self.notices.set_now(ctx.input(|input| input.time));
+        self.take_dropped(ctx);
+        let (mut room, pages) = self.split(ctx);
+        pages.2.logic(ctx, &mut room);
+        self.jobs.sweep();
+    }
+}
+
+impl eframe::App for Shell {
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.tick(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        self.show(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        if self.screenshot.is_none() {
+            self.kept.save(storage);
+        }
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        self.screenshot.is_none()
+    }
+}
