@@ -4,8 +4,16 @@
 //!
 //! - [`trace`]: the requests
 //! - [`outcome`]: what came of them: summary, series, nodes, refusals, the log of decisions
-//! - [`run`]: the simulation
+//! - [`run`]: a whole simulation in one call
+//! - [`simulation`]: the same, event by event
+//! - [`waiting`]: the queue of VMs that found no node
+//! - [`meter`]: the figures, kept exactly and at a constant cost an event
+//! - [`stranding`]: how much of the shapes asked for a node has no room for
 
+pub mod meter;
 pub mod outcome;
 pub mod run;
+pub mod simulation;
+pub mod stranding;
 pub mod trace;
+pub mod waiting;

@@ -4,7 +4,11 @@ use model::id::NodeId;
 use model::time::Time;
 use model::units::DIMENSIONS;
 use placement::filter::Filter;
+use placement::state::Devices;
 use std::collections::BTreeMap;
+
+/// Stands for "no node" in the decision hash.
+pub const REFUSED: u32 = u32::MAX;
 
 /// What happened to a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +47,14 @@ pub struct Summary {
     pub rejected: u64,
     /// VMs that left before the end.
     pub released: u64,
+    /// VMs still in the queue at the end; `vms` is the sum of `placed`, `rejected` and this.
+    pub waiting_at_end: u64,
     /// Arrivals and departures handled.
     pub events: u64,
     /// Most VMs alive at once.
     pub peak_alive: u64,
-    /// Over every (VM, node or refusal) in order.
+    /// FNV-1a of 64 bits over every final decision in order, two little-endian words of 32 bits each:
+    /// the VM's place in the trace, and its node or [`REFUSED`].
     pub decision_hash: u64,
     /// Placed share of VMs.
     pub acceptance: f64,
@@ -55,17 +62,23 @@ pub struct Summary {
     pub acceptance_core_hours: f64,
     /// Mean allocated share of the grid, by dimension.
     pub allocated: [f64; DIMENSIONS],
-    /// Mean allocated share of nodes that are not empty (packing density), by dimension.
+    /// Packing density by dimension: of the capacity that stood on nodes with a VM, over time, the
+    /// share that was allocated (the ratio of the two integrals; 0 where no node ever had a VM).
     pub density: [f64; DIMENSIONS],
     /// Mean share of nodes without a VM.
     pub empty_nodes: f64,
-    /// Mean share of capacity that is free where the trace's mix of shapes does not fit, by dimension.
+    /// Mean stranded share of capacity, by dimension: what is free on a node, times the share of the
+    /// trace's mix of shapes that does not fit there. Source: the fragmentation measure of Weng et al.,
+    /// "Beware of Fragmentation", ATC 2023; see [`crate::stranding`].
     pub stranded: [f64; DIMENSIONS],
     /// Mean VMs alive.
     pub alive: f64,
-    /// Waiting time of placed VMs, in seconds: mean, p50, p95, p99; refused ones count as infinite.
+    /// Mean VMs waiting.
+    pub waiting: f64,
+    /// Waiting time in seconds: the mean of placed VMs, then p50, p95 and p99 (nearest rank) of all,
+    /// where refused VMs and those still waiting at the end count as infinite.
     pub wait_seconds: [f64; 4],
-    /// Refusals by filter.
+    /// Refusals by the filter after which no node was left when the VM arrived.
     pub rejections: BTreeMap<Filter, u64>,
 }
 
@@ -114,4 +127,7 @@ pub struct Outcome {
     pub nodes: Vec<NodeOutcome>,
     /// Every decision in order; empty unless asked for.
     pub log: Vec<Entry>,
+    /// Accelerators of the VMs that got some, by place in the trace, in order of placement; kept with
+    /// the log, and apart from it, so that the many VMs without stay small.
+    pub devices: Vec<(u32, Devices)>,
 }

@@ -1,0 +1,4 @@
+//! Tests at the door of the crate, in one binary.
+
+mod fixture;
+mod golden;
