@@ -1,0 +1,64 @@
+//! Real traces, where the environment variable `TRACES` names the folder that holds them.
+
+use capacity::trace::Trace;
+use engine::watch::Unwatched;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// A file below `TRACES`; without the variable the test is told as not run.
+fn real(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("TRACES");
+    if folder.is_none() {
+        println!("not run: TRACES is not set");
+    }
+    folder.map(|folder| PathBuf::from(folder).join(path))
+}
+
+fn read(path: &PathBuf) -> Trace {
+    let started = Instant::now();
+    let trace = lab::read::trace(path, None, &Unwatched).expect("a sound trace");
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{}: {} VMs in {seconds:.3} s",
+        path.display(),
+        trace.vms.len()
+    );
+    trace
+}
+
+/// The most VMs alive at once, departures before arrivals of the same instant.
+fn peak_alive(trace: &Trace) -> i64 {
+    let mut changes: Vec<(i64, i64)> = Vec::new();
+    for vm in &trace.vms {
+        changes.push((vm.arrival.0, 1));
+        changes.extend(vm.duration.map(|d| ((vm.arrival + d).0, -1)));
+    }
+    changes.sort_unstable();
+    let mut alive = 0;
+    changes
+        .iter()
+        .map(|(_, change)| {
+            alive += change;
+            alive
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+/// The Azure trace of 2017 has the VMs, flavours and peak that its publisher's data have.
+#[test]
+fn azure_2017() {
+    let Some(path) = real("azure2017/azure2017_test_vms.csv.gz") else {
+        return;
+    };
+    let trace = read(&path);
+    assert_eq!(trace.vms.len(), 410_276);
+    assert_eq!(trace.shapes.len(), 15);
+    assert!(trace.names.is_empty(), "VMs are numbered by their places");
+    assert_eq!(peak_alive(&trace), 26_432);
+    assert_eq!(trace.end.seconds(), 491_400.0);
+    assert_eq!(
+        trace.notes,
+        ["815 VMs end after the trace does, at 491400 s"]
+    );
+}
