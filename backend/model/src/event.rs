@@ -22,6 +22,11 @@ pub enum Happening {
         /// The filter that refused the last nodes, in words.
         reason: String,
     },
+    /// No node took a VM yet, and it waits for one.
+    Queued {
+        /// The VM.
+        vm: VmId,
+    },
     /// A VM left its node.
     Released {
         /// The VM.

@@ -9,9 +9,11 @@
 //! - [`waiting`]: the queue of VMs that found no node
 //! - [`meter`]: the figures, kept exactly and at a constant cost an event
 //! - [`stranding`]: how much of the shapes asked for a node has no room for
+//! - [`replay`]: any instant of a past run as a view
 
 pub mod meter;
 pub mod outcome;
+pub mod replay;
 pub mod run;
 pub mod simulation;
 pub mod stranding;
