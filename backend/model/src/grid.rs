@@ -53,9 +53,9 @@ pub enum NodeState {
 }
 
 /// What equal nodes share.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NodeClass {
-    /// The name of the group in the grid's file, as `small`.
+    /// Unique name in the grid: that of the first group of such nodes in the grid's file, as `small`.
     pub name: String,
     /// Hardware model or generation; traces name the models on which a VM type is legal.
     pub model: String,
@@ -109,7 +109,7 @@ pub struct Site {
 }
 
 /// All nodes, checked: every id stands for an entry of its table.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grid {
     /// What people call the grid.
     pub name: String,

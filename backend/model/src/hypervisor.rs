@@ -1,6 +1,17 @@
 //! What rules a node: kind, guests, capabilities, and how much of the hardware reaches the guest.
 
+use crate::hypervisor_file::read_profile;
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+macro_rules! profile_files {
+    ($($name:literal),* $(,)?) => {
+        [$((
+            concat!($name, ".toml"),
+            include_str!(concat!("../../../assets/hypervisors/", $name, ".toml")),
+        )),*]
+    };
+}
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident,)* })*) => {$(
@@ -145,8 +156,11 @@ pub struct Hypervisor {
     pub hypervisor_type: HypervisorType,
     /// How it runs guests; a VM asks for one of these.
     pub virtualisation: Vec<Virtualisation>,
-    /// Architectures that it runs guests of.
+    /// Architectures of the nodes that it rules, and so of its guests; see [`Self::runs_arch`].
     pub archs: Vec<Arch>,
+    /// Architectures that it emulates for guests, whatever the node's own is.
+    #[serde(default)]
+    pub emulated_archs: Vec<Arch>,
     /// Operating systems that it runs.
     pub guests: Vec<Guest>,
     /// What its driver can do.
@@ -159,3 +173,47 @@ pub struct Hypervisor {
     #[serde(default)]
     pub source: String,
 }
+
+impl Hypervisor {
+    /// Whether a guest of one architecture runs on a node of another: natively, or emulated.
+    pub fn runs_arch(&self, node: Arch, guest: Arch) -> bool {
+        node == guest && self.archs.contains(&node) || self.emulated_archs.contains(&guest)
+    }
+
+    /// The profile of this name among [`profiles`].
+    pub fn known(name: &str) -> Option<&'static Self> {
+        profiles().iter().find(|profile| profile.name == name)
+    }
+}
+
+/// The profiles that Gridwright ships with, by name; a grid file may add to them and override them.
+pub fn profiles() -> &'static [Hypervisor] {
+    static PROFILES: LazyLock<Vec<Hypervisor>> = LazyLock::new(|| {
+        let mut profiles: Vec<_> = PROFILE_FILES
+            .iter()
+            .map(|(file, text)| {
+                read_profile(file, text).unwrap_or_else(|faults| {
+                    panic!("the profiles built in are tested to be right: {faults}")
+                })
+            })
+            .collect();
+        profiles.sort_by(|a, b| a.name.cmp(&b.name));
+        profiles
+    });
+    &PROFILES
+}
+
+/// Files of `assets/hypervisors/`, by name.
+const PROFILE_FILES: &[(&str, &str)] = &profile_files![
+    "bhyve",
+    "esxi",
+    "gvisor",
+    "hyper-v",
+    "incus",
+    "lxc",
+    "qemu",
+    "qemu-tcg",
+    "uml",
+    "virtualbox",
+    "xen",
+];

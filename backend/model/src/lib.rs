@@ -6,7 +6,10 @@
 //! - [`units`]: quantities and [`units::Resources`], the vector of what a VM asks and a node has
 //! - [`time`]: instants and spans of virtual or real time
 //! - [`hypervisor`]: kinds, guests, capabilities, efficiency
+//! - [`hypervisor_file`]: reads the profiles of hypervisors
 //! - [`grid`]: nodes, node classes, sites, racks: one resource
+//! - [`grid_builder`]: a grid in the making
+//! - [`grid_file`], [`grid_writer`]: reads and writes grid files
 //! - [`vm`]: what one VM asks of a node
 //! - [`design`]: what a customer draws; may be wrong
 //! - [`topology`]: a checked design; cannot be wrong
@@ -17,22 +20,31 @@
 //! - [`event`]: one line of the grid's history
 //! - [`sample`]: one measurement in the one schema
 //! - [`view`]: the unified picture of the grid at an instant
+//! - [`samples`]: sample grids and designs, built in
 //! - [`fault`]: what is wrong with a file, where, and what was expected
 //! - [`toml_reader`]: reads a file of ours field by field and gathers its faults
+//! - [`toml_writer`]: writes the files that people read
 
 pub mod assignment;
 pub mod design;
 pub mod event;
 pub mod fault;
 pub mod grid;
+pub mod grid_builder;
+pub mod grid_file;
+pub mod grid_writer;
 pub mod hypervisor;
+pub mod hypervisor_file;
 pub mod id;
 pub mod order;
 pub mod plan;
 pub mod report;
 pub mod sample;
+pub mod samples;
+mod size;
 pub mod time;
 pub mod toml_reader;
+pub mod toml_writer;
 pub mod topology;
 pub mod units;
 pub mod view;

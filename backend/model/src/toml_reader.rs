@@ -534,7 +534,11 @@ fn syntax_fault(book: &Book, text: &str, error: &toml::de::Error) -> Fault {
         line,
         field: String::new(),
         found: format!("`{}`", shortened(content)),
-        expected: format!("TOML ({})", error.message().replace('\n', " ")),
+        expected: if content.ends_with('=') {
+            "a value after the equals sign".into()
+        } else {
+            format!("TOML ({})", error.message().replace('\n', " "))
+        },
         hint: String::new(),
     }
 }
