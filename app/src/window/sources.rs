@@ -1,7 +1,7 @@
 //! The one door to samples, readers and runs: what the pages open and start, as plain functions for jobs.
 
 use model::grid::{Grid, Node, NodeClass, NodeState, Rack, Site};
-use model::hypervisor::{Arch, Efficiency, Guest, Hypervisor, HypervisorType, Virtualisation};
+use model::hypervisor::{Arch, Hypervisor};
 use model::id::{Generation, HypervisorId, NodeClassId, RackId, SiteId};
 use model::units::Resources;
 use model::vm::Risk;
@@ -10,17 +10,9 @@ use std::sync::Arc;
 
 /// A grid of `sites` × `racks` × `nodes`, for measurements and tests of the window.
 pub fn made_up_grid(sites: u32, racks: u32, nodes: u32) -> Arc<Grid> {
-    let hypervisor = Hypervisor {
-        name: "qemu".into(),
-        title: "QEMU/KVM".into(),
-        hypervisor_type: HypervisorType::Type2,
-        virtualisation: vec![Virtualisation::Full],
-        archs: vec![Arch::X86_64],
-        guests: vec![Guest::Linux],
-        capabilities: Vec::new(),
-        efficiency: Efficiency::default(),
-        source: String::new(),
-    };
+    let hypervisor = Hypervisor::known("qemu")
+        .expect("a profile that is built in")
+        .clone();
     let class = |name: &str, cores: u32| NodeClass {
         name: name.into(),
         model: name.into(),

@@ -58,6 +58,7 @@ impl Side {
             hypervisor_type: HypervisorType::Type1,
             virtualisation: vec![Virtualisation::Full],
             archs: vec![Arch::X86_64],
+            emulated_archs: Vec::new(),
             guests: vec![Guest::Linux],
             capabilities: Vec::new(),
             efficiency: self.efficiency,
