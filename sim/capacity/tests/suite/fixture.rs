@@ -73,6 +73,7 @@ fn hypervisor() -> Hypervisor {
         hypervisor_type: HypervisorType::Type2,
         virtualisation: vec![Virtualisation::Full, Virtualisation::Para],
         archs: vec![Arch::X86_64],
+        emulated_archs: Vec::new(),
         guests: vec![Guest::Linux],
         capabilities: Vec::new(),
         efficiency: Efficiency::default(),
