@@ -18,6 +18,7 @@ pub mod vm_csv;
 
 pub use error::ReadError;
 pub use format::Format;
+pub use grid::grid;
 
 use capacity::trace::Trace;
 use engine::watch::Watch;
