@@ -177,7 +177,7 @@ pub(crate) fn static_refusal(
         Demand::Fixed(_) => true,
         Demand::ShareOfModel(models) => models.contains_key(&class.model),
     };
-    let arch = |arch| class.arch == arch && hypervisor.archs.contains(&arch);
+    let arch = |guest| hypervisor.runs_arch(class.arch, guest);
     let way = |way| hypervisor.virtualisation.contains(&way);
     let mut capabilities = spec.capabilities.iter();
     let site = &grid.sites[site.index()].name;

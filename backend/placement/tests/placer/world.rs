@@ -56,6 +56,7 @@ fn hypervisor() -> impl Strategy<Value = Hypervisor> {
             hypervisor_type: HypervisorType::Type1,
             virtualisation,
             archs,
+            emulated_archs: Vec::new(),
             guests,
             capabilities,
             efficiency: Efficiency::default(),
