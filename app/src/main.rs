@@ -1,15 +1,5 @@
-//! The program `gridwright`: the window, or one verb without it.
+//! The program `gridwright`.
 
-use app::cli::Cli;
-use clap::Parser;
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    match Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprint!("{failure}");
-            failure.exit_code()
-        }
-    }
+fn main() -> Result<(), app::window::OpenError> {
+    app::window::open(app::window::OpenArgs::default())
 }

@@ -5,14 +5,20 @@
 //! - [`format`]: the formats of traces, and how one is guessed
 //! - [`error`]: what may be wrong with a file
 //! - `source`, `table`, `builder`: what the readers share
-//! - one module a format: `vm_csv`
-//! - [`mod@grid`]: grids
+//! - one module a format: [`vm_csv`], [`azure_packing`], [`huawei_csv`], [`openb_csv`], [`planetlab`], [`swf`]
+//! - [`mod@grid`], [`openb_nodes`]: grids
 
+pub mod azure_packing;
 pub(crate) mod builder;
 pub mod error;
 pub mod format;
 pub mod grid;
+pub mod huawei_csv;
+pub mod openb_csv;
+pub mod openb_nodes;
+pub mod planetlab;
 pub(crate) mod source;
+pub mod swf;
 pub(crate) mod table;
 pub mod vm_csv;
 
@@ -22,6 +28,7 @@ pub use grid::grid;
 
 use capacity::trace::Trace;
 use engine::watch::Watch;
+use error::{fault_of, shown};
 use format::Guess;
 use source::Source;
 use std::path::Path;
@@ -33,16 +40,33 @@ use std::path::Path;
 /// # Errors
 /// What is wrong with the file, and where: one error, that of the first malformed line; or that `watch` has had enough.
 pub fn trace(path: &Path, format: Option<Format>, watch: &dyn Watch) -> Result<Trace, ReadError> {
+    if path.is_dir() {
+        return match format {
+            None | Some(Format::Planetlab) => planetlab::read_folder(path, watch),
+            Some(other) => Err(fault_of(
+                &shown(path),
+                0,
+                "",
+                "a folder",
+                format!("a file in {other}"),
+            )),
+        };
+    }
     let source = Source::open(path, watch)?;
     if let Some(format) = format {
-        return read(source, format);
+        return read(source, format, watch);
     }
     let guess = Guess::of(source.head(), path)?;
-    read(source, guess.format).map_err(|error| error.guessed(&guess))
+    read(source, guess.format, watch).map_err(|error| error.guessed(&guess))
 }
 
-fn read(source: Source<'_>, format: Format) -> Result<Trace, ReadError> {
+fn read(source: Source<'_>, format: Format, watch: &dyn Watch) -> Result<Trace, ReadError> {
     match format {
         Format::VmCsv => vm_csv::read(source),
+        Format::AzurePacking => azure_packing::read(source.path(), watch),
+        Format::HuaweiCsv => huawei_csv::read(source),
+        Format::OpenbCsv => openb_csv::read(source),
+        Format::Planetlab => planetlab::read_archive(source),
+        Format::Swf => swf::read(source),
     }
 }

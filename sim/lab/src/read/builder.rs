@@ -157,7 +157,7 @@ impl Builder {
             self.trace.tenants.push(NOBODY.to_owned());
         }
         self.set_end();
-        self.from_epoch();
+        self.count_from_first();
         self.leave_out_dead();
         self.sort();
         Ok(self.trace)
@@ -182,7 +182,7 @@ impl Builder {
     }
 
     /// Counts the times from the first arrival where they are counted from an epoch.
-    fn from_epoch(&mut self) {
+    fn count_from_first(&mut self) {
         let first = self.trace.vms.iter().map(|vm| vm.arrival).min();
         let Some(first) = first.filter(|first| first.0 > EPOCH_MILLIS) else {
             return;

@@ -21,10 +21,20 @@ pub enum ReadError {
     },
     /// A line or a field is not as its format has it.
     #[error("{0}")]
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// All that is wrong with a file that a person wrote.
     #[error("{0}")]
     Faults(Faults),
+    /// The database is broken, or no database.
+    #[error("{path}: cannot read the table {table}")]
+    Sqlite {
+        /// The file, as the user named it.
+        path: String,
+        /// The table that was being read.
+        table: &'static str,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// Whoever watched has had enough.
     #[error("{0}")]
     Cancelled(Cancelled),
@@ -33,9 +43,8 @@ pub enum ReadError {
 impl ReadError {
     /// An error of the system, or the wish to stop that came through it.
     pub(crate) fn io(path: &str, line: u64, source: std::io::Error) -> Self {
-        let stopped = source.get_ref().and_then(|e| e.downcast_ref::<Cancelled>());
-        match stopped {
-            Some(cancelled) => Self::Cancelled(*cancelled),
+        match stopped(&source) {
+            Some(cancelled) => Self::Cancelled(cancelled),
             None => Self::Io {
                 path: path.to_owned(),
                 line,
@@ -57,6 +66,20 @@ impl ReadError {
     }
 }
 
+/// The wish to stop, through however many layers of readers it came.
+fn stopped(error: &std::io::Error) -> Option<Cancelled> {
+    let mut inner: &(dyn std::error::Error + 'static) = error.get_ref()?;
+    loop {
+        if let Some(cancelled) = inner.downcast_ref() {
+            return Some(*cancelled);
+        }
+        if let Some(error) = inner.downcast_ref() {
+            return stopped(error);
+        }
+        inner = inner.source()?;
+    }
+}
+
 /// A fault in one place; `found` is shown between quotes and cut where it is long.
 pub(crate) fn fault(file: &str, line: u64, field: &str, found: &[u8], expected: &str) -> ReadError {
     fault_of(file, line, field, quoted(found), expected)
@@ -70,14 +93,14 @@ pub(crate) fn fault_of(
     found: impl Into<String>,
     expected: impl Into<String>,
 ) -> ReadError {
-    ReadError::Fault(Fault {
+    ReadError::Fault(Box::new(Fault {
         file: file.to_owned(),
         line: u32::try_from(line).unwrap_or(u32::MAX),
         field: field.to_owned(),
         found: found.into(),
         expected: expected.into(),
         hint: String::new(),
-    })
+    }))
 }
 
 /// Bytes of a file as a person can read them.

@@ -1,8 +1,7 @@
 //! The formats of traces, and how one is guessed.
 
 use super::error::{ReadError, fault_of, quoted, shown};
-use super::table;
-use super::vm_csv;
+use super::{azure_packing, huawei_csv, openb_csv, planetlab, swf, table, vm_csv};
 use std::path::Path;
 use strum::VariantArray;
 
@@ -24,6 +23,16 @@ use strum::VariantArray;
 pub enum Format {
     /// One line a VM; a header names the columns. See [`vm_csv`].
     VmCsv,
+    /// The Azure packing trace of 2020, an SQLite file. See [`azure_packing`].
+    AzurePacking,
+    /// Huawei-East-1: one line an event. See [`huawei_csv`].
+    HuaweiCsv,
+    /// Tasks of Alibaba's GPU cluster. See [`openb_csv`].
+    OpenbCsv,
+    /// A folder or tar archive, one file a VM. See [`planetlab`].
+    Planetlab,
+    /// The Standard Workload Format. See [`swf`].
+    Swf,
 }
 
 /// A format, and why it was taken.
@@ -38,11 +47,24 @@ impl Guess {
     pub(crate) fn of(head: &[u8], path: &Path) -> Result<Self, ReadError> {
         let line = head.split(|&b| b == b'\n').next().unwrap_or_default();
         let header = table::header_of(line);
+        let guess = |format, because| Ok(Self { format, because });
+        if azure_packing::knows(head) {
+            return guess(Format::AzurePacking, "it is an SQLite file");
+        }
+        if planetlab::knows(head) {
+            return guess(Format::Planetlab, "it is a tar archive");
+        }
+        if huawei_csv::knows(&header) {
+            return guess(Format::HuaweiCsv, "its header names vmid, time and type");
+        }
+        if openb_csv::knows(&header) {
+            return guess(Format::OpenbCsv, "its header names num_gpu and gpu_milli");
+        }
         if vm_csv::knows(&header) {
-            return Ok(Self {
-                format: Format::VmCsv,
-                because: "its header names a start and processors",
-            });
+            return guess(Format::VmCsv, "its header names a start and processors");
+        }
+        if swf::knows(head) {
+            return guess(Format::Swf, "it starts with a semicolon or 18 numbers");
         }
         let found = quoted(line.trim_ascii());
         let mut error = fault_of(&shown(path), 1, "", found, "the start of a known trace");

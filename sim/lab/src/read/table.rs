@@ -204,8 +204,12 @@ impl<'t> Row<'t> {
 }
 
 /// A time in units of `scale` milliseconds, as whole milliseconds.
-pub(crate) fn millis(bytes: &[u8], scale: f64) -> Option<i64> {
-    let millis = decimal(bytes)? * scale;
+fn millis(bytes: &[u8], scale: f64) -> Option<i64> {
+    decimal(bytes).and_then(|number| whole_millis(number * scale))
+}
+
+/// The nearest whole number of milliseconds, where it is a time that a trace may hold.
+pub(crate) fn whole_millis(millis: f64) -> Option<i64> {
     (millis.abs() <= MOST_MILLIS).then(|| millis.round() as i64)
 }
 

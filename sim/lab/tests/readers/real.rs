@@ -2,7 +2,7 @@
 
 use capacity::trace::Trace;
 use engine::watch::Unwatched;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A file below `TRACES`; without the variable the test is told as not run.
@@ -14,7 +14,7 @@ fn real(path: &str) -> Option<PathBuf> {
     folder.map(|folder| PathBuf::from(folder).join(path))
 }
 
-fn read(path: &PathBuf) -> Trace {
+fn read(path: &Path) -> Trace {
     let started = Instant::now();
     let trace = lab::read::trace(path, None, &Unwatched).expect("a sound trace");
     let seconds = started.elapsed().as_secs_f64();
@@ -61,4 +61,37 @@ fn azure_2017() {
         trace.notes,
         ["815 VMs end after the trace does, at 491400 s"]
     );
+}
+
+/// The nodes and tasks of openb, with its 27 kinds of nodes.
+#[test]
+fn openb() {
+    let (Some(nodes), Some(pods)) = (
+        real("openb/openb_node_list_all_node.csv"),
+        real("openb/openb_pod_list_default.csv"),
+    ) else {
+        return;
+    };
+    let grid = lab::read::grid(&nodes).expect("a sound grid");
+    assert_eq!(grid.nodes.len(), 1_523);
+    assert_eq!(grid.classes.len(), 27);
+    let devices = grid.node_ids().filter_map(|node| {
+        let accelerators = grid.class_of(node).accelerators.as_ref();
+        accelerators.map(|a| a.count)
+    });
+    assert_eq!(devices.sum::<u32>(), 6_212);
+    let trace = read(&pods);
+    assert_eq!(trace.vms.len(), 8_152);
+    assert_eq!(trace.notes, [""; 0]);
+}
+
+/// The day of PlanetLab on which CloudSim's published figures rest.
+#[test]
+fn planetlab() {
+    let Some(path) = real("planetlab/20110303.tar.gz") else {
+        return;
+    };
+    let trace = read(&path);
+    assert_eq!(trace.vms.len(), 1_052);
+    assert_eq!(trace.end.seconds(), 86_400.0);
 }
