@@ -2,4 +2,6 @@
 
 mod fixture;
 mod golden;
+mod property;
+mod queueing;
 mod replay;
