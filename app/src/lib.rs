@@ -1,5 +1,7 @@
 //! The program `gridwright`: the window and the command line.
 //!
+//! - [`cli`]: what the program does without a window, and what it is told when one opens
 //! - [`window`]: pages, theme, commands, background jobs
 
+pub mod cli;
 pub mod window;

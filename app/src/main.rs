@@ -1,5 +1,15 @@
-//! The program `gridwright`.
+//! The program `gridwright`: the window, or one verb without it.
 
-fn main() -> Result<(), app::window::OpenError> {
-    app::window::open(app::window::OpenArgs::default())
+use app::cli::Cli;
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("{failure}");
+            failure.exit_code()
+        }
+    }
 }

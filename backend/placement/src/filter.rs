@@ -1,6 +1,7 @@
 //! Why a node may not take a VM.
 
 use model::units::Dimension;
+use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// One constraint, in the order in which nodes are tested.
@@ -40,10 +41,57 @@ pub enum Filter {
     AcceleratorDevice,
 }
 
-impl fmt::Display for Filter {
-    /// One word, as files and tables spell it: `anti-affinity`, `free-cpu`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Filter {
+    /// All filters in the order in which nodes are tested.
+    pub const ALL: [Self; 21] = [
+        Self::NodeState,
+        Self::Model,
+        Self::Arch,
+        Self::Guest,
+        Self::Virtualisation,
+        Self::Capability,
+        Self::Licence,
+        Self::Site,
+        Self::Role,
+        Self::Label,
+        Self::Risk,
+        Self::AcceleratorModel,
+        Self::Affinity,
+        Self::AntiAffinity,
+        Self::Free(Dimension::Cpu),
+        Self::Free(Dimension::Mem),
+        Self::Free(Dimension::Disk),
+        Self::Free(Dimension::DiskIo),
+        Self::Free(Dimension::Net),
+        Self::Free(Dimension::Accel),
+        Self::AcceleratorDevice,
+    ];
+
+    /// Its place in [`Self::ALL`].
+    pub const fn order(self) -> usize {
+        match self {
+            Self::NodeState => 0,
+            Self::Model => 1,
+            Self::Arch => 2,
+            Self::Guest => 3,
+            Self::Virtualisation => 4,
+            Self::Capability => 5,
+            Self::Licence => 6,
+            Self::Site => 7,
+            Self::Role => 8,
+            Self::Label => 9,
+            Self::Risk => 10,
+            Self::AcceleratorModel => 11,
+            Self::Affinity => 12,
+            Self::AntiAffinity => 13,
+            Self::Free(dimension) => 14 + dimension as usize,
+            Self::AcceleratorDevice => 20,
+        }
+    }
+
+    /// The word for it in results and files, as `free-cpu`; never changes.
+    pub const fn key(self) -> &'static str {
+        match self {
             Self::NodeState => "node-state",
             Self::Model => "model",
             Self::Arch => "arch",
@@ -65,6 +113,46 @@ impl fmt::Display for Filter {
             Self::Free(Dimension::Net) => "free-net",
             Self::Free(Dimension::Accel) => "free-accel",
             Self::AcceleratorDevice => "accelerator-device",
+        }
+    }
+
+    /// The filter of a key, as results name it.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|filter| filter.key() == key)
+    }
+}
+
+impl fmt::Display for Filter {
+    /// What was lacking, in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NodeState => "node takes no VMs",
+            Self::Model => "type not legal on the node model",
+            Self::Arch => "other instruction set",
+            Self::Guest => "guest not run by the hypervisor",
+            Self::Virtualisation => "virtualisation not offered",
+            Self::Capability => "driver lacks a capability",
+            Self::Licence => "licence missing",
+            Self::Site => "site not allowed",
+            Self::Role => "role not played",
+            Self::Label => "label missing or different",
+            Self::Risk => "tenant too risky",
+            Self::AcceleratorModel => "no such accelerator",
+            Self::Affinity => "group would be split",
+            Self::AntiAffinity => "group would not be apart",
+            Self::Free(Dimension::Cpu) => "too little cpu free",
+            Self::Free(Dimension::Mem) => "too little memory free",
+            Self::Free(Dimension::Disk) => "too little disk free",
+            Self::Free(Dimension::DiskIo) => "too little disk I/O free",
+            Self::Free(Dimension::Net) => "too little network free",
+            Self::Free(Dimension::Accel) => "too little accelerator free",
+            Self::AcceleratorDevice => "no single accelerator with enough free",
         })
+    }
+}
+
+impl Serialize for Filter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.key())
     }
 }

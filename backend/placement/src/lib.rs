@@ -3,15 +3,31 @@
 //! In reading order:
 //!
 //! - [`state`]: what is free on every node, and who is where
+//! - `shape`: what a VM asks of each kind of node, and where it is legal
+//! - `group`: together and apart
 //! - [`filter`]: why a node may not take a VM
 //! - [`facts`]: all that a local score may read
 //! - [`rule`]: lexicographic chains of quantised rules
 //! - [`policy`]: the catalogue of rules of decision
+//! - `score`: scores that read one node alone
+//! - [`mix`]: what the typical mix of shapes could still use of a node
+//! - `scan`: scores that depend on all nodes that fit
+//! - `naive`: the oracle, which looks at every node
+//! - `index`, `search`: the fast paths, which decide the same
 //! - [`placer`]: state and policy together: decide, place, release
 
+mod chance;
 pub mod facts;
 pub mod filter;
+mod group;
+mod index;
+pub mod mix;
+mod naive;
 pub mod placer;
 pub mod policy;
 pub mod rule;
+mod scan;
+mod score;
+mod search;
+mod shape;
 pub mod state;

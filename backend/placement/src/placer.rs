@@ -1,12 +1,20 @@
 //! State and policy together: decide, place, release.
 
+use crate::chance::Chance;
 use crate::filter::Filter;
+use crate::group::Groups;
+use crate::mix::{Fragmenting, Mix};
+use crate::naive::Scene;
 use crate::policy::Policy;
-use crate::state::{Devices, Request, ShapeId};
+use crate::score::{First, REFUSED, Spot, evaluate};
+use crate::search::Index;
+use crate::shape::Shape;
+use crate::state::{Devices, Request, ShapeId, State, WIDTH};
 use model::grid::{Grid, NodeState};
 use model::id::{GroupId, NodeId};
-use model::units::{Dimension, Resources};
-use model::vm::{Demand, GroupRule, VmSpec};
+use model::units::Resources;
+use model::vm::{GroupRule, VmSpec};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How nodes are searched; both give the same decisions.
@@ -31,52 +39,126 @@ pub struct Decision {
 /// Decides where VMs go, and keeps what is free.
 #[derive(Debug)]
 pub struct Placer {
-    grid: Arc<Grid>,
     policy: Policy,
-    free: Vec<Resources>,
-    shapes: Vec<VmSpec>,
+    search: Search,
+    chance: Chance,
+    pub(crate) state: State,
+    pub(crate) groups: Groups,
+    pub(crate) shapes: Vec<Shape>,
+    /// Looked up only, never walked, so its order is not seen.
+    by_spec: HashMap<VmSpec, ShapeId>,
+    pub(crate) mix: Mix,
+    index: Index,
 }
 
 impl Placer {
     /// An empty grid under a policy; `seed` feeds policies that draw lots.
-    pub fn new(grid: Arc<Grid>, policy: Policy, _search: Search, _seed: u64) -> Self {
-        let free = grid
-            .node_ids()
-            .map(|node| grid.class_of(node).capacity)
-            .collect();
+    pub fn new(grid: Arc<Grid>, policy: Policy, search: Search, seed: u64) -> Self {
+        let groups = Groups::new(&grid);
+        let state = State::new(grid);
         Self {
-            grid,
             policy,
-            free,
+            search,
+            chance: Chance::new(seed),
+            index: Index::new(state.blocks.len()),
+            state,
+            groups,
             shapes: Vec::new(),
+            by_spec: HashMap::new(),
+            mix: Mix::default(),
         }
+    }
+
+    /// The grid whose nodes are decided on.
+    pub fn grid(&self) -> &Arc<Grid> {
+        &self.state.grid
+    }
+
+    /// The rule of decision.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Makes a shape known; equal shapes give the same id. Do this before the run, once a shape.
     pub fn shape(&mut self, spec: &VmSpec) -> ShapeId {
-        let known = self.shapes.iter().position(|shape| shape == spec);
-        ShapeId(known.unwrap_or_else(|| {
-            self.shapes.push(spec.clone());
-            self.shapes.len() - 1
-        }) as u32)
-    }
-
-    /// Makes a group known.
-    pub fn group(&mut self, _rule: GroupRule) -> GroupId {
-        GroupId(0)
-    }
-
-    /// What a VM of this shape takes of a node.
-    pub fn demand(&self, shape: ShapeId, _node: NodeId) -> Resources {
-        match &self.shapes[shape.0 as usize].demand {
-            Demand::Fixed(resources) => *resources,
-            Demand::ShareOfModel(_) => Resources::default(),
+        if let Some(known) = self.by_spec.get(spec) {
+            return *known;
         }
+        let id = ShapeId(self.shapes.len() as u32);
+        self.shapes.push(Shape::new(spec, &self.state));
+        self.by_spec.insert(spec.clone(), id);
+        id
+    }
+
+    /// What a shape is.
+    pub fn spec(&self, shape: ShapeId) -> &VmSpec {
+        &self.shapes[shape.0 as usize].spec
+    }
+
+    /// Makes a group known, without members.
+    pub fn group(&mut self, rule: GroupRule) -> GroupId {
+        self.groups.add(rule)
+    }
+
+    /// Tells what shapes are typical, with weights in any unit, such as how often each arrives.
+    ///
+    /// Stranding and fragmentation are reckoned by this mix; without one they are 0. A weight under
+    /// 1 part in [`crate::mix::MIX_PARTS`] of the sum does not count.
+    pub fn set_mix(&mut self, weights: &[(ShapeId, u64)]) {
+        self.mix = Mix::new(weights);
+        self.index.forget();
+    }
+
+    /// What a VM of this shape takes of a node; nothing where it is not legal on the node's model.
+    pub fn demand(&self, shape: ShapeId, node: NodeId) -> Resources {
+        self.shapes[shape.0 as usize].asks[self.state.kind(node)].resources()
     }
 
     /// What a node has free.
     pub fn free(&self, node: NodeId) -> Resources {
-        self.free[node.index()]
+        self.state.free(node)
+    }
+
+    /// What a node has when it is empty.
+    pub fn capacity(&self, node: NodeId) -> Resources {
+        self.state.grid.class_of(node).capacity
+    }
+
+    /// Free thousandths of each of a node's accelerators.
+    pub fn devices(&self, node: NodeId) -> &[u16] {
+        self.state.devices(node)
+    }
+
+    /// How many VMs a node has.
+    pub fn vms(&self, node: NodeId) -> u32 {
+        self.state.vms(node)
+    }
+
+    /// Busy thousandths of cores that are expected of a node's VMs.
+    pub fn expected_load_milli(&self, node: NodeId) -> u64 {
+        let (block, lane) = self.state.block(node);
+        block.load_milli[lane]
+    }
+
+    /// Whether a node takes VMs.
+    pub fn state(&self, node: NodeId) -> NodeState {
+        self.state.state(node)
+    }
+
+    /// Whether a node would take a VM of this shape that belongs to no group.
+    pub fn fits(&self, shape: ShapeId, node: NodeId) -> bool {
+        let shape = &self.shapes[shape.0 as usize];
+        evaluate(&First, &self.state, shape, node) < REFUSED
+    }
+
+    /// The part of the typical mix that does not fit a node as it is, in parts of
+    /// [`crate::mix::MIX_PARTS`]: times what is free, it is what is stranded there (Weng et al.,
+    /// USENIX ATC 2023). Whole numbers, so that sums over nodes can be kept exactly.
+    pub fn unusable_parts(&self, node: NodeId) -> u32 {
+        let (block, lane) = self.state.block(node);
+        let free: [u32; WIDTH] = std::array::from_fn(|c| block.free[c][lane]);
+        self.mix
+            .unusable(&self.shapes, block.kind[lane] as usize, &free)
     }
 
     /// Chooses a node without taking it.
@@ -84,39 +166,76 @@ impl Placer {
     /// # Errors
     /// The first filter, in their order, after which no node was left.
     pub fn decide(&mut self, request: Request<'_>) -> Result<Decision, Filter> {
-        let fitting = self.grid.node_ids().filter(|&node| {
-            let asked = self.demand(request.shape, node);
-            asked.first_shortage(self.free[node.index()]).is_none()
-        });
-        let found = match self.policy {
-            Policy::FirstFit => fitting.min(),
-            Policy::BestFit => {
-                fitting.min_by_key(|node| (self.free[node.index()].cpu_milli, *node))
-            }
+        let scene = Scene {
+            state: &self.state,
+            groups: &self.groups,
+            shapes: &self.shapes,
+            mix: &self.mix,
         };
-        let node = found.ok_or(Filter::Free(Dimension::Cpu))?;
+        let node = match self.search {
+            Search::Indexed => self
+                .index
+                .decide(scene, &self.policy, &mut self.chance, request),
+            Search::Naive => scene.decide(&self.policy, &mut self.chance, request),
+        }?;
         Ok(Decision {
             node,
-            devices: Devices::new(),
+            devices: self.devices_for(request.shape, node),
         })
     }
 
+    /// The devices that a VM gets of a node that it fits.
+    fn devices_for(&self, shape: ShapeId, node: NodeId) -> Devices {
+        let (block, lane) = self.state.block(node);
+        let ask = &self.shapes[shape.0 as usize].asks[block.kind[lane] as usize];
+        if ask.accelerators.is_none() {
+            return Devices::new();
+        }
+        if self.policy == Policy::FragmentationGradient {
+            let spot = Spot {
+                node,
+                block,
+                lane,
+                ask,
+            };
+            let score = Fragmenting {
+                state: &self.state,
+                shapes: &self.shapes,
+                mix: &self.mix,
+            };
+            return score.best_devices(spot).1;
+        }
+        let chosen = ask.choose_devices(self.state.devices(node));
+        chosen.expect("the node was found to have the devices")
+    }
+
     /// Takes what a decision named.
+    ///
+    /// # Panics
+    /// Where the node has less than the VM asks for.
     pub fn place(&mut self, request: Request<'_>, decision: &Decision) {
-        let asked = self.demand(request.shape, decision.node);
-        let free = &mut self.free[decision.node.index()];
-        *free = free.checked_sub(asked).expect("a decision fits its node");
+        let node = decision.node;
+        let ask = &self.shapes[request.shape.0 as usize].asks[self.state.kind(node)];
+        self.state.take(node, ask, &decision.devices);
+        self.groups.join(request.groups, &self.state.grid, node);
+        self.index.note(node);
     }
 
     /// Gives back what a VM had.
+    ///
+    /// # Panics
+    /// Where the VM was not there, as far as that shows.
     pub fn release(&mut self, request: Request<'_>, decision: &Decision) {
-        let asked = self.demand(request.shape, decision.node);
-        let free = &mut self.free[decision.node.index()];
-        *free = free
-            .checked_add(asked)
-            .expect("a release gives back what was taken");
+        let node = decision.node;
+        let ask = &self.shapes[request.shape.0 as usize].asks[self.state.kind(node)];
+        self.state.give_back(node, ask, &decision.devices);
+        self.groups.leave(request.groups, &self.state.grid, node);
+        self.index.note(node);
     }
 
-    /// Opens or closes a node for new VMs.
-    pub fn set_state(&mut self, _node: NodeId, _state: NodeState) {}
+    /// Opens or closes a node for new VMs; those that it has stay.
+    pub fn set_state(&mut self, node: NodeId, state: NodeState) {
+        self.state.set_state(node, state);
+        self.index.note(node);
+    }
 }

@@ -3,5 +3,8 @@
 //! In reading order:
 //!
 //! - [`mod@read`]: traces, grids and policies from files
+//! - [`run`]: one trace on one grid under one or several policies
+//! - [`run::figures`]: what came of it, under names and units
 
 pub mod read;
+pub mod run;

@@ -51,7 +51,7 @@ fn events_follow_the_log() {
     let events = replay.events(5, 2);
     let refused = Happening::Refused {
         vm: VmId(4),
-        reason: "free-cpu".into(),
+        reason: "too little cpu free".into(),
     };
     let released = Happening::Released {
         vm: VmId(2),

@@ -1,0 +1,234 @@
+//! `gridwright simulate`: a trace on a grid under one or several policies.
+
+use super::failure::Failure;
+use super::progress::Console;
+use super::table::{Table, grouped};
+use capacity::run::{Options, Waiting};
+use lab::run::figures::{Figure, Unit, figures, hash_word, json};
+use lab::run::{Error, GridSource, NamedPolicy, RunResult, TraceSource};
+use model::time::Span;
+use placement::placer::Search;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What the verb is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The requests: a file or a folder, plain or gzipped
+    #[arg(long, value_name = "PATH")]
+    pub trace: PathBuf,
+    /// Format of the trace; told from the file where not named
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// The nodes: a grid file
+    #[arg(long, value_name = "PATH")]
+    pub grid: PathBuf,
+    /// How nodes are chosen: a name of `gridwright policies` or a file with a rule chain; several to compare them
+    #[arg(long, value_name = "NAME", required = true)]
+    pub policy: Vec<String>,
+    /// Feeds policies that draw lots
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Scan every node for every decision; the decisions are the same
+    #[arg(long)]
+    pub naive: bool,
+    /// Let VMs wait that find no node, instead of refusing them
+    #[arg(long)]
+    pub queue: bool,
+    /// How long they wait before they give up; for ever where not given
+    #[arg(long, value_name = "SECONDS", requires = "queue", value_parser = seconds)]
+    pub patience: Option<Span>,
+    /// Bins of time in the series
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub bins: u32,
+    /// Print one JSON object (an array of them where several policies are given)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs, prints.
+///
+/// # Errors
+/// What went wrong, for the user.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let policies: Vec<NamedPolicy> = args
+        .policy
+        .iter()
+        .map(|name| policy(name))
+        .collect::<Result<_, _>>()?;
+    let results = simulated(args, &policies)?;
+    if args.json {
+        print_json(&results, out)
+    } else {
+        print_table(&results, out)
+    }
+}
+
+fn simulated(args: &Args, policies: &[NamedPolicy]) -> Result<Vec<RunResult>, Failure> {
+    let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+    let scenario = lab::run::Scenario {
+        trace: TraceSource::File {
+            path: args.trace.clone(),
+            format: args.format.as_deref().map(format).transpose()?,
+        },
+        grid: GridSource::File(args.grid.clone()),
+        policies: policies.to_vec(),
+        options: options(args),
+    };
+    let console = Console::new(&names);
+    let results = lab::run::run(&scenario, &console);
+    console.clear();
+    results.map_err(|error| match error {
+        Error::Cancelled => Failure::failed("cancelled"),
+        Error::Read(error) => Failure::of(&error),
+    })
+}
+
+fn options(args: &Args) -> Options {
+    Options {
+        seed: args.seed,
+        search: if args.naive {
+            Search::Naive
+        } else {
+            Search::Indexed
+        },
+        waiting: if args.queue {
+            Waiting::Queue {
+                patience: args.patience,
+            }
+        } else {
+            Waiting::Refuse
+        },
+        bins: args.bins as usize,
+        log: false,
+    }
+}
+
+fn print_json(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure> {
+    let value = match results {
+        [one] => json(one),
+        several => several.iter().map(json).collect(),
+    };
+    Ok(writeln!(out, "{value:#}")?)
+}
+
+/// One column a policy. Dimensions that the grid does not have are left out.
+fn print_table(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure> {
+    let first = &results[0];
+    writeln!(
+        out,
+        "{} on {}: {} VMs, {} nodes, {}",
+        first.trace.name,
+        first.grid.name,
+        grouped(first.trace.vms.len() as u64),
+        grouped(first.grid.nodes.len() as u64),
+        first.trace.end,
+    )?;
+    for note in &first.trace.notes {
+        writeln!(out, "note: {note}")?;
+    }
+    writeln!(out)?;
+    let mut table = Table {
+        head: std::iter::once(String::new())
+            .chain(results.iter().map(|result| result.policy.name.clone()))
+            .collect(),
+        rows: Vec::new(),
+    };
+    let columns: Vec<Vec<Figure>> = results
+        .iter()
+        .map(|result| figures(&result.outcome.summary))
+        .collect();
+    for (row, figure) in columns[0].iter().enumerate() {
+        let cells: Vec<f64> = columns.iter().map(|column| column[row].value).collect();
+        let dull = figure.unit != Unit::Count && cells.iter().all(|value| *value == 0.0);
+        if !dull {
+            let values = cells.into_iter().map(|value| shown(figure.unit, value));
+            table.rows.push(
+                std::iter::once(figure.words.clone())
+                    .chain(values)
+                    .collect(),
+            );
+        }
+    }
+    table.rows.extend(refusals(results));
+    table.rows.push(row("decision hash", results, |result| {
+        hash_word(result.outcome.summary.decision_hash)
+    }));
+    table.rows.push(row("reading", results, |result| {
+        format!("{:.3} s", result.load_seconds)
+    }));
+    table.rows.push(row("simulating", results, |result| {
+        format!("{:.3} s", result.sim_seconds)
+    }));
+    table.rows.push(row("speed", results, |result| {
+        let events = result.outcome.summary.events as f64;
+        format!("{} events/s", grouped((events / result.sim_seconds) as u64))
+    }));
+    Ok(table.print(out)?)
+}
+
+/// A row for each filter that refused a VM in any of the runs.
+fn refusals(results: &[RunResult]) -> Vec<Vec<String>> {
+    let mut filters: Vec<_> = results
+        .iter()
+        .flat_map(|result| result.outcome.summary.rejections.keys().copied())
+        .collect();
+    filters.sort_unstable();
+    filters.dedup();
+    filters
+        .into_iter()
+        .map(|filter| {
+            row(&format!("rejected by {filter}"), results, |result| {
+                let rejections = &result.outcome.summary.rejections;
+                grouped(rejections.get(&filter).copied().unwrap_or(0))
+            })
+        })
+        .collect()
+}
+
+fn row(words: &str, results: &[RunResult], cell: impl Fn(&RunResult) -> String) -> Vec<String> {
+    std::iter::once(words.to_owned())
+        .chain(results.iter().map(cell))
+        .collect()
+}
+
+fn shown(unit: Unit, value: f64) -> String {
+    match unit {
+        _ if value.is_infinite() => "never".to_owned(),
+        Unit::Count => grouped(value as u64),
+        Unit::Mean => format!("{value:.1}"),
+        Unit::Share => format!("{:.2} %", value * 100.0),
+        Unit::Seconds => format!("{value:.1} s"),
+    }
+}
+
+fn policy(name: &str) -> Result<NamedPolicy, Failure> {
+    let policy = match name {
+        "first-fit" => placement::policy::Policy::FirstFit,
+        "best-fit" => placement::policy::Policy::BestFit,
+        _ => {
+            return Err(Failure::usage(
+                format!("no policy {name}"),
+                "see gridwright policies",
+            ));
+        }
+    };
+    Ok(NamedPolicy {
+        name: name.to_owned(),
+        policy,
+    })
+}
+
+fn format(name: &str) -> Result<lab::read::Format, Failure> {
+    name.parse()
+        .map_err(|_| Failure::usage(format!("no format {name}"), "leave --format out"))
+}
+
+fn seconds(text: &str) -> Result<Span, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if seconds.is_finite() && seconds >= 0.0 {
+        Ok(Span::from_seconds(seconds))
+    } else {
+        Err("not a number of seconds from 0 on".to_owned())
+    }
+}

@@ -1,0 +1,198 @@
+//! What the typical mix of shapes could still use of a node: stranding and fragmentation.
+
+use crate::score::{Score, Spot, WEIGHT_BOUND};
+use crate::shape::{Ask, Shape};
+use crate::state::{DEVICE_MILLI, Devices, SHARE, ShapeId, State, WHOLE, WIDTH, sum_devices};
+use model::grid::MAX_ACCELERATORS;
+use model::units::DIMENSIONS;
+use model::vm::AcceleratorAmount;
+
+/// The shares of a mix, in parts of this, so that sums over nodes stay whole numbers.
+pub const MIX_PARTS: u32 = 1 << 16;
+
+/// Shapes with their shares, which add up to nearly [`MIX_PARTS`].
+#[derive(Debug, Default)]
+pub(crate) struct Mix {
+    entries: Vec<(ShapeId, u32)>,
+}
+
+impl Mix {
+    pub(crate) fn new(weights: &[(ShapeId, u64)]) -> Self {
+        let total: u128 = weights.iter().map(|(_, weight)| u128::from(*weight)).sum();
+        let part = |weight: u64| {
+            let parts = u128::from(weight) * u128::from(MIX_PARTS);
+            parts.checked_div(total).unwrap_or(0) as u32
+        };
+        let entries = weights
+            .iter()
+            .map(|(shape, weight)| (*shape, part(*weight)));
+        Self {
+            entries: entries.filter(|(_, parts)| *parts > 0).collect(),
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &[(ShapeId, u32)] {
+        &self.entries
+    }
+
+    /// Parts of the mix whose shapes do not fit a node of this kind with so much free.
+    pub(crate) fn unusable(&self, shapes: &[Shape], kind: usize, free: &[u32; WIDTH]) -> u32 {
+        let misfits = self.entries.iter().filter(|(shape, _)| {
+            let ask = &shapes[shape.0 as usize].asks[kind];
+            !ask.fits(free)
+        });
+        misfits.map(|(_, parts)| parts).sum()
+    }
+
+    /// Stranded capacity of a node: what is free, times the part of the mix that cannot use it.
+    fn stranded(&self, shapes: &[Shape], room: &Room) -> i64 {
+        let unusable = self.unusable(shapes, room.kind, &room.free);
+        i64::from(unusable) * (room.weight >> WEIGHT_SHIFT) as i64
+    }
+
+    /// Fragmentation of a node's accelerators, in thousandths of a device times [`MIX_PARTS`].
+    ///
+    /// FGD (Weng et al., USENIX ATC 2023): the sum over shapes k of p_k F(k), where F(k) is all that
+    /// is free on the devices where k does not fit the node or asks for no device, and else what is
+    /// free on the devices too small for k.
+    fn fragments(&self, shapes: &[Shape], room: &Room) -> i64 {
+        let devices = &room.devices[..room.count];
+        let all: i64 = devices.iter().map(|free| i64::from(*free)).sum();
+        let of = |ask: &Ask| {
+            let needs = match ask.accelerators {
+                _ if !ask.fits(&room.free) => return all,
+                None => return all,
+                Some(AcceleratorAmount::ShareMilli(milli)) => milli as u16,
+                Some(AcceleratorAmount::Devices(_)) => DEVICE_MILLI,
+            };
+            let small = devices.iter().filter(|free| **free < needs);
+            small.map(|free| i64::from(*free)).sum()
+        };
+        let parts = self.entries.iter().map(|(shape, parts)| {
+            let ask = &shapes[shape.0 as usize].asks[room.kind];
+            i64::from(*parts) * of(ask)
+        });
+        parts.sum()
+    }
+}
+
+/// Weights are shifted by this before they are multiplied by parts of the mix: 2^47 × 2^16 would
+/// leave no sign.
+const WEIGHT_SHIFT: u32 = 15;
+
+/// A bound on stranding, either way: a weight of 2^32 times [`MIX_PARTS`].
+const STRANDED_BOUND: i64 = (WEIGHT_BOUND >> WEIGHT_SHIFT) as i64 * MIX_PARTS as i64;
+
+/// A bound on fragmentation, either way.
+const FRAGMENTS_BOUND: i64 = MAX_ACCELERATORS as i64 * DEVICE_MILLI as i64 * MIX_PARTS as i64;
+
+/// What a node has free, before or after a placement.
+#[derive(Clone)]
+struct Room {
+    kind: usize,
+    free: [u32; WIDTH],
+    weight: u64,
+    devices: [u16; MAX_ACCELERATORS],
+    count: usize,
+}
+
+impl Room {
+    fn of(state: &State, spot: &Spot<'_>) -> Self {
+        let of_node = state.devices(spot.node);
+        let mut devices = [0; MAX_ACCELERATORS];
+        devices[..of_node.len()].copy_from_slice(of_node);
+        Self {
+            kind: spot.block.kind[spot.lane] as usize,
+            free: std::array::from_fn(|c| spot.block.free[c][spot.lane]),
+            weight: spot.block.weight[spot.lane],
+            devices,
+            count: of_node.len(),
+        }
+    }
+
+    fn take(&mut self, ask: &Ask, taken: &Devices) {
+        for d in 0..DIMENSIONS {
+            self.free[d] -= ask.demand[d];
+        }
+        self.weight -= ask.weight;
+        if !taken.is_empty() {
+            for (device, milli) in taken {
+                self.devices[usize::from(*device)] -= milli;
+            }
+            let (share, whole) = sum_devices(&self.devices[..self.count]);
+            self.free[SHARE] = share;
+            self.free[WHOLE] = whole;
+        }
+    }
+}
+
+/// Least growth of stranded capacity; where it is equal, best fit.
+pub(crate) struct Stranding<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) shapes: &'a [Shape],
+    pub(crate) mix: &'a Mix,
+}
+
+impl Score for Stranding<'_> {
+    const STRAIGHT: bool = false;
+
+    fn key(&self, _: &Shape, spot: Spot<'_>) -> u64 {
+        let before = Room::of(self.state, &spot);
+        let devices = spot.ask.choose_devices(self.state.devices(spot.node));
+        let mut after = before.clone();
+        after.take(spot.ask, &devices.unwrap_or_default());
+        let growth =
+            self.mix.stranded(self.shapes, &after) - self.mix.stranded(self.shapes, &before);
+        // 49 bits to 31, above the 32 bits of what is left.
+        let growth = (growth + STRANDED_BOUND) as u64 >> 18;
+        growth << 32 | after.weight >> WEIGHT_SHIFT
+    }
+}
+
+/// Least growth of fragmentation; where it is equal, of stranded capacity.
+pub(crate) struct Fragmenting<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) shapes: &'a [Shape],
+    pub(crate) mix: &'a Mix,
+}
+
+impl Fragmenting<'_> {
+    /// The best devices of a node on which the shape fits, and their key; of equal ones the lowest.
+    pub(crate) fn best_devices(&self, spot: Spot<'_>) -> (u64, Devices) {
+        let before = Room::of(self.state, &spot);
+        let fragments = self.mix.fragments(self.shapes, &before);
+        let stranded = self.mix.stranded(self.shapes, &before);
+        let rate = |devices: Devices| {
+            let mut after = before.clone();
+            after.take(spot.ask, &devices);
+            let fragments = self.mix.fragments(self.shapes, &after) - fragments;
+            let stranded = self.mix.stranded(self.shapes, &after) - stranded;
+            // 32 bits above 32; a growth of stranding is reckoned in steps of 2^17.
+            let high = (fragments + FRAGMENTS_BOUND) as u64;
+            (
+                high << 32 | (stranded + STRANDED_BOUND) as u64 >> 17,
+                devices,
+            )
+        };
+        let free = &before.devices[..before.count];
+        let Some(AcceleratorAmount::ShareMilli(milli)) = spot.ask.accelerators else {
+            return rate(spot.ask.choose_devices(free).unwrap_or_default());
+        };
+        let milli = milli as u16;
+        // Of devices with the same free share only the first is tried.
+        let tried =
+            (0..free.len()).filter(|d| free[*d] >= milli && !free[..*d].contains(&free[*d]));
+        let rated = tried.map(|device| rate(vec![(device as u8, milli)]));
+        rated
+            .min_by_key(|(key, _)| *key)
+            .expect("the shape fits one of the devices")
+    }
+}
+
+impl Score for Fragmenting<'_> {
+    const STRAIGHT: bool = false;
+
+    fn key(&self, _: &Shape, spot: Spot<'_>) -> u64 {
+        self.best_devices(spot).0
+    }
+}

@@ -1,0 +1,175 @@
+//! The fast path of every policy.
+
+use crate::chance::Chance;
+use crate::filter::Filter;
+use crate::index::{Fitting, Journal, Minima, ranked, set_bits};
+use crate::mix::{Fragmenting, Stranding};
+use crate::naive::Scene;
+use crate::policy::Policy;
+use crate::scan;
+use crate::score::{
+    Best, Cosine, Dot, First, L2, REFUSED, Score, Worst, evaluate, evaluate_block, least, refusal,
+};
+use crate::state::{Request, State};
+use model::id::NodeId;
+
+/// What is kept between decisions to find the next one fast.
+#[derive(Debug)]
+pub(crate) struct Index {
+    journal: Journal,
+    /// By shape; made at its first decision.
+    minima: Vec<Option<Minima>>,
+    /// By shape; made at its first decision.
+    fitting: Vec<Option<Fitting>>,
+    /// A bit for each node that groups leave to the request in hand.
+    allowed: Vec<u64>,
+}
+
+impl Index {
+    pub(crate) fn new(blocks: usize) -> Self {
+        Self {
+            journal: Journal::new(blocks),
+            minima: Vec::new(),
+            fitting: Vec::new(),
+            allowed: vec![!0; blocks],
+        }
+    }
+
+    /// A node changed.
+    pub(crate) fn note(&mut self, node: NodeId) {
+        self.journal.note(node);
+    }
+
+    /// Keys have lost their meaning: the scores read something new.
+    pub(crate) fn forget(&mut self) {
+        self.minima.clear();
+        self.fitting.clear();
+    }
+
+    /// The node that a policy takes.
+    pub(crate) fn decide(
+        &mut self,
+        scene: Scene<'_>,
+        policy: &Policy,
+        chance: &mut Chance,
+        request: Request<'_>,
+    ) -> Result<NodeId, Filter> {
+        let Scene {
+            state, shapes, mix, ..
+        } = scene;
+        match policy {
+            Policy::FirstFit => self.least(scene, &First, request),
+            Policy::BestFit => self.least(scene, &Best, request),
+            Policy::WorstFit => self.least(scene, &Worst, request),
+            Policy::DotProduct => self.least(scene, &Dot, request),
+            Policy::L2 => self.least(scene, &L2, request),
+            Policy::Cosine => self.least(scene, &Cosine, request),
+            Policy::StrandedAware => self.least(scene, &Stranding { state, shapes, mix }, request),
+            Policy::FragmentationGradient => {
+                self.least(scene, &Fragmenting { state, shapes, mix }, request)
+            }
+            Policy::RandomFit => self.among(scene, request, |words, total| {
+                ranked(words, chance.below(total))
+            }),
+            Policy::BestOf { k } => self.among(scene, request, |words, total| {
+                let shape = &shapes[request.shape.0 as usize];
+                let drawn = (0..*k).map(|_| ranked(words, chance.below(total)));
+                drawn
+                    .min_by_key(|node| (evaluate(&Best, state, shape, *node), *node))
+                    .expect("at least one lot is drawn")
+            }),
+            Policy::Nova => self.among(scene, request, |words, _| {
+                let nodes: Vec<NodeId> = set_bits(words).collect();
+                scan::nova(state, &nodes).expect("some node fits")
+            }),
+            Policy::Topsis => self.among(scene, request, |words, _| {
+                let shape = &shapes[request.shape.0 as usize];
+                let nodes: Vec<NodeId> = set_bits(words).collect();
+                scan::topsis(state, shape, &nodes).expect("some node fits")
+            }),
+        }
+    }
+
+    /// The node of the least key, by block minima.
+    fn least<S: Score>(
+        &mut self,
+        scene: Scene<'_>,
+        score: &S,
+        request: Request<'_>,
+    ) -> Result<NodeId, Filter> {
+        let state = scene.state;
+        let shape = &scene.shapes[request.shape.0 as usize];
+        let blocks = state.blocks.len();
+        let minima = entry(&mut self.minima, request, || Minima::new(blocks));
+        minima.refresh(score, state, shape, &self.journal);
+        if !scene.groups.bind(request.groups) {
+            let (key, node) = minima.best();
+            return refusal(key).map_or(Ok(node), Err);
+        }
+        scene
+            .groups
+            .write_allowed(request.groups, &mut self.allowed);
+        let (key, node) = minima.best_of(score, state, shape, &self.allowed);
+        match refusal(key) {
+            None => Ok(node),
+            Some(_) => Err(refused_by(scene, request)),
+        }
+    }
+
+    /// The node that `choose` takes of those that fit, given as bits and counted.
+    fn among(
+        &mut self,
+        scene: Scene<'_>,
+        request: Request<'_>,
+        choose: impl FnOnce(&[u64], u32) -> NodeId,
+    ) -> Result<NodeId, Filter> {
+        let state = scene.state;
+        let shape = &scene.shapes[request.shape.0 as usize];
+        let blocks = state.blocks.len();
+        let fitting = entry(&mut self.fitting, request, || Fitting::new(blocks));
+        fitting.refresh(state, shape, &self.journal);
+        if !scene.groups.bind(request.groups) {
+            return match fitting.total() {
+                0 => Err(first_refusal(state, scene, request)),
+                total => Ok(choose(fitting.words(), total)),
+            };
+        }
+        scene
+            .groups
+            .write_allowed(request.groups, &mut self.allowed);
+        for (allowed, fits) in self.allowed.iter_mut().zip(fitting.words()) {
+            *allowed &= fits;
+        }
+        match self.allowed.iter().map(|word| word.count_ones()).sum() {
+            0 => Err(refused_by(scene, request)),
+            total => Ok(choose(&self.allowed, total)),
+        }
+    }
+}
+
+fn entry<'a, T>(
+    tables: &'a mut Vec<Option<T>>,
+    request: Request<'_>,
+    make: impl FnOnce() -> T,
+) -> &'a mut T {
+    let shape = request.shape.0 as usize;
+    if tables.len() <= shape {
+        tables.resize_with(shape + 1, || None);
+    }
+    tables[shape].get_or_insert_with(make)
+}
+
+/// The filter after which no node was left, where groups do not matter.
+fn first_refusal(state: &State, scene: Scene<'_>, request: Request<'_>) -> Filter {
+    let shape = &scene.shapes[request.shape.0 as usize];
+    let blocks = 0..state.blocks.len();
+    let keys = blocks.map(|block| least(&evaluate_block(&First, state, shape, block)).0);
+    let key = keys.min().unwrap_or(u64::MAX).max(REFUSED);
+    refusal(key).unwrap_or(Filter::NodeState)
+}
+
+/// The filter after which no node was left, node by node.
+fn refused_by(scene: Scene<'_>, request: Request<'_>) -> Filter {
+    let refused = scene.fitting(request);
+    refused.expect_err("the index found no node that fits")
+}

@@ -1,0 +1,195 @@
+//! The figures of a run under their names and units: one list for JSON, tables and the store.
+
+use super::RunResult;
+use capacity::outcome::Summary;
+use capacity::run::Waiting;
+use model::units::Dimension;
+use placement::placer::Search;
+use serde_json::{Map, Value, json};
+
+/// How a figure is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// VMs, or what the name says.
+    Count,
+    /// VMs on average over time.
+    Mean,
+    /// 0 to 1.
+    Share,
+    /// Seconds.
+    Seconds,
+}
+
+/// One figure; `f64::INFINITY` stands for a wait that never ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// The key in JSON and in the store, with its unit: `allocated_cpu_share`.
+    pub key: String,
+    /// For people: `Cpu allocated, mean`.
+    pub words: String,
+    /// How it is counted.
+    pub unit: Unit,
+    /// How much. Counts stay below 2⁵³ and are exact.
+    pub value: f64,
+}
+
+/// Every figure of a summary, the same keys in the same order for any run.
+pub fn figures(summary: &Summary) -> Vec<Figure> {
+    let mut list = counts(summary);
+    list.push(share(
+        "acceptance_share",
+        "VMs placed of all",
+        summary.acceptance,
+    ));
+    list.push(share(
+        "acceptance_core_hours_share",
+        "core-hours placed of all",
+        summary.acceptance_core_hours,
+    ));
+    for (key, words, values) in [
+        ("allocated", "allocated, mean", &summary.allocated),
+        (
+            "density",
+            "allocated on nodes in use, mean",
+            &summary.density,
+        ),
+        ("stranded", "stranded, mean", &summary.stranded),
+    ] {
+        for dimension in Dimension::ALL {
+            list.push(share(
+                &format!("{key}_{dimension}_share"),
+                &format!("{} {words}", spoken(dimension)),
+                values[dimension as usize],
+            ));
+        }
+    }
+    list.push(share(
+        "empty_nodes_share",
+        "nodes without a VM, mean",
+        summary.empty_nodes,
+    ));
+    list.push(figure(
+        "alive_mean",
+        "VMs alive, mean",
+        Unit::Mean,
+        summary.alive,
+    ));
+    list.push(figure(
+        "waiting_mean",
+        "VMs waiting, mean",
+        Unit::Mean,
+        summary.waiting,
+    ));
+    for (name, value) in ["mean", "p50", "p95", "p99"]
+        .into_iter()
+        .zip(summary.wait_seconds)
+    {
+        list.push(figure(
+            &format!("wait_{name}_seconds"),
+            &format!("wait, {name}"),
+            Unit::Seconds,
+            value,
+        ));
+    }
+    list
+}
+
+/// A run as one JSON object: its inputs, its wall clocks, every figure, and refusals by filter.
+/// A wait without end is `null`.
+pub fn json(result: &RunResult) -> Value {
+    let summary = &result.outcome.summary;
+    let mut object = Map::new();
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    put("version", json!(env!("CARGO_PKG_VERSION")));
+    put("trace", json!(result.trace.name));
+    put("trace_seconds", json!(result.trace.end.seconds()));
+    put("grid", json!(result.grid.name));
+    put("nodes", json!(result.grid.nodes.len()));
+    put("policy", json!(result.policy.name));
+    put("seed", json!(result.options.seed));
+    put("search", json!(search_word(result.options.search)));
+    let (waiting, patience) = waiting_words(result.options.waiting);
+    put("waiting", json!(waiting));
+    put("patience_seconds", json!(patience));
+    put("load_seconds", json!(result.load_seconds));
+    put("sim_seconds", json!(result.sim_seconds));
+    put("decision_hash", json!(hash_word(summary.decision_hash)));
+    for figure in figures(summary) {
+        let value = match figure.unit {
+            Unit::Count => json!(figure.value as u64),
+            Unit::Mean | Unit::Share | Unit::Seconds => json!(figure.value),
+        };
+        put(&figure.key, value);
+    }
+    let rejections: Map<String, Value> = summary
+        .rejections
+        .iter()
+        .map(|(filter, count)| (filter.to_string(), json!(count)))
+        .collect();
+    put("rejections", Value::Object(rejections));
+    Value::Object(object)
+}
+
+/// A decision hash as files and people see it: 16 hexadecimal digits.
+pub fn hash_word(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
+/// How nodes were searched, in one word.
+pub const fn search_word(search: Search) -> &'static str {
+    match search {
+        Search::Indexed => "indexed",
+        Search::Naive => "naive",
+    }
+}
+
+/// What became of VMs that found no node, and for how many seconds they waited.
+pub fn waiting_words(waiting: Waiting) -> (&'static str, Option<f64>) {
+    match waiting {
+        Waiting::Refuse => ("refuse", None),
+        Waiting::Queue { patience } => ("queue", patience.map(|span| span.seconds())),
+    }
+}
+
+fn counts(summary: &Summary) -> Vec<Figure> {
+    [
+        ("vms", "VMs in the trace", summary.vms),
+        ("placed", "VMs placed", summary.placed),
+        ("rejected", "VMs rejected", summary.rejected),
+        ("released", "VMs released", summary.released),
+        ("events", "arrivals and departures", summary.events),
+        ("peak_alive", "most VMs alive at once", summary.peak_alive),
+        (
+            "waiting_at_end",
+            "VMs waiting at the end",
+            summary.waiting_at_end,
+        ),
+    ]
+    .into_iter()
+    .map(|(key, words, value)| figure(key, words, Unit::Count, value as f64))
+    .collect()
+}
+
+fn share(key: &str, words: &str, value: f64) -> Figure {
+    figure(key, words, Unit::Share, value)
+}
+
+fn figure(key: &str, words: &str, unit: Unit, value: f64) -> Figure {
+    Figure {
+        key: key.to_owned(),
+        words: words.to_owned(),
+        unit,
+        value,
+    }
+}
+
+fn spoken(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Cpu => "cpu",
+        Dimension::Mem => "memory",
+        Dimension::Disk => "disk",
+        Dimension::DiskIo => "disk I/O",
+        Dimension::Net => "network",
+        Dimension::Accel => "accelerators",
+    }
+}
