@@ -48,7 +48,7 @@ pub struct Component {
     pub accel_milli: u32,
     /// Accelerator models any of which will do; empty: any.
     pub accel_models: Vec<String>,
-    /// Name of the OS image; empty: the kind's default.
+    /// Name of the OS image; empty: [`crate::kind::DEFAULT_IMAGE`].
     pub image: String,
     /// Operating system of the image.
     pub guest: Guest,
@@ -111,7 +111,7 @@ pub struct Link {
     pub from: String,
     /// Name of the component that accepts them.
     pub to: String,
-    /// Port that is opened; 0: the accepting kind's default.
+    /// Port that is opened; 0: the default of the accepting component's kind.
     pub port: u16,
 }
 
@@ -128,4 +128,29 @@ pub struct Design {
     pub components: Vec<Component>,
     /// Links in the order of drawing.
     pub links: Vec<Link>,
+}
+
+/// What a fault of a design is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The design as a whole.
+    Design,
+    /// This one of [`Design::components`].
+    Component(usize),
+    /// This one of [`Design::links`].
+    Link(usize),
+}
+
+impl Place {
+    /// The place of a [`crate::fault::Fault::field`], as `component[2].cpu_cores`.
+    pub fn of_field(field: &str) -> Self {
+        let place = |rest: &str| rest.split_once(']')?.0.parse().ok();
+        if let Some(place) = field.strip_prefix("component[").and_then(place) {
+            Self::Component(place)
+        } else if let Some(place) = field.strip_prefix("link[").and_then(place) {
+            Self::Link(place)
+        } else {
+            Self::Design
+        }
+    }
 }

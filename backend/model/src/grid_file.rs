@@ -10,7 +10,7 @@ use crate::hypervisor::{Arch, Hypervisor, profiles};
 use crate::hypervisor_file::{PROFILE_KEYS, profile};
 use crate::id::{Generation, HypervisorId};
 use crate::size::{CPU, MEM, Size, optional_size, required_size};
-use crate::toml_reader::{Table, Value, is_name, read};
+use crate::toml_reader::{Table, Value, read, stem};
 use crate::units::{AccelMilli, CpuMilli, DiskGib, DiskIops, MemMib, NetMbps, Resources};
 use crate::vm::Risk;
 use std::collections::BTreeSet;
@@ -82,7 +82,7 @@ pub fn read_grid(file: &str, text: &str) -> Result<Grid, Faults> {
         let name = top.optional("name", |v| v.name());
         let generation = top.optional("generation", |v| v.whole_wide(0..=u64::MAX));
         let profiles = profiles_of(top);
-        let mut builder = GridBuilder::new(&name.unwrap_or_else(|| stem(file)));
+        let mut builder = GridBuilder::new(&name.unwrap_or_else(|| stem(file, "grid")));
         builder.set_generation(Generation(generation.unwrap_or(0)));
         let groups = top.tables("node", NODE_KEYS, |table| {
             let group = group(table, &profiles);
@@ -353,15 +353,4 @@ fn arch(table: &Table<'_>, profile: Option<&Hypervisor>) -> Arch {
 /// A list of names; one given twice counts once.
 pub(crate) fn names(value: &Value<'_>) -> Option<BTreeSet<String>> {
     Some(value.list(|item| item.name())?.into_iter().collect())
-}
-
-/// `mine` of `grids/mine.toml`.
-fn stem(file: &str) -> String {
-    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    let stem = name.strip_suffix(".toml").unwrap_or(name).trim();
-    if is_name(stem) {
-        stem.into()
-    } else {
-        "grid".into()
-    }
 }

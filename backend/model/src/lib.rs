@@ -12,6 +12,8 @@
 //! - [`grid_file`], [`grid_writer`]: reads and writes grid files
 //! - [`vm`]: what one VM asks of a node
 //! - [`design`]: what a customer draws; may be wrong
+//! - [`kind`]: what a component of each kind is before anyone changes it
+//! - [`design_file`], [`design_writer`]: reads and writes design files
 //! - [`topology`]: a checked design; cannot be wrong
 //! - [`assignment`]: components to VMs, no node named yet
 //! - [`plan`]: VMs to nodes, immutable
@@ -27,6 +29,8 @@
 
 pub mod assignment;
 pub mod design;
+pub mod design_file;
+pub mod design_writer;
 pub mod event;
 pub mod fault;
 pub mod grid;
@@ -36,6 +40,7 @@ pub mod grid_writer;
 pub mod hypervisor;
 pub mod hypervisor_file;
 pub mod id;
+pub mod kind;
 pub mod order;
 pub mod plan;
 pub mod report;
@@ -46,6 +51,7 @@ pub mod time;
 pub mod toml_reader;
 pub mod toml_writer;
 pub mod topology;
+mod topology_check;
 pub mod units;
 pub mod view;
 pub mod vm;

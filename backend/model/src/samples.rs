@@ -41,7 +41,41 @@ pub const GRIDS: &[SampleFile] = &[
     },
 ];
 
+/// Designs, the one to start with first; [`crate::design_file::read_design`] reads them, and the
+/// sample grid has room for each.
+pub const DESIGNS: &[SampleFile] = &[
+    SampleFile {
+        name: "shop",
+        title: "Web shop",
+        about: "Firewall, load balancer, web and application servers that follow the load, databases, storage",
+        text: include_str!("../../../assets/designs/shop.toml"),
+    },
+    SampleFile {
+        name: "blog",
+        title: "Blog",
+        about: "A web server with its database on the same rack",
+        text: include_str!("../../../assets/designs/blog.toml"),
+    },
+    SampleFile {
+        name: "inference",
+        title: "Inference service",
+        about: "Whole accelerators and shares of them behind a load balancer",
+        text: include_str!("../../../assets/designs/inference.toml"),
+    },
+    SampleFile {
+        name: "analytics",
+        title: "Analytics",
+        about: "A database larger than any node's disk, split over several; a Windows front with its licence",
+        text: include_str!("../../../assets/designs/analytics.toml"),
+    },
+];
+
 /// The sample grid of this name.
 pub fn grid(name: &str) -> Option<&'static SampleFile> {
     GRIDS.iter().find(|sample| sample.name == name)
+}
+
+/// The sample design of this name.
+pub fn design(name: &str) -> Option<&'static SampleFile> {
+    DESIGNS.iter().find(|sample| sample.name == name)
 }

@@ -49,6 +49,21 @@ pub fn read<T>(
     keys: &[&'static str],
     read_top: impl FnOnce(&Table<'_>) -> Option<T>,
 ) -> Result<T, Faults> {
+    let (read, faults) = read_leniently(file, text, keys, read_top);
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+    Ok(read.expect("a reader that returns nothing has recorded a fault"))
+}
+
+/// Reads a whole file and gives what `read_top` made of it beside its faults, so that more can be
+/// checked of it; nothing where the text is no TOML.
+pub fn read_leniently<T>(
+    file: &str,
+    text: &str,
+    keys: &[&'static str],
+    read_top: impl FnOnce(&Table<'_>) -> Option<T>,
+) -> (Option<T>, Vec<Fault>) {
     let (top, syntax_errors) = DeTable::parse_recoverable(text);
     let book = Book::new(file, text);
     let table = Table {
@@ -71,10 +86,7 @@ pub fn read<T>(
     }
     faults.extend(book.into_faults(&broken_lines));
     faults.sort_by_key(|fault| fault.line);
-    if !faults.is_empty() {
-        return Err(Faults(faults));
-    }
-    Ok(read.expect("a reader that returns nothing has recorded a fault"))
+    (read.filter(|_| broken_lines.is_empty()), faults)
 }
 
 /// The line of every field of a file, by its path as in [`Fault::field`]; nothing where the text
@@ -237,12 +249,14 @@ impl Value<'_> {
 
     /// Any text of at most [`MAX_TEXT_CHARS`].
     pub fn text(&self) -> Option<String> {
-        let expected = format!("a text of at most {MAX_TEXT_CHARS} characters");
+        self.text_within(MAX_TEXT_CHARS)
+    }
+
+    /// Any text of at most so many characters.
+    pub fn text_within(&self, most: usize) -> Option<String> {
         match self.item {
-            Some(DeValue::String(text)) if text.chars().count() <= MAX_TEXT_CHARS => {
-                Some(text.to_string())
-            }
-            _ => self.refuse_found(&expected),
+            Some(DeValue::String(text)) if text.chars().count() <= most => Some(text.to_string()),
+            _ => self.refuse_found(&format!("a text of at most {most} characters")),
         }
     }
 
@@ -468,6 +482,13 @@ pub fn is_name(text: &str) -> bool {
         && text.chars().count() <= MAX_TEXT_CHARS
         && text.trim() == text
         && !text.chars().any(char::is_control)
+}
+
+/// The name of a file without folders and ending: `mine` of `grids/mine.toml`.
+pub(crate) fn stem(file: &str, otherwise: &str) -> String {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    let stem = name.strip_suffix(".toml").unwrap_or(name).trim();
+    if is_name(stem) { stem } else { otherwise }.into()
 }
 
 /// Where lines start, and what was found wrong so far.

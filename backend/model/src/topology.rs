@@ -3,6 +3,7 @@
 use crate::design::{Component, Design};
 use crate::fault::Faults;
 use crate::id::ComponentId;
+use crate::topology_check;
 use crate::vm::Risk;
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ pub struct TopologyLink {
     pub from: ComponentId,
     /// Accepts them.
     pub to: ComponentId,
-    /// Port, never 0.
+    /// Port; 0 only where the accepting component is a network, which is joined and not called.
     pub port: u16,
 }
 
@@ -31,10 +32,41 @@ impl Topology {
     /// Checks a design.
     ///
     /// # Errors
-    /// All faults of the design, without lines: a drawing has none. A design read from a file is
-    /// checked by the reader, which knows them.
-    pub fn check(_design: &Design) -> Result<Self, Faults> {
-        unreachable!("filled in by the checks")
+    /// All faults of the design, without file and lines: a drawing has none. Of a file,
+    /// [`crate::design_file::check_design`] tells them. [`crate::design::Place::of_field`] tells
+    /// which component or link a fault is about.
+    pub fn check(design: &Design) -> Result<Self, Faults> {
+        let faults = topology_check::faults(design);
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+        let id = |name: &str| {
+            let place = design.components.iter().position(|c| c.name == name);
+            ComponentId(place.expect("links are checked to end at components") as u32)
+        };
+        let links = design
+            .links
+            .iter()
+            .map(|link| {
+                let to = id(&link.to);
+                let accepting = design.components[to.index()].kind;
+                TopologyLink {
+                    from: id(&link.from),
+                    to,
+                    port: match link.port {
+                        0 => accepting.defaults().port,
+                        port => port,
+                    },
+                }
+            })
+            .collect();
+        Ok(Self {
+            name: design.name.clone(),
+            tenant: design.tenant.clone(),
+            risk: design.risk.unwrap_or(Risk::Medium),
+            components: design.components.clone(),
+            links,
+        })
     }
 
     /// What the customer calls it.
@@ -47,7 +79,7 @@ impl Topology {
         &self.tenant
     }
 
-    /// The tenant's risk class.
+    /// The tenant's risk class; medium, which is unknown, where the design tells none.
     pub fn risk(&self) -> Risk {
         self.risk
     }

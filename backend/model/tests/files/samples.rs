@@ -1,8 +1,10 @@
 //! The sample files that are built in.
 
+use model::design_file::{check_design, read_design};
+use model::design_writer::write_design;
 use model::grid_file::read_grid;
 use model::grid_writer::write_grid;
-use model::samples::{GRIDS, grid};
+use model::samples::{DESIGNS, GRIDS, design, grid};
 use std::path::Path;
 
 /// Names of the TOML files of a folder of the assets.
@@ -46,4 +48,52 @@ fn sample_grids_are_of_the_size_they_tell() {
     assert_eq!(nodes("azure"), Ok(1_100));
     assert_eq!(nodes("ten-thousand"), Ok(10_000));
     assert_eq!(nodes("hundred-thousand"), Ok(100_000));
+}
+
+/// Every sample design is built in, passes the check, is titled as its file says, and comes back
+/// from the writer.
+#[test]
+fn sample_designs_are_right() {
+    let mut names: Vec<&str> = DESIGNS.iter().map(|sample| sample.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, files_of("designs"));
+    for sample in DESIGNS {
+        let file = format!("{}.toml", sample.name);
+        let topology = check_design(&file, sample.text).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(topology.name(), sample.title);
+        let design = read_design(&file, sample.text).expect("it was checked");
+        assert_eq!(read_design("x", &write_design(&design)), Ok(design));
+    }
+}
+
+/// Components of the samples do not lie upon each other on the canvas.
+#[test]
+fn sample_designs_are_laid_out() {
+    for sample in DESIGNS {
+        let design = read_design(sample.name, sample.text).expect("a right design");
+        for (place, a) in design.components.iter().enumerate() {
+            for b in &design.components[..place] {
+                let apart = |axis: usize| (a.position[axis] - b.position[axis]).abs();
+                assert!(
+                    apart(0) >= 200.0 || apart(1) >= 120.0,
+                    "{}: {} and {} overlap",
+                    sample.name,
+                    a.name,
+                    b.name
+                );
+            }
+        }
+    }
+}
+
+/// The warehouse of the analytics design has more disk than any node of the sample grid.
+#[test]
+fn the_warehouse_outgrows_every_node() {
+    let grid = grid("sample").expect("a shipped grid");
+    let grid = read_grid(grid.name, grid.text).expect("a right grid");
+    let largest = grid.classes.iter().map(|c| c.capacity.disk_gib.0).max();
+    let design = design("analytics").expect("a shipped design");
+    let design = read_design(design.name, design.text).expect("a right design");
+    let warehouse = design.components.iter().find(|c| c.name == "warehouse");
+    assert!(warehouse.map(|c| c.disk_gib) > largest);
 }
