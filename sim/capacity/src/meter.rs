@@ -3,10 +3,11 @@
 use crate::outcome::{NodeOutcome, Series, Summary};
 use crate::stranding::Stranding;
 use engine::average::{Bins, Integrals, Means};
-use model::grid::Grid;
 use model::id::NodeId;
 use model::time::Time;
 use model::units::{DIMENSIONS, Resources};
+use placement::placer::Placer;
+use placement::state::ShapeId;
 
 /// Lanes of the integrals: allocated, capacity of nodes with a VM, stranded times mix; by dimension.
 const ALLOCATED: usize = 0;
@@ -61,16 +62,16 @@ pub struct Meter {
 
 impl Meter {
     /// An empty grid at the start of a run.
-    pub fn new(grid: &Grid, stranding: Stranding, end: Time, bins: usize) -> Self {
+    pub fn new(placer: &Placer, stranding: Stranding, end: Time, bins: usize) -> Self {
+        let grid = placer.grid();
         let bins = Bins::new(Time::ZERO, end, bins);
         let capacities: Vec<Resources> = grid.classes.iter().map(|class| class.capacity).collect();
         let mut integrals = Integrals::new(bins);
         let mut capacity = [0; DIMENSIONS];
         let mut nodes = Vec::with_capacity(grid.nodes.len());
-        for node in &grid.nodes {
-            let class = node.class.index();
-            let free = capacities[class];
-            let unfit = stranding.unfit(class, free);
+        for node in grid.node_ids() {
+            let free = placer.free(node);
+            let unfit = stranding.unfit(node, free, placer);
             for (d, have) in free.to_array().into_iter().enumerate() {
                 capacity[d] += i64::from(have);
                 integrals.add(STRANDED + d, i64::from(have) * unfit);
@@ -80,7 +81,7 @@ impl Meter {
                 area: [0; DIMENSIONS],
                 empty_millis: bins.millis(),
                 least_free: free.to_array(),
-                class: node.class.0,
+                class: grid.nodes[node.index()].class.0,
                 vms: 0,
                 placed: 0,
                 unfit,
@@ -109,16 +110,17 @@ impl Meter {
         self.left = (self.end - now).0;
     }
 
-    /// A VM came to a node or left it; `free` is what the node has free after that.
+    /// A VM of this shape came to a node or left it; `placer` knows already.
     #[inline]
-    pub fn changed(&mut self, node: NodeId, demand: Resources, free: Resources, change: Change) {
+    pub fn changed(&mut self, node: NodeId, shape: ShapeId, placer: &Placer, change: Change) {
         let sign = match change {
             Change::Placed => 1,
             Change::Released => -1,
         };
-        let (asked, free_of) = (demand.to_array(), free.to_array());
+        let free = placer.free(node);
+        let unfit = self.stranding.unfit(node, free, placer);
+        let (asked, free_of) = (placer.demand(shape, node).to_array(), free.to_array());
         let meter = &mut self.nodes[node.index()];
-        let unfit = self.stranding.unfit(meter.class as usize, free);
         for &d in &self.dimensions {
             let delta = sign * i64::from(asked[d]);
             let free = i64::from(free_of[d]);

@@ -103,7 +103,8 @@ impl<'a> Simulation<'a> {
             .collect();
         let last = trace.vms.last().map_or(Time::ZERO, |vm| vm.arrival);
         let end = trace.end.max(last).max(Time::ZERO);
-        let stranding = Stranding::new(trace, grid, &placer, &shapes);
+        let stranding = Stranding::new(trace, grid, &mut placer, &shapes);
+        let meter = Meter::new(&placer, stranding, end, options.bins);
         let (queueing, patience) = match options.waiting {
             Waiting::Refuse => (false, None),
             Waiting::Queue { patience } => (true, patience),
@@ -122,7 +123,7 @@ impl<'a> Simulation<'a> {
             waiting: waiting::Queue::new(patience),
             places: vec![NOWHERE; trace.vms.len()],
             devices: BTreeMap::new(),
-            meter: Meter::new(grid, stranding, end, options.bins),
+            meter,
             digest: Digest::new(),
             tally: Tally::default(),
             log: Vec::new(),
@@ -269,8 +270,8 @@ impl<'a> Simulation<'a> {
         let (shape, group) = self.ask(vm);
         let groups = group.as_slice();
         self.placer.release(Request { shape, groups }, &decision);
-        let (demand, free) = (self.placer.demand(shape, node), self.placer.free(node));
-        self.meter.changed(node, demand, free, Change::Released);
+        self.meter
+            .changed(node, shape, &self.placer, Change::Released);
         self.tally.released += 1;
         self.write(vm, Fate::Released(node));
         if !self.waiting.is_empty() {
@@ -323,8 +324,8 @@ impl<'a> Simulation<'a> {
         let groups = group.as_slice();
         let node = decision.node;
         self.placer.place(Request { shape, groups }, &decision);
-        let (demand, free) = (self.placer.demand(shape, node), self.placer.free(node));
-        self.meter.changed(node, demand, free, Change::Placed);
+        self.meter
+            .changed(node, shape, &self.placer, Change::Placed);
         self.places[vm as usize] = node.0;
         self.tally.placed += 1;
         self.digest.word(vm);

@@ -1,62 +1,81 @@
 //! How much of the shapes asked for a node has no room for: the weight of its stranded capacity.
 
 use crate::trace::Trace;
-use model::grid::Grid;
+use model::grid::{Grid, NodeState};
+use model::id::{NodeClassId, NodeId, SiteId};
 use model::units::{DIMENSIONS, Resources};
 use placement::placer::Placer;
 use placement::state::ShapeId;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// The most shapes of the mix: the most frequent ones. Published traces have 13 to 15 types; those
-/// that have thousands of shapes are led by a few, and the test is made for every event.
+/// that have thousands of shapes are led by a few, and the test is made at every event.
 pub const MIX_SHAPES: usize = 32;
 
+/// The demand of a shape that a kind of node never takes: more than any node has.
+const NEVER: i32 = i32::MAX;
 /// The most of a quantity that is compared; no node has 2^31 of anything.
 const MOST: u32 = i32::MAX as u32 - 1;
 
-/// The trace's mix of shapes, and what each takes of a node of each class.
+/// The trace's mix of shapes, and what each takes of a node of each kind.
+///
+/// The same test as [`Placer::fits`], laid out so that all shapes of the mix are tested at once.
 #[derive(Clone, Debug)]
 pub struct Stranding {
-    counts: [i64; MIX_SHAPES],
+    /// VMs of each shape of the mix.
+    counts: [i32; MIX_SHAPES],
     total: i64,
+    /// Those of which any shape asks something.
     dimensions: Vec<usize>,
-    /// By node class: demand by dimension and shape of the mix.
+    /// Shapes that ask for accelerators, which free sums say too little about: place in the mix.
+    accelerated: Vec<(usize, ShapeId)>,
+    /// By kind of node: demand by dimension and shape of the mix.
     demands: Vec<[[i32; MIX_SHAPES]; DIMENSIONS]>,
+    /// By node.
+    kinds: Vec<u32>,
 }
 
 impl Stranding {
-    /// Counts the shapes of a trace; `shapes` are the placer's ids of the trace's shapes.
-    pub fn new(trace: &Trace, grid: &Grid, placer: &Placer, shapes: &[ShapeId]) -> Self {
+    /// Counts the shapes of a trace; `placer` is of an empty grid and knows them as `shapes`.
+    pub fn new(trace: &Trace, grid: &Grid, placer: &mut Placer, shapes: &[ShapeId]) -> Self {
         let mix = mix_of(trace);
-        let mut demands = Vec::new();
-        for class in 0..grid.classes.len() {
-            let node = grid
-                .node_ids()
-                .find(|node| grid.nodes[node.index()].class.index() == class);
-            let mut table = [[0; MIX_SHAPES]; DIMENSIONS];
-            if let Some(node) = node {
-                for (slot, &(shape, _)) in mix.iter().enumerate() {
-                    let demand = placer.demand(shapes[shape], node).to_array();
-                    for (row, asked) in table.iter_mut().zip(demand) {
-                        row[slot] = asked.min(MOST) as i32;
-                    }
-                }
+        let weights: Vec<_> = mix.iter().map(|&(s, count)| (shapes[s], count)).collect();
+        placer.set_mix(&weights);
+        let mut stranding = Self {
+            counts: [0; MIX_SHAPES],
+            total: 0,
+            dimensions: Vec::new(),
+            accelerated: Vec::new(),
+            demands: Vec::new(),
+            kinds: Vec::with_capacity(grid.nodes.len()),
+        };
+        for (slot, &(shape, count)) in weights.iter().enumerate() {
+            let count = i32::try_from(count).expect("a trace has fewer than 2^31 VMs");
+            stranding.counts[slot] = count;
+            stranding.total += i64::from(count);
+            if placer.spec(shape).accelerators.is_some() {
+                stranding.accelerated.push((slot, shape));
             }
-            demands.push(table);
         }
-        let dimensions = (0..DIMENSIONS)
-            .filter(|&d| demands.iter().any(|table| table[d].iter().any(|&x| x > 0)))
-            .collect();
-        let mut counts = [0; MIX_SHAPES];
-        for (slot, &(_, count)) in mix.iter().enumerate() {
-            counts[slot] = count;
+        let mut kinds: BTreeMap<(NodeClassId, SiteId), u32> = BTreeMap::new();
+        for node in grid.node_ids() {
+            let kind = (grid.nodes[node.index()].class, grid.site_of(node));
+            let next = kinds.len() as u32;
+            stranding.kinds.push(*kinds.entry(kind).or_insert_with(|| {
+                let demands = demands_on(node, placer, &weights);
+                stranding.demands.push(demands);
+                next
+            }));
         }
-        Self {
-            counts,
-            total: counts.iter().sum(),
-            dimensions,
-            demands,
-        }
+        let asked = |d: &usize| {
+            stranding
+                .demands
+                .iter()
+                .any(|row| row[*d].iter().any(|&x| x > 0))
+        };
+        stranding.dimensions = (0..DIMENSIONS).filter(asked).collect();
+        stranding
     }
 
     /// VMs in the mix.
@@ -64,29 +83,53 @@ impl Stranding {
         self.total
     }
 
-    /// How many VMs of the mix are of a shape for which there is no room beside what a node has free.
+    /// How many VMs of the mix are of a shape for which a node has no room beside what it carries.
     #[inline]
-    pub fn unfit(&self, class: usize, free: Resources) -> i64 {
+    pub fn unfit(&self, node: NodeId, free: Resources, placer: &Placer) -> i64 {
         let free = free.to_array();
-        let mut unfit = [false; MIX_SHAPES];
+        let demands = &self.demands[self.kinds[node.index()] as usize];
+        let mut missing = [0; MIX_SHAPES];
         for &d in &self.dimensions {
             let have = free[d].min(MOST) as i32;
-            for (unfit, &asked) in unfit.iter_mut().zip(&self.demands[class][d]) {
-                *unfit |= asked > have;
+            for (missing, &asked) in missing.iter_mut().zip(&demands[d]) {
+                *missing |= -i32::from(asked > have);
             }
         }
-        let of = |(&unfit, &count): (&bool, &i64)| if unfit { count } else { 0 };
-        unfit.iter().zip(&self.counts).map(of).sum()
+        for &(slot, shape) in &self.accelerated {
+            missing[slot] = -i32::from(!placer.fits(shape, node));
+        }
+        let counts = missing.iter().zip(&self.counts);
+        i64::from(counts.map(|(missing, count)| missing & count).sum::<i32>())
     }
 }
 
+/// What each shape of the mix takes of an empty node, whatever its state.
+fn demands_on(
+    node: NodeId,
+    placer: &mut Placer,
+    mix: &[(ShapeId, u64)],
+) -> [[i32; MIX_SHAPES]; DIMENSIONS] {
+    let mut demands = [[0; MIX_SHAPES]; DIMENSIONS];
+    let state = placer.state(node);
+    placer.set_state(node, NodeState::Up);
+    for (slot, &(shape, _)) in mix.iter().enumerate() {
+        let demand = placer.demand(shape, node).to_array();
+        let fits = placer.fits(shape, node);
+        for (row, asked) in demands.iter_mut().zip(demand) {
+            row[slot] = if fits { asked.min(MOST) as i32 } else { NEVER };
+        }
+    }
+    placer.set_state(node, state);
+    demands
+}
+
 /// The most frequent shapes of a trace with their counts; of equally frequent ones the lowest first.
-fn mix_of(trace: &Trace) -> Vec<(usize, i64)> {
-    let mut counts = vec![0i64; trace.shapes.len()];
+fn mix_of(trace: &Trace) -> Vec<(usize, u64)> {
+    let mut counts = vec![0; trace.shapes.len()];
     for vm in &trace.vms {
         counts[vm.shape as usize] += 1;
     }
-    let mut mix: Vec<(usize, i64)> = counts.into_iter().enumerate().collect();
+    let mut mix: Vec<(usize, u64)> = counts.into_iter().enumerate().collect();
     mix.retain(|&(_, count)| count > 0);
     mix.sort_by_key(|&(shape, count)| (Reverse(count), shape));
     mix.truncate(MIX_SHAPES);
