@@ -172,7 +172,7 @@ impl<'a> Job<'a> {
     }
 
     fn fault(&self, place: usize, expected: &str) -> ReadError {
-        let found = self.field(place).to_string();
+        let found = format!("{:?}", self.field(place));
         fault(
             self.file,
             self.line,

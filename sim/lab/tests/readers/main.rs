@@ -1,5 +1,7 @@
 //! Reads a small file of every format, then mutilated ones; real traces where `TRACES` names their folder.
 
+mod formats;
+mod mutilated;
 mod real;
 mod vm_csv;
 
