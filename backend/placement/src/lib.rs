@@ -15,7 +15,9 @@
 //! - `naive`: the oracle, which looks at every node
 //! - `index`, `search`: the fast paths, which decide the same
 //! - [`placer`]: state and policy together: decide, place, release
+//! - [`assign`]: the logical step, components to VMs
 
+pub mod assign;
 mod chance;
 pub mod facts;
 pub mod filter;

@@ -26,8 +26,9 @@ pub mod text;
 use serde::Serialize;
 use term::{Measured, Term};
 
-/// The bits of a key, shared by all rules of a chain.
-pub const KEY_BITS: u32 = u64::BITS;
+/// The bits of a key, shared by all rules of a chain. The search keeps the highest bit to say that a
+/// node is refused.
+pub const KEY_BITS: u32 = u64::BITS - 1;
 
 /// The most buckets of one rule over a share: finer than any share that placement reckons with.
 pub const MAX_BUCKETS: u32 = 65_536;

@@ -1,41 +1,43 @@
-//! Chains to start from.
+//! Chains to start from, built in.
 
-/// A chain that the program carries with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SampleChain {
-    /// The word by which `--policy` names it; its file's `name`.
-    pub name: &'static str,
-    /// What it is for; its file's `title`.
-    pub title: &'static str,
-    /// Its TOML.
-    pub text: &'static str,
-}
+use model::samples::SampleFile;
 
-/// All samples, by name.
-pub const SAMPLES: [SampleChain; 5] = [
-    SampleChain {
+/// All sample chains, by name; [`super::RuleChain::read`] reads them. `name` and `about` are the
+/// chain's own name and title.
+pub const CHAINS: &[SampleFile] = &[
+    SampleFile {
         name: "efficient",
-        title: "The fastest hypervisor for the VM's kind of work, then the tightest fit",
+        title: "Efficient",
+        about: "The fastest hypervisor for the VM's kind of work, then the tightest fit",
         text: include_str!("../../../../assets/policies/efficient.toml"),
     },
-    SampleChain {
+    SampleFile {
         name: "even",
-        title: "Spread the expected load evenly, then the VMs",
+        title: "Even load",
+        about: "Spread the expected load evenly, then the VMs",
         text: include_str!("../../../../assets/policies/even.toml"),
     },
-    SampleChain {
+    SampleFile {
         name: "licence-saver",
-        title: "Waste no licence, take the cheapest node, then the tightest fit",
+        title: "Licence saver",
+        about: "Waste no licence, take the cheapest node, then the tightest fit",
         text: include_str!("../../../../assets/policies/licence-saver.toml"),
     },
-    SampleChain {
+    SampleFile {
         name: "low-risk",
-        title: "Keep tenants of unlike risk apart, then the tightest fit",
+        title: "Low risk",
+        about: "Keep tenants of unlike risk apart, then the tightest fit",
         text: include_str!("../../../../assets/policies/low-risk.toml"),
     },
-    SampleChain {
+    SampleFile {
         name: "tight",
-        title: "The node that the VM just fits, by memory and then by processor",
+        title: "Tight fit",
+        about: "The node that the VM just fits, by memory and then by processor",
         text: include_str!("../../../../assets/policies/tight.toml"),
     },
 ];
+
+/// The sample chain of this name.
+pub fn chain(name: &str) -> Option<&'static SampleFile> {
+    CHAINS.iter().find(|sample| sample.name == name)
+}

@@ -30,9 +30,9 @@ use super::term::{Over, Term, TermKind};
 use super::{Buckets, ChainError, KEY_BITS, MAX_BUCKETS, Prefer, Rule, RuleChain, WIDTH_HINT};
 use model::fault::Faults;
 use model::toml_reader::{self, Table};
+use model::toml_writer::TomlWriter;
 use model::units::Dimension;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 /// The version of the format that is read and written.
 const VERSION: u32 = 1;
@@ -81,14 +81,16 @@ impl RuleChain {
 
     /// The chain as [`RuleChain::read`] reads it; what is a term's default is left out.
     pub fn write(&self) -> String {
-        let mut text = format!("version = {VERSION}\nname = {}\n", quoted(self.name()));
+        let mut file = TomlWriter::default();
+        file.plain("version", VERSION);
+        file.text("name", self.name());
         if !self.title().is_empty() {
-            let _ = writeln!(text, "title = {}", quoted(self.title()));
+            file.text("title", self.title());
         }
         for rule in self.rules() {
-            write_rule(&mut text, rule);
+            write_rule(&mut file, rule);
         }
-        text
+        file.finish()
     }
 }
 
@@ -224,30 +226,21 @@ fn refuse_chain(top: &Table<'_>, error: &ChainError) {
     }
 }
 
-fn write_rule(text: &mut String, rule: &Rule) {
-    let _ = writeln!(text, "\n[[rule]]\nterm = \"{}\"", rule.term.kind());
+fn write_rule(file: &mut TomlWriter, rule: &Rule) {
+    file.table("rule");
+    file.text("term", rule.term.kind().into());
     match &rule.term {
-        Term::Leftover(over) | Term::Fullness(over) => {
-            let _ = writeln!(text, "dimension = \"{over}\"");
-        }
-        Term::Site(sites) => {
-            let sites: Vec<String> = sites.iter().map(|site| quoted(site)).collect();
-            let _ = writeln!(text, "sites = [{}]", sites.join(", "));
-        }
+        Term::Leftover(over) | Term::Fullness(over) => file.text("dimension", &over.to_string()),
+        Term::Site(sites) => file.texts("sites", sites),
         _ => {}
     }
-    let _ = writeln!(text, "prefer = \"{}\"", rule.prefer);
-    match (rule.buckets, rule.term.default_buckets()) {
-        (own, usual) if own == usual => {}
-        (Buckets::OfShare { count }, _) => {
-            let _ = writeln!(text, "buckets = {count}");
-        }
-        (Buckets::OfUnits { width, up_to }, _) => {
-            let _ = writeln!(text, "bucket = {width}\nup_to = {up_to}");
+    file.text("prefer", rule.prefer.into());
+    match rule.buckets {
+        usual if usual == rule.term.default_buckets() => {}
+        Buckets::OfShare { count } => file.plain("buckets", count),
+        Buckets::OfUnits { width, up_to } => {
+            file.plain("bucket", width);
+            file.plain("up_to", up_to);
         }
     }
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
 }

@@ -1,7 +1,7 @@
 //! The TOML of chains: samples, faults, round trips, mutilated files.
 
 use model::units::Dimension;
-use placement::rule::sample::SAMPLES;
+use placement::rule::sample::CHAINS;
 use placement::rule::term::{Over, Term};
 use placement::rule::{Buckets, Prefer, Rule, RuleChain};
 use proptest::prelude::*;
@@ -63,13 +63,13 @@ sites = ["berlin", "paris"]
 /// Every sample is read, carries the name and title of its list entry, and survives being written.
 #[test]
 fn samples_are_sound() {
-    for sample in SAMPLES {
+    for sample in CHAINS {
         let chain = RuleChain::read(sample.name, sample.text).expect("a sample is sound");
         assert_eq!(chain.name(), sample.name);
-        assert_eq!(chain.title(), sample.title);
+        assert_eq!(chain.title(), sample.about);
         assert_eq!(RuleChain::read("written", &chain.write()), Ok(chain));
     }
-    assert!(SAMPLES.is_sorted_by_key(|sample| sample.name));
+    assert!(CHAINS.is_sorted_by_key(|sample| sample.name));
 }
 
 /// All faults are told at once, each with line, what was found and what was expected.
@@ -133,7 +133,7 @@ fn an_empty_and_a_wide_chain_are_refused() {
         &format!("name = \"wide\"\n{}", rule.repeat(3)),
         &[
             "chain.toml:2: rule: found rules of 96 bits (leftover mem 32 + leftover mem 32 + leftover mem 32), \
-         expected at most 64 bits in all; \
+         expected at most 63 bits in all; \
          hint: give wider buckets (bucket = …), an end (up_to = …) or fewer buckets (buckets = …)",
         ],
     );
@@ -192,7 +192,7 @@ proptest! {
     /// A sample with bytes cut out, doubled or replaced is read or refused, never a panic.
     #[test]
     fn mutilated_files_never_panic(
-        sample in prop::sample::select(SAMPLES.to_vec()),
+        sample in prop::sample::select(CHAINS.to_vec()),
         wounds in prop::collection::vec((any::<prop::sample::Index>(), any::<char>(), 0..4_u8), 1..8),
     ) {
         let mut chars: Vec<char> = sample.text.chars().collect();
