@@ -6,6 +6,7 @@ use super::table::{Table, grouped};
 use capacity::run::{Options, Waiting};
 use lab::run::figures::{Figure, Unit, figures, hash_word, json};
 use lab::run::{Error, GridSource, NamedPolicy, RunResult, TraceSource};
+use lab::store::Store;
 use model::time::Span;
 use placement::placer::Search;
 use std::io::Write;
@@ -41,6 +42,12 @@ pub struct Args {
     /// Bins of time in the series
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub bins: u32,
+    /// Keep all results in this folder: tables, plots, a database
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Keep every decision too
+    #[arg(long, requires = "out")]
+    pub log: bool,
     /// Print one JSON object (an array of them where several policies are given)
     #[arg(long)]
     pub json: bool,
@@ -75,13 +82,21 @@ fn simulated(args: &Args, policies: &[NamedPolicy]) -> Result<Vec<RunResult>, Fa
         policies: policies.to_vec(),
         options: options(args),
     };
+    // A place that takes no results is told before the run, not after it.
+    let store = args.out.as_deref().map(Store::prepare).transpose();
+    let store = store.map_err(|error| Failure::of(&error))?;
     let console = Console::new(&names);
     let results = lab::run::run(&scenario, &console);
     console.clear();
-    results.map_err(|error| match error {
-        Error::Cancelled => Failure::failed("cancelled"),
+    let results = results.map_err(|error| match error {
+        Error::Cancelled => Failure::failed(error),
         Error::Read(error) => Failure::of(&error),
-    })
+    })?;
+    if let Some(store) = store {
+        let written = store.write(&results, &console);
+        written.map_err(|error| Failure::of(&error))?;
+    }
+    Ok(results)
 }
 
 fn options(args: &Args) -> Options {
@@ -100,7 +115,7 @@ fn options(args: &Args) -> Options {
             Waiting::Refuse
         },
         bins: args.bins as usize,
-        log: false,
+        log: args.log,
     }
 }
 

@@ -5,6 +5,12 @@
 //! - [`mod@read`]: traces, grids and policies from files
 //! - [`run`]: one trace on one grid under one or several policies
 //! - [`run::figures`]: what came of it, under names and units
+//! - [`store`]: a folder with everything that runs left behind
+//! - [`plot`]: their series as pictures
+//! - [`recorded`]: a past run as a read-only grid
 
+pub mod plot;
 pub mod read;
+pub mod recorded;
 pub mod run;
+pub mod store;
