@@ -1,5 +1,6 @@
 //! How a verb of the command line fails: one message, one hint, one exit code.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
@@ -26,6 +27,23 @@ pub struct Message {
     pub hint: Option<String>,
 }
 
+impl Message {
+    fn of(error: &dyn Error) -> Self {
+        let told = error.to_string();
+        let (text, hint) = match told.rsplit_once("\nhint: ") {
+            Some((text, hint)) => (text, Some(hint.to_owned())),
+            None => (told.as_str(), None),
+        };
+        let mut text = text.to_owned();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            text.push_str(&format!(": {source}"));
+            cause = source.source();
+        }
+        Self { text, hint }
+    }
+}
+
 impl Failure {
     /// A failed input or run without a hint.
     pub fn failed(error: impl fmt::Display) -> Self {
@@ -44,19 +62,13 @@ impl Failure {
     }
 
     /// A failed input or run, told with all its causes; a hint may be its last line.
-    pub fn of(error: &dyn std::error::Error) -> Self {
-        let told = error.to_string();
-        let (text, hint) = match told.split_once("\nhint: ") {
-            Some((text, hint)) => (text, Some(hint.to_owned())),
-            None => (told.as_str(), None),
-        };
-        let mut text = text.to_owned();
-        let mut cause = error.source();
-        while let Some(source) = cause {
-            text.push_str(&format!(": {source}"));
-            cause = source.source();
-        }
-        Self::Failed(Message { text, hint })
+    pub fn of(error: &dyn Error) -> Self {
+        Self::Failed(Message::of(error))
+    }
+
+    /// A wrong command line, told alike.
+    pub fn usage_of(error: &dyn Error) -> Self {
+        Self::Usage(Message::of(error))
     }
 
     /// A wrong command line, with what the user can do about it.
@@ -91,7 +103,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {}
 
 impl From<io::Error> for Failure {
     /// An error of standard output.

@@ -4,13 +4,16 @@ use super::failure::Failure;
 use super::progress::Console;
 use super::table::{Table, grouped};
 use capacity::run::{Options, Waiting};
+use lab::read::Format;
 use lab::run::figures::{Figure, Unit, figures, hash_word, json};
 use lab::run::{Error, GridSource, NamedPolicy, RunResult, TraceSource};
 use lab::store::Store;
 use model::time::Span;
 use placement::placer::Search;
+use placement::policy::Policy;
 use std::io::Write;
 use std::path::PathBuf;
+use strum::VariantArray;
 
 /// What the verb is told.
 #[derive(Debug, clap::Args)]
@@ -127,7 +130,7 @@ fn print_json(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure>
     Ok(writeln!(out, "{value:#}")?)
 }
 
-/// One column a policy. Dimensions that the grid does not have are left out.
+/// One column a policy. Dimensions of which no VM took anything are left out, and waits where nobody waited.
 fn print_table(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure> {
     let first = &results[0];
     writeln!(
@@ -155,7 +158,12 @@ fn print_table(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure
         .collect();
     for (row, figure) in columns[0].iter().enumerate() {
         let cells: Vec<f64> = columns.iter().map(|column| column[row].value).collect();
-        let dull = figure.unit != Unit::Count && cells.iter().all(|value| *value == 0.0);
+        let dull = match figure.dimension {
+            Some(dimension) => results
+                .iter()
+                .all(|result| result.outcome.summary.allocated[dimension as usize] == 0.0),
+            None => figure.unit == Unit::Seconds && cells.iter().all(|value| *value == 0.0),
+        };
         if !dull {
             let values = cells.into_iter().map(|value| shown(figure.unit, value));
             table.rows.push(
@@ -193,7 +201,7 @@ fn refusals(results: &[RunResult]) -> Vec<Vec<String>> {
     filters
         .into_iter()
         .map(|filter| {
-            row(&format!("rejected by {filter}"), results, |result| {
+            row(&format!("rejected, {filter}"), results, |result| {
                 let rejections = &result.outcome.summary.rejections;
                 grouped(rejections.get(&filter).copied().unwrap_or(0))
             })
@@ -218,25 +226,23 @@ fn shown(unit: Unit, value: f64) -> String {
 }
 
 fn policy(name: &str) -> Result<NamedPolicy, Failure> {
-    let policy = match name {
-        "first-fit" => placement::policy::Policy::FirstFit,
-        "best-fit" => placement::policy::Policy::BestFit,
-        _ => {
-            return Err(Failure::usage(
-                format!("no policy {name}"),
-                "see gridwright policies",
-            ));
-        }
-    };
+    let policy = Policy::named(name).map_err(|error| Failure::usage_of(&error))?;
     Ok(NamedPolicy {
-        name: name.to_owned(),
+        name: policy.name(),
         policy,
     })
 }
 
-fn format(name: &str) -> Result<lab::read::Format, Failure> {
-    name.parse()
-        .map_err(|_| Failure::usage(format!("no format {name}"), "leave --format out"))
+fn format(name: &str) -> Result<Format, Failure> {
+    name.parse().map_err(|_| {
+        let known: Vec<&str> = Format::VARIANTS
+            .iter()
+            .map(|format| format.into())
+            .collect();
+        let known = known.join(", ");
+        let error = format!("unknown format {name:?}; known are {known}");
+        Failure::usage(error, "without --format it is told from the file")
+    })
 }
 
 fn seconds(text: &str) -> Result<Span, String> {

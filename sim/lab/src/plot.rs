@@ -134,8 +134,12 @@ impl Plot {
             .iter()
             .flat_map(|line| &line.values)
             .fold(0.0_f64, |a, &b| a.max(b));
-        // A plot of nothing keeps an axis of 0 to 1; a line at the very top would hide in the frame.
-        let top = if highest > 0.0 { highest * 1.05 } else { 1.0 };
+        // A plot of nothing keeps an axis of 0 to 1; the key stands above the lines, not on them.
+        let room = match lines.len() {
+            0 | 1 => 1.05,
+            several => 1.1 + 0.06 * several as f64,
+        };
+        let top = if highest > 0.0 { highest * room } else { 1.0 };
         area.fill(&WHITE).map_err(failed)?;
         let mut chart = ChartBuilder::on(&area)
             .caption(self.title(), (FONT, 24))

@@ -29,6 +29,8 @@ pub struct Figure {
     pub words: String,
     /// How it is counted.
     pub unit: Unit,
+    /// The dimension it is of; `None`: of all.
+    pub dimension: Option<Dimension>,
     /// How much. Counts stay below 2⁵³ and are exact.
     pub value: f64,
 }
@@ -56,11 +58,14 @@ pub fn figures(summary: &Summary) -> Vec<Figure> {
         ("stranded", "stranded, mean", &summary.stranded),
     ] {
         for dimension in Dimension::ALL {
-            list.push(share(
-                &format!("{key}_{dimension}_share"),
-                &format!("{} {words}", spoken(dimension)),
-                values[dimension as usize],
-            ));
+            list.push(Figure {
+                dimension: Some(dimension),
+                ..share(
+                    &format!("{key}_{dimension}_share"),
+                    &format!("{} {words}", spoken(dimension)),
+                    values[dimension as usize],
+                )
+            });
         }
     }
     list.push(share(
@@ -124,7 +129,7 @@ pub fn json(result: &RunResult) -> Value {
     let rejections: Map<String, Value> = summary
         .rejections
         .iter()
-        .map(|(filter, count)| (filter.to_string(), json!(count)))
+        .map(|(filter, count)| (filter.key().to_owned(), json!(count)))
         .collect();
     put("rejections", Value::Object(rejections));
     Value::Object(object)
@@ -179,6 +184,7 @@ fn figure(key: &str, words: &str, unit: Unit, value: f64) -> Figure {
         key: key.to_owned(),
         words: words.to_owned(),
         unit,
+        dimension: None,
         value,
     }
 }

@@ -66,11 +66,6 @@ impl Partial {
         &self.partial
     }
 
-    /// Where they will be.
-    pub(crate) fn target(&self) -> &Path {
-        &self.target
-    }
-
     /// Puts the folder into its place, in the stead of a former one.
     pub(crate) fn commit(mut self) -> Result<(), StoreError> {
         let failed = |error| StoreError::writing(&self.target, error);

@@ -106,7 +106,7 @@ pub(crate) fn rejections(results: &[RunResult]) -> Table {
     each(results, "rejection", |result, table| {
         let rejections = &result.outcome.summary.rejections;
         policy_column(table, result, rejections.len());
-        table.text("filter", rejections.keys().map(ToString::to_string));
+        table.text("filter", rejections.keys().map(|filter| filter.key()));
         table.count("vms", rejections.values().map(|count| *count as i64));
     })
 }
@@ -181,7 +181,7 @@ const fn node_of(entry: &Entry) -> Option<NodeId> {
 
 fn filter_of(entry: &Entry) -> Option<Word> {
     match entry.fate {
-        Fate::Refused(filter) => Some(filter.to_string().into()),
+        Fate::Refused(filter) => Some(filter.key().into()),
         _ => None,
     }
 }
