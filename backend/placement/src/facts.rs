@@ -1,9 +1,10 @@
 //! All that a local score may read: of a shape on a class of nodes, and of one node.
 
+use crate::shape::accelerators_of;
 use model::grid::{Grid, NodeClass};
 use model::hypervisor::Hypervisor;
 use model::id::{NodeId, SiteId};
-use model::units::{DIMENSIONS, Resources};
+use model::units::{AccelMilli, DIMENSIONS, Resources};
 use model::vm::{Demand, Risk, VmSpec};
 
 /// A shape on one class of nodes; made once a pair, so that scores compare no strings.
@@ -63,19 +64,24 @@ impl ShapeFacts {
 
 /// What a shape takes of a node of a class; `None` where it is not legal on the class's model.
 ///
-/// A share is rounded up to a whole unit, so that no VM gets less than its share.
+/// A share is rounded up to a whole unit, so that no VM gets less than its share, nor a node is
+/// promised twice. Accelerators asked for by name count, whatever sum stands beside them.
 pub fn asked_of(spec: &VmSpec, class: &NodeClass) -> Option<Resources> {
-    match &spec.demand {
-        Demand::Fixed(resources) => Some(*resources),
+    let mut asked = match &spec.demand {
+        Demand::Fixed(resources) => *resources,
         Demand::ShareOfModel(models) => {
             let share_ppm = models.get(&class.model)?;
             let capacity = class.capacity.to_array();
-            Some(Resources::from_array(std::array::from_fn(|d| {
+            Resources::from_array(std::array::from_fn(|d| {
                 let millionths = u64::from(capacity[d]) * u64::from(share_ppm[d]);
                 u32::try_from(millionths.div_ceil(1_000_000)).unwrap_or(u32::MAX)
-            })))
+            }))
         }
+    };
+    if let Some(amount) = accelerators_of(spec, asked) {
+        asked.accel_milli = AccelMilli(amount.milli());
     }
+    Some(asked)
 }
 
 /// One node as it is now.

@@ -8,7 +8,7 @@ use model::vm::{Affinity, GroupRule, Scope};
 use std::collections::BTreeMap;
 
 /// All groups of a placer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Groups {
     rules: Vec<GroupRule>,
     /// By group: members in each node, rack or site that has any.
@@ -36,6 +36,10 @@ impl Groups {
         self.rules.push(rule);
         self.members.push(BTreeMap::new());
         GroupId(self.rules.len() as u32 - 1)
+    }
+
+    pub(crate) fn rule(&self, group: GroupId) -> GroupRule {
+        self.rules[group.index()]
     }
 
     pub(crate) fn join(&mut self, groups: &[GroupId], grid: &Grid, node: NodeId) {

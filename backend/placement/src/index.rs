@@ -26,7 +26,7 @@ const ENTRIES_PER_BLOCK: usize = 8;
 const LEAST_ENTRIES: usize = 64;
 
 /// Nodes in the order in which they changed; the last ones.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Journal {
     /// Entry `r` is at `r % ring.len()`, a power of two.
     ring: Vec<u32>,
@@ -55,7 +55,7 @@ impl Journal {
 }
 
 /// The best key of each block for one shape.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Minima {
     seen: Option<u64>,
     blocks: Vec<(u64, u8)>,
@@ -185,7 +185,7 @@ impl Minima {
 }
 
 /// The nodes that a shape fits, a bit each, counted; for policies that draw lots or look at all.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fitting {
     seen: Option<u64>,
     words: Vec<u64>,

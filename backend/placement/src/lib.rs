@@ -15,10 +15,12 @@
 //! - `naive`: the oracle, which looks at every node
 //! - `index`, `search`: the fast paths, which decide the same
 //! - [`placer`]: state and policy together: decide, place, release
+//! - [`explain`], `scoretable`: any decision taken apart
 //! - [`assign`]: the logical step, components to VMs
 
 pub mod assign;
 mod chance;
+pub mod explain;
 pub mod facts;
 pub mod filter;
 mod group;
@@ -30,6 +32,7 @@ pub mod policy;
 pub mod rule;
 mod scan;
 mod score;
+mod scoretable;
 mod search;
 mod shape;
 pub mod state;

@@ -2,7 +2,9 @@
 
 use crate::score::{Score, Spot, WEIGHT_BOUND};
 use crate::shape::{Ask, Shape};
-use crate::state::{DEVICE_MILLI, Devices, SHARE, ShapeId, State, WHOLE, WIDTH, sum_devices};
+use crate::state::{
+    DEVICE_MILLI, Devices, SHARE, ShapeId, State, WEIGHT_ONE, WHOLE, WIDTH, sum_devices,
+};
 use model::grid::MAX_ACCELERATORS;
 use model::units::DIMENSIONS;
 use model::vm::AcceleratorAmount;
@@ -11,7 +13,7 @@ use model::vm::AcceleratorAmount;
 pub const MIX_PARTS: u32 = 1 << 16;
 
 /// Shapes with their shares, which add up to nearly [`MIX_PARTS`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Mix {
     entries: Vec<(ShapeId, u32)>,
 }
@@ -29,10 +31,6 @@ impl Mix {
         Self {
             entries: entries.filter(|(_, parts)| *parts > 0).collect(),
         }
-    }
-
-    pub(crate) fn entries(&self) -> &[(ShapeId, u32)] {
-        &self.entries
     }
 
     /// Parts of the mix whose shapes do not fit a node of this kind with so much free.
@@ -79,6 +77,11 @@ impl Mix {
 /// Weights are shifted by this before they are multiplied by parts of the mix: 2^47 × 2^16 would
 /// leave no sign.
 const WEIGHT_SHIFT: u32 = 15;
+
+/// One largest node's worth of a dimension, stranded for the whole mix.
+pub(crate) fn node_parts() -> f64 {
+    (WEIGHT_ONE >> WEIGHT_SHIFT) as f64 * f64::from(MIX_PARTS)
+}
 
 /// A bound on stranding, either way: a weight of 2^32 times [`MIX_PARTS`].
 const STRANDED_BOUND: i64 = (WEIGHT_BOUND >> WEIGHT_SHIFT) as i64 * MIX_PARTS as i64;
@@ -133,19 +136,28 @@ pub(crate) struct Stranding<'a> {
     pub(crate) mix: &'a Mix,
 }
 
-impl Score for Stranding<'_> {
-    const STRAIGHT: bool = false;
-
-    fn key(&self, _: &Shape, spot: Spot<'_>) -> u64 {
+impl Stranding<'_> {
+    /// The growth of what is stranded, and what is left, in [`node_parts`].
+    pub(crate) fn parts(&self, spot: Spot<'_>) -> (i64, i64) {
         let before = Room::of(self.state, &spot);
         let devices = spot.ask.choose_devices(self.state.devices(spot.node));
         let mut after = before.clone();
         after.take(spot.ask, &devices.unwrap_or_default());
         let growth =
             self.mix.stranded(self.shapes, &after) - self.mix.stranded(self.shapes, &before);
+        let left = (after.weight >> WEIGHT_SHIFT) as i64;
+        (growth, left * i64::from(MIX_PARTS))
+    }
+}
+
+impl Score for Stranding<'_> {
+    const STRAIGHT: bool = false;
+
+    fn key(&self, _: &Shape, spot: Spot<'_>) -> u64 {
+        let (growth, left) = self.parts(spot);
         // 49 bits to 31, above the 32 bits of what is left.
         let growth = (growth + STRANDED_BOUND) as u64 >> 18;
-        growth << 32 | after.weight >> WEIGHT_SHIFT
+        growth << 32 | (left / i64::from(MIX_PARTS)) as u64
     }
 }
 
@@ -157,8 +169,18 @@ pub(crate) struct Fragmenting<'a> {
 }
 
 impl Fragmenting<'_> {
-    /// The best devices of a node on which the shape fits, and their key; of equal ones the lowest.
-    pub(crate) fn best_devices(&self, spot: Spot<'_>) -> (u64, Devices) {
+    /// The growth of fragmentation and of what is stranded, on the best devices of the node; the
+    /// first in thousandths of devices times [`MIX_PARTS`], the second in [`node_parts`].
+    pub(crate) fn parts(&self, spot: Spot<'_>) -> (i64, i64) {
+        self.rate(spot).0
+    }
+
+    /// The best devices of a node on which the shape fits; of equal ones the lowest.
+    pub(crate) fn best_devices(&self, spot: Spot<'_>) -> Devices {
+        self.rate(spot).1
+    }
+
+    fn rate(&self, spot: Spot<'_>) -> ((i64, i64), Devices) {
         let before = Room::of(self.state, &spot);
         let fragments = self.mix.fragments(self.shapes, &before);
         let stranded = self.mix.stranded(self.shapes, &before);
@@ -167,12 +189,7 @@ impl Fragmenting<'_> {
             after.take(spot.ask, &devices);
             let fragments = self.mix.fragments(self.shapes, &after) - fragments;
             let stranded = self.mix.stranded(self.shapes, &after) - stranded;
-            // 32 bits above 32; a growth of stranding is reckoned in steps of 2^17.
-            let high = (fragments + FRAGMENTS_BOUND) as u64;
-            (
-                high << 32 | (stranded + STRANDED_BOUND) as u64 >> 17,
-                devices,
-            )
+            ((fragments, stranded), devices)
         };
         let free = &before.devices[..before.count];
         let Some(AcceleratorAmount::ShareMilli(milli)) = spot.ask.accelerators else {
@@ -180,11 +197,12 @@ impl Fragmenting<'_> {
         };
         let milli = milli as u16;
         // Of devices with the same free share only the first is tried.
-        let tried =
-            (0..free.len()).filter(|d| free[*d] >= milli && !free[..*d].contains(&free[*d]));
-        let rated = tried.map(|device| rate(vec![(device as u8, milli)]));
+        let new = |d: &usize| free[*d] >= milli && !free[..*d].contains(&free[*d]);
+        let rated = (0..free.len())
+            .filter(new)
+            .map(|device| rate(vec![(device as u8, milli)]));
         rated
-            .min_by_key(|(key, _)| *key)
+            .min_by_key(|(growth, _)| *growth)
             .expect("the shape fits one of the devices")
     }
 }
@@ -193,6 +211,9 @@ impl Score for Fragmenting<'_> {
     const STRAIGHT: bool = false;
 
     fn key(&self, _: &Shape, spot: Spot<'_>) -> u64 {
-        self.best_devices(spot).0
+        let (fragments, stranded) = self.parts(spot);
+        // 32 bits above 32; a growth of stranding is reckoned in steps of 2^17.
+        let high = (fragments + FRAGMENTS_BOUND) as u64;
+        high << 32 | (stranded + STRANDED_BOUND) as u64 >> 17
     }
 }

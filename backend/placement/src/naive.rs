@@ -1,13 +1,15 @@
 //! The oracle: every node from scratch, by the shortest code that is plainly right.
 
 use crate::chance::Chance;
+use crate::facts::asked_of;
 use crate::filter::Filter;
 use crate::group::Groups;
 use crate::mix::{Fragmenting, Mix, Stranding};
 use crate::policy::Policy;
+use crate::rule::key::CompiledChain;
 use crate::scan;
-use crate::score::{Cosine, Dot, L2, Score, Spot};
-use crate::shape::{Shape, demand_on, static_refusal};
+use crate::score::{Chained, Cosine, Dot, L2, Score, Spot};
+use crate::shape::{Shape, static_refusal};
 use crate::state::{DEVICE_MILLI, Request, State};
 use model::grid::NodeState;
 use model::id::NodeId;
@@ -21,6 +23,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) groups: &'a Groups,
     pub(crate) shapes: &'a [Shape],
     pub(crate) mix: &'a Mix,
+    /// The policy's chain, where it is one.
+    pub(crate) chain: Option<&'a CompiledChain>,
 }
 
 impl<'a> Scene<'a> {
@@ -40,7 +44,7 @@ impl<'a> Scene<'a> {
         if let Some(filter) = legal.or_else(grouped) {
             return Some(filter);
         }
-        let asked = demand_on(spec, class).expect("the model was found legal");
+        let asked = asked_of(spec, class).expect("the model was found legal");
         if let Some(short) = asked.first_shortage(state.free(node)) {
             return Some(Filter::Free(short));
         }
@@ -105,15 +109,24 @@ impl<'a> Scene<'a> {
             Policy::FragmentationGradient => {
                 self.least(&Fragmenting { state, shapes, mix }, shape, &nodes)
             }
+            Policy::Chain(_) => self.least(&self.chained(), shape, &nodes),
             Policy::Nova => scan::nova(state, &nodes),
             Policy::Topsis => scan::topsis(state, shape, &nodes),
         };
         Ok(chosen.expect("some node fits"))
     }
 
+    /// The score of a policy that is a chain.
+    pub(crate) fn chained(&self) -> Chained<'a> {
+        Chained {
+            state: self.state,
+            chain: self.chain.expect("a chain is compiled with its placer"),
+        }
+    }
+
     /// What is left of a node, each dimension as a share of the largest node's, in sum.
     fn left(&self, request: Request<'_>, node: NodeId) -> u64 {
-        let asked = demand_on(&self.shape(request).spec, self.state.grid.class_of(node));
+        let asked = asked_of(&self.shape(request).spec, self.state.grid.class_of(node));
         let left: Resources = self
             .state
             .free(node)

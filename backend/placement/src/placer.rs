@@ -6,6 +6,7 @@ use crate::group::Groups;
 use crate::mix::{Fragmenting, Mix};
 use crate::naive::Scene;
 use crate::policy::Policy;
+use crate::rule::key::CompiledChain;
 use crate::score::{First, REFUSED, Spot, evaluate};
 use crate::search::Index;
 use crate::shape::Shape;
@@ -37,7 +38,7 @@ pub struct Decision {
 }
 
 /// Decides where VMs go, and keeps what is free.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Placer {
     policy: Policy,
     search: Search,
@@ -48,6 +49,8 @@ pub struct Placer {
     /// Looked up only, never walked, so its order is not seen.
     by_spec: HashMap<VmSpec, ShapeId>,
     pub(crate) mix: Mix,
+    /// The policy's chain made ready for the grid, where it is one.
+    chain: Option<CompiledChain>,
     index: Index,
 }
 
@@ -55,8 +58,13 @@ impl Placer {
     /// An empty grid under a policy; `seed` feeds policies that draw lots.
     pub fn new(grid: Arc<Grid>, policy: Policy, search: Search, seed: u64) -> Self {
         let groups = Groups::new(&grid);
+        let chain = match &policy {
+            Policy::Chain(chain) => Some(chain.compile(&grid)),
+            _ => None,
+        };
         let state = State::new(grid);
         Self {
+            chain,
             policy,
             search,
             chance: Chance::new(seed),
@@ -166,11 +174,13 @@ impl Placer {
     /// # Errors
     /// The first filter, in their order, after which no node was left.
     pub fn decide(&mut self, request: Request<'_>) -> Result<Decision, Filter> {
+        // Not by a method: the index is borrowed beside it.
         let scene = Scene {
             state: &self.state,
             groups: &self.groups,
             shapes: &self.shapes,
             mix: &self.mix,
+            chain: self.chain.as_ref(),
         };
         let node = match self.search {
             Search::Indexed => self
@@ -179,6 +189,27 @@ impl Placer {
             Search::Naive => scene.decide(&self.policy, &mut self.chance, request),
         }?;
         Ok(Decision {
+            node,
+            devices: self.devices_for(request.shape, node),
+        })
+    }
+
+    /// What the oracle looks at.
+    pub(crate) fn scene(&self) -> Scene<'_> {
+        Scene {
+            state: &self.state,
+            groups: &self.groups,
+            shapes: &self.shapes,
+            mix: &self.mix,
+            chain: self.chain.as_ref(),
+        }
+    }
+
+    /// The decision that is due, by the oracle, drawing no lots from the placer's own.
+    pub(crate) fn would_choose(&self, request: Request<'_>) -> Option<Decision> {
+        let mut chance = self.chance.clone();
+        let node = self.scene().decide(&self.policy, &mut chance, request);
+        node.ok().map(|node| Decision {
             node,
             devices: self.devices_for(request.shape, node),
         })
@@ -203,7 +234,7 @@ impl Placer {
                 shapes: &self.shapes,
                 mix: &self.mix,
             };
-            return score.best_devices(spot).1;
+            return score.best_devices(spot);
         }
         let chosen = ask.choose_devices(self.state.devices(node));
         chosen.expect("the node was found to have the devices")

@@ -1,5 +1,6 @@
 //! The catalogue of rules of decision.
 
+use crate::rule::RuleChain;
 use std::fmt;
 
 /// A rule of decision: where to place.
@@ -35,6 +36,8 @@ pub enum Policy {
     Topsis,
     /// Least growth of fragmentation under the typical mix of shapes.
     FragmentationGradient,
+    /// A chain of quantised rules that a user wrote.
+    Chain(RuleChain),
 }
 
 /// How a policy is searched fast.
@@ -133,6 +136,7 @@ impl Policy {
     pub fn name(&self) -> String {
         match self {
             Self::BestOf { k } => format!("best-of-{k}"),
+            Self::Chain(chain) => chain.name().to_owned(),
             other => other.entry().key.to_owned(),
         }
     }
@@ -222,6 +226,13 @@ impl Policy {
                 "Fragmentation gradient",
                 "Takes the node and the device where least more accelerator becomes useless to the typical mix of shapes, then the least stranding.",
                 "Weng et al., Beware of fragmentation (FGD), USENIX ATC 2023",
+                Path::Minima,
+            ),
+            Self::Chain(_) => (
+                "chain",
+                "Rule chain",
+                "Compares nodes by the user's quantised rules, one after the other.",
+                "Hadary et al., Protean: VM allocation service at scale, OSDI 2020",
                 Path::Minima,
             ),
         };

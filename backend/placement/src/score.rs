@@ -1,6 +1,7 @@
 //! Scores that read one node alone: the lower the key, the better the node.
 
 use crate::filter::Filter;
+use crate::rule::key::CompiledChain;
 use crate::shape::{Ask, Shape};
 use crate::state::{Block, LANES, State};
 use model::id::NodeId;
@@ -148,6 +149,25 @@ impl Score for Cosine {
         } else {
             highest(0.0)
         }
+    }
+}
+
+/// A chain of rules; its key is the node's.
+pub(crate) struct Chained<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) chain: &'a CompiledChain,
+}
+
+impl Score for Chained<'_> {
+    const STRAIGHT: bool = false;
+
+    fn key(&self, _: &Shape, spot: Spot<'_>) -> u64 {
+        let shape = spot.ask.facts.as_ref();
+        let shape = shape.expect("a shape fits only where it is legal");
+        // A chain may use all 64 bits. The 64 highest keys are the worst rank in every rule or
+        // within 63 of it; they count as equal.
+        let key = self.chain.key(shape, &self.state.facts(spot.node));
+        key.min(REFUSED - 1)
     }
 }
 

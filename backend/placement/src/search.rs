@@ -14,7 +14,7 @@ use crate::state::{Request, State};
 use model::id::NodeId;
 
 /// What is kept between decisions to find the next one fast.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Index {
     journal: Journal,
     /// By shape; made at its first decision.
@@ -68,6 +68,7 @@ impl Index {
             Policy::FragmentationGradient => {
                 self.least(scene, &Fragmenting { state, shapes, mix }, request)
             }
+            Policy::Chain(_) => self.least(scene, &scene.chained(), request),
             Policy::RandomFit => self.among(scene, request, |words, total| {
                 ranked(words, chance.below(total))
             }),

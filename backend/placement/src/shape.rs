@@ -1,14 +1,15 @@
 //! A VM's shape as placement reckons with it: what it asks of each kind of node, and where it is legal.
 
+use crate::facts::{ShapeFacts, asked_of};
 use crate::filter::Filter;
 use crate::state::{DEVICE_MILLI, Devices, SHARE, State, WHOLE, WIDTH};
 use model::grid::{Grid, NodeClass};
 use model::id::{NodeClassId, SiteId};
-use model::units::{AccelMilli, DIMENSIONS, Resources};
+use model::units::{DIMENSIONS, Resources};
 use model::vm::{AcceleratorAmount, Demand, Risk, VmSpec};
 
 /// A shape with all that can be reckoned before any node is looked at.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) spec: VmSpec,
     /// By kind of node.
@@ -16,7 +17,7 @@ pub(crate) struct Shape {
 }
 
 /// What a shape asks of nodes of one kind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ask {
     /// The first filter that never lets the shape on to this kind of node.
     pub(crate) refused: Option<Filter>,
@@ -37,6 +38,8 @@ pub(crate) struct Ask {
     pub(crate) inverse: [f64; DIMENSIONS],
     /// Demand as a share of the kind's capacity.
     pub(crate) share: [f64; DIMENSIONS],
+    /// What rules read; `None` where the shape is not legal on the kind's model.
+    pub(crate) facts: Option<ShapeFacts>,
     /// Devices asked for.
     pub(crate) accelerators: Option<AcceleratorAmount>,
 }
@@ -56,7 +59,7 @@ impl Ask {
     fn new(spec: &VmSpec, state: &State, class: NodeClassId, site: SiteId) -> Self {
         let grid = &state.grid;
         let node_class = &grid.classes[class.index()];
-        let resources = demand_on(spec, node_class).unwrap_or_default();
+        let resources = asked_of(spec, node_class).unwrap_or_default();
         let accelerators = accelerators_of(spec, resources);
         let mut demand = [0; WIDTH];
         demand[..DIMENSIONS].copy_from_slice(&resources.to_array());
@@ -85,6 +88,11 @@ impl Ask {
                 / 1_000,
             share: std::array::from_fn(|d| f64::from(demand[d]) * inverse[d]),
             inverse,
+            facts: ShapeFacts::new(
+                spec,
+                node_class,
+                &grid.hypervisors[node_class.hypervisor.index()],
+            ),
             accelerators,
         }
     }
@@ -128,34 +136,9 @@ impl Ask {
     }
 }
 
-/// What a VM asks of a node of this class; `None` where its type is not legal there.
-///
-/// Shares of a model round up: a node must never be promised more than it has.
-pub(crate) fn demand_on(spec: &VmSpec, class: &NodeClass) -> Option<Resources> {
-    let mut demand = match &spec.demand {
-        Demand::Fixed(resources) => *resources,
-        Demand::ShareOfModel(models) => {
-            let shares = models.get(&class.model)?;
-            let capacity = class.capacity.to_array();
-            let part = |d: usize| (u64::from(capacity[d]) * u64::from(shares[d])).div_ceil(PPM);
-            // More than the whole may be asked: it saturates, and no node takes it.
-            Resources::from_array(std::array::from_fn(|d| {
-                u32::try_from(part(d)).unwrap_or(u32::MAX)
-            }))
-        }
-    };
-    if let Some(amount) = accelerators_of(spec, demand) {
-        demand.accel_milli = AccelMilli(amount.milli());
-    }
-    Some(demand)
-}
-
-/// Parts in a whole.
-const PPM: u64 = 1_000_000;
-
 /// The devices asked for. A bare sum without an [`model::vm::AcceleratorAsk`] is a share of one
 /// device up to 999 thousandths, and whole devices, rounded up, from there.
-fn accelerators_of(spec: &VmSpec, demand: Resources) -> Option<AcceleratorAmount> {
+pub(crate) fn accelerators_of(spec: &VmSpec, demand: Resources) -> Option<AcceleratorAmount> {
     let bare = demand.accel_milli.0;
     let bare = match bare {
         0 => None,

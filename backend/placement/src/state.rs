@@ -1,5 +1,6 @@
 //! What is free on every node, and who is where.
 
+use crate::facts::NodeFacts;
 use crate::shape::Ask;
 use model::grid::{Grid, MAX_ACCELERATORS, NodeState};
 use model::id::{GroupId, NodeClassId, NodeId, SiteId};
@@ -47,7 +48,7 @@ pub(crate) const DEVICE_MILLI: u16 = 1_000;
 ///
 /// 2^44 keeps the sum over six dimensions under 2^47, and the rounding of [`State::scale`] under
 /// one part in 4,096 even where a node has 2^32 units.
-const WEIGHT_ONE: u64 = 1 << 44;
+pub(crate) const WEIGHT_ONE: u64 = 1 << 44;
 
 /// The state of 64 nodes with neighbouring ids, column by column, so that a scan is one straight
 /// loop over each column. The last block of a grid is filled up with closed nodes.
@@ -75,7 +76,7 @@ pub(crate) struct Kind {
 }
 
 /// What is free on every node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) grid: Arc<Grid>,
     pub(crate) blocks: Vec<Block>,
@@ -188,6 +189,19 @@ impl State {
     pub(crate) fn vms(&self, node: NodeId) -> u32 {
         let (block, lane) = self.block(node);
         block.vms_by_risk.iter().map(|vms| vms[lane]).sum()
+    }
+
+    /// What rules read of a node.
+    pub(crate) fn facts(&self, node: NodeId) -> NodeFacts {
+        let (block, lane) = self.block(node);
+        let vms_by_risk = std::array::from_fn(|risk| block.vms_by_risk[risk][lane]);
+        NodeFacts {
+            site: self.kinds[block.kind[lane] as usize].site,
+            free: self.free(node),
+            vms: vms_by_risk.iter().sum(),
+            vms_by_risk,
+            expected_cpu_milli: block.load_milli[lane],
+        }
     }
 
     pub(crate) fn state(&self, node: NodeId) -> NodeState {

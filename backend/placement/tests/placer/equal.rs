@@ -7,7 +7,9 @@ use model::units::Resources;
 use model::vm::{AcceleratorAmount, Affinity, Scope};
 use placement::filter::Filter;
 use placement::placer::{Decision, Placer, Search};
-use placement::policy::Policy;
+use placement::policy::{Path, Policy};
+use placement::rule::RuleChain;
+use placement::rule::sample::CHAINS;
 use placement::state::{Request, ShapeId};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -26,7 +28,11 @@ struct Pair {
     naive: Placer,
     shapes: Vec<ShapeId>,
     alive: Vec<Placed>,
+    decided: usize,
 }
+
+/// One decision of so many is explained too; to explain costs more than to decide.
+const EXPLAINED_EVERY: usize = 7;
 
 impl Pair {
     fn new(world: World, policy: &Policy) -> Self {
@@ -49,6 +55,7 @@ impl Pair {
             naive,
             shapes,
             alive: Vec::new(),
+            decided: 0,
             world,
         }
     }
@@ -79,6 +86,10 @@ impl Pair {
             shape,
             groups: &groups,
         };
+        self.decided += 1;
+        if self.decided.is_multiple_of(EXPLAINED_EVERY) {
+            self.check_explanation(request)?;
+        }
         let decision = self.fast.decide(request);
         prop_assert_eq!(
             &decision,
@@ -111,6 +122,32 @@ impl Pair {
         };
         self.fast.release(request, &placed.decision);
         self.naive.release(request, &placed.decision);
+    }
+
+    /// The explanation tells the coming decision: every node once, the chosen one on top.
+    fn check_explanation(&self, request: Request<'_>) -> Result<(), TestCaseError> {
+        let told = self.fast.explain(request);
+        let refused: usize = told.refused.iter().map(|by| by.nodes.len()).sum();
+        prop_assert_eq!(refused + told.scores.len(), self.world.grid.nodes.len());
+        let decided = self.naive.clone().decide(request);
+        let last = told.refused.last().map(|by| by.filter);
+        prop_assert_eq!(
+            decided.as_ref().err().copied(),
+            last.filter(|_| told.scores.is_empty())
+        );
+        prop_assert_eq!(told.hint.is_some(), decided.is_err());
+        let chosen = told.chosen.map(|chosen| Decision {
+            node: chosen.node,
+            devices: chosen.devices,
+        });
+        prop_assert_eq!(chosen.as_ref(), decided.as_ref().ok());
+        for row in &told.scores {
+            prop_assert_eq!(row.values.len(), told.columns.len());
+        }
+        if let (Some(chosen), false) = (chosen, draws_lots(self.fast.policy())) {
+            prop_assert_eq!(told.scores[0].node, chosen.node);
+        }
+        Ok(())
     }
 
     /// A VM without groups is refused exactly where no node says that it fits.
@@ -186,6 +223,10 @@ impl Pair {
     }
 }
 
+fn draws_lots(policy: &Policy) -> bool {
+    policy.entry().path == Path::Lots
+}
+
 fn check(world: World, policy: &Policy) -> Result<(), TestCaseError> {
     let mut pair = Pair::new(world, policy);
     let deeds = pair.world.deeds.clone();
@@ -213,7 +254,11 @@ proptest! {
     /// VM leaves every node as it was.
     #[test]
     fn fast_and_naive_agree(world in world(250)) {
-        for policy in Policy::all() {
+        let chains = CHAINS.iter().map(|sample| {
+            let chain = RuleChain::read(sample.name, sample.text);
+            Policy::Chain(chain.expect("the samples are right"))
+        });
+        for policy in Policy::all().into_iter().chain(chains) {
             check(world.clone(), &policy)?;
         }
     }
