@@ -79,7 +79,8 @@ pub fn decimal(milli: u32) -> String {
     format!("{whole}.{rest:03}").trim_end_matches('0').into()
 }
 
-fn quoted_key(key: &str) -> String {
+/// A key, quoted where TOML asks for it.
+pub fn quoted_key(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !key.is_empty() && key.chars().all(bare) {
         key.into()

@@ -52,7 +52,7 @@ impl AcceleratorAmount {
     /// Thousandths of a device in all.
     pub const fn milli(self) -> u32 {
         match self {
-            Self::Devices(count) => count * 1_000,
+            Self::Devices(count) => count.saturating_mul(1_000),
             Self::ShareMilli(milli) => milli,
         }
     }

@@ -10,7 +10,6 @@ use model::id::{Generation, HypervisorId, NodeId};
 use model::units::Resources;
 use model::vm::Risk;
 use proptest::prelude::*;
-use std::time::{Duration, Instant};
 
 fn faults_of(text: &str) -> String {
     match read_grid("grid.toml", text) {
@@ -221,18 +220,14 @@ fn groups_share_names_and_classes() {
     assert_eq!(read_grid("x", &write_grid(&grid)), Ok(grid));
 }
 
-/// A hundred thousand nodes are read from a page, in less than a frame's worth of a debug build's
-/// patience, and written back as a page.
+/// A hundred thousand nodes are read from a page and written back as a page.
 #[test]
 fn a_hundred_thousand_nodes_take_a_page() {
     let text = include_str!("../../../../assets/grids/hundred-thousand.toml");
     assert!(text.lines().count() < 60);
-    let start = Instant::now();
     let grid = read_grid("hundred-thousand.toml", text).expect("a right grid");
-    let written = write_grid(&grid);
-    // A hundredfold of what it takes, so that a busy machine passes and a square law does not.
-    assert!(start.elapsed() < Duration::from_secs(20));
     assert_eq!(grid.nodes.len(), 100_000);
+    let written = write_grid(&grid);
     assert!(written.lines().count() < 60, "{written}");
     assert_eq!(read_grid("x", &written), Ok(grid));
 }

@@ -91,3 +91,22 @@ fn fields_have_lines() {
     assert_eq!(line("node[1].sub.c[0]"), Some(7));
     assert_eq!(line("none"), None);
 }
+
+/// Faults stay on one line, whatever a key or a broken line holds.
+#[test]
+fn faults_stay_on_one_line() {
+    check(
+        "\"a\\nb\" = 1\n\"c d\" = 2\nmust = 'x'",
+        &["must"],
+        |_| (),
+        "\
+f.toml:1: \"a\\u000Ab\": found an unknown key, expected one of must
+f.toml:2: \"c d\": found an unknown key, expected one of must",
+    );
+    check(
+        "must = 'x'\na\u{1}b",
+        &["must"],
+        |_| (),
+        "f.toml:2: found `a�b`, expected TOML (key with no value, expected `=`)",
+    );
+}

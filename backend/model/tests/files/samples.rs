@@ -8,6 +8,10 @@ use model::samples::{DESIGNS, GRIDS, design, grid};
 use std::path::Path;
 
 /// Names of the TOML files of a folder of the assets.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test compares with the folder"
+)]
 fn files_of(folder: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../assets")

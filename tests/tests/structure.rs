@@ -1,0 +1,364 @@
+//! The house rules that are held: arrows between crates, openings of files, purity.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Whether a crate steps and nothing else, or meets files, clocks, threads and the like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purity {
+    Pure,
+    Impure,
+}
+use Purity::{Impure, Pure};
+
+/// Every crate with the arrows that it may have; a new one gets its own commit with its reason.
+///
+/// `model` may be named by all. The live and the simulated side meet in `placement` and `control`
+/// alone; nothing points back to `sim` or `app`.
+const CRATES: &[(&str, Purity, &[&str])] = &[
+    (
+        "app",
+        Impure,
+        // `capacity` and `engine` for what `lab` hands out of a run: its outcome, and its progress.
+        &["capacity", "control", "engine", "lab", "model", "placement"],
+    ),
+    ("capacity", Pure, &["engine", "model", "placement"]),
+    ("control", Pure, &["model", "placement"]),
+    // `model` for its instants and spans, and nothing else: it knows nothing of grids.
+    ("engine", Pure, &["model"]),
+    (
+        "lab",
+        Impure,
+        // `control` for its trait `Backend`: a recorded run is a read-only source of views.
+        &["capacity", "control", "engine", "model", "placement"],
+    ),
+    ("model", Pure, &[]),
+    ("placement", Pure, &["model"]),
+    ("tests", Impure, &[]),
+];
+
+/// A crate of the workspace as cargo sees it.
+struct Crate {
+    folder: PathBuf,
+    /// Crates of the workspace that it depends on, for its own tests or otherwise.
+    arrows: BTreeSet<String>,
+    /// Those of them that only its tests use.
+    test_arrows: BTreeSet<String>,
+}
+
+/// Arrows are those of the table, no more and no fewer.
+#[test]
+fn arrows_are_the_declared_ones() {
+    let real: BTreeMap<String, BTreeSet<String>> = workspace()
+        .into_iter()
+        .map(|(name, member)| (name, member.arrows))
+        .collect();
+    let declared: BTreeMap<String, BTreeSet<String>> = CRATES
+        .iter()
+        .map(|(name, _, arrows)| {
+            let arrows = arrows.iter().map(|&arrow| arrow.to_owned()).collect();
+            ((*name).to_owned(), arrows)
+        })
+        .collect();
+    assert_eq!(
+        differences(&declared, &real),
+        Vec::<String>::new(),
+        "the left lists what CRATES of this file and the Cargo.toml files do not agree on"
+    );
+}
+
+/// The comparison itself tells an arrow too many, one too few, and an unknown crate.
+#[test]
+fn a_wrong_arrow_would_be_told() {
+    let table = |rows: &[(&str, &[&str])]| -> BTreeMap<String, BTreeSet<String>> {
+        rows.iter()
+            .map(|(name, arrows)| {
+                let arrows = arrows.iter().map(|&arrow| arrow.to_owned()).collect();
+                ((*name).to_owned(), arrows)
+            })
+            .collect()
+    };
+    let declared = table(&[("model", &[]), ("placement", &["model"])]);
+    let real = table(&[("model", &["placement"]), ("placement", &[]), ("util", &[])]);
+    assert_eq!(
+        differences(&declared, &real),
+        [
+            "model → placement is undeclared",
+            "placement → model is declared and no longer there",
+            "util is an undeclared crate",
+        ]
+    );
+}
+
+/// Pure crates hold clippy to it by equal `clippy.toml` files; the others have none, for the
+/// nearest one replaces all above it.
+#[test]
+fn pure_crates_are_held_by_clippy() {
+    let workspace = workspace();
+    let model = read(&workspace["model"].folder.join("clippy.toml"));
+    for forbidden in [
+        "std::fs::File",
+        "std::net::TcpStream",
+        "std::thread::spawn",
+        "std::time::Instant",
+        "std::time::SystemTime",
+        "std::env::var",
+        "std::process::Command",
+    ] {
+        assert!(model.contains(&format!("\"{forbidden}\"")), "{forbidden}");
+    }
+    for (name, purity, _) in CRATES {
+        let file = workspace[*name].folder.join("clippy.toml");
+        match purity {
+            Pure => assert_eq!(
+                read(&file),
+                model,
+                "{} differs from model's",
+                file.display()
+            ),
+            Impure => assert!(
+                !file.exists(),
+                "{} would bind an impure crate",
+                file.display()
+            ),
+        }
+    }
+}
+
+/// No arrow of a pure crate leads to an impure one.
+#[test]
+fn pure_crates_stand_on_pure_ones() {
+    let purity: BTreeMap<&str, Purity> = CRATES.iter().map(|(n, p, _)| (*n, *p)).collect();
+    for (name, crate_purity, arrows) in CRATES {
+        for arrow in *arrows {
+            assert!(
+                *crate_purity == Impure || purity[arrow] == Pure,
+                "{name} is pure and leads to {arrow}"
+            );
+        }
+    }
+}
+
+/// Every Rust file opens with one sentence that says what it holds.
+#[test]
+fn files_open_with_a_sentence() {
+    let files = rust_files();
+    assert!(files.len() > 50, "only {} files found", files.len());
+    let silent: Vec<String> = files
+        .iter()
+        .filter(|file| !opens_with_a_sentence(&read(file)))
+        .map(|file| file.display().to_string())
+        .collect();
+    assert_eq!(silent, Vec::<String>::new());
+}
+
+/// The opening is a sentence of its own, not code, an empty line or a bare word.
+#[test]
+fn what_is_no_opening_would_be_told() {
+    let check =
+        |text: &str, expected: bool| assert_eq!(opens_with_a_sentence(text), expected, "{text:?}");
+    check("//! Reads files.\n\nuse std::fs;", true);
+    check(
+        "//! Reads files, one\n//! after the other.\n//!\n//! More",
+        true,
+    );
+    check("//! Reads files:\n//!\n//! - one", true);
+    check("//! reader\nuse std::fs;", false);
+    check("use std::fs;\n//! Reads files.", false);
+    check("//!\n//! Reads files.", false);
+    check("", false);
+}
+
+/// A `lib.rs` opens with a map that names each of its public modules.
+#[test]
+fn libraries_open_with_a_map() {
+    for (name, member) in workspace() {
+        let file = member.folder.join("src/lib.rs");
+        if !file.exists() {
+            continue;
+        }
+        let text = read(&file);
+        let map: String = head(&text).collect();
+        for module in text.lines().filter_map(public_module) {
+            assert!(
+                // `mod@` tells rustdoc a module from a function of its name.
+                map.contains(&format!("`{module}`")) || map.contains(&format!("`mod@{module}`")),
+                "{name}: the map of {} leaves out {module}",
+                file.display()
+            );
+        }
+    }
+}
+
+/// The engine knows nothing of grids: of `model` it names the instants and spans alone.
+#[test]
+fn the_engine_knows_nothing_of_grids() {
+    let engine = &workspace()["engine"].folder.join("src");
+    let named: BTreeSet<String> = rust_files()
+        .iter()
+        .filter(|file| file.starts_with(engine))
+        .flat_map(|file| modules_of_model(&read(file)))
+        .collect();
+    assert_eq!(named, BTreeSet::from(["time".to_owned()]));
+}
+
+fn modules_of_model(text: &str) -> Vec<String> {
+    text.split("model::")
+        .skip(1)
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        })
+        .collect()
+}
+
+/// Every workspace member takes the workspace's lints.
+#[test]
+fn crates_take_the_lints_of_the_workspace() {
+    for (name, member) in workspace() {
+        let manifest = read(&member.folder.join("Cargo.toml"));
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{name} leaves the lints out"
+        );
+    }
+}
+
+/// What a crate's tests alone depend on is a crate below it, or one that it depends on anyway.
+#[test]
+fn arrows_of_tests_lead_down_too() {
+    let workspace = workspace();
+    for (name, member) in &workspace {
+        for arrow in &member.test_arrows {
+            assert!(
+                name == "tests" || !leads_to(&workspace, arrow, name),
+                "the tests of {name} need {arrow}, which needs {name}"
+            );
+        }
+    }
+}
+
+fn leads_to(workspace: &BTreeMap<String, Crate>, from: &str, to: &str) -> bool {
+    workspace[from]
+        .arrows
+        .iter()
+        .any(|arrow| arrow == to || leads_to(workspace, arrow, to))
+}
+
+fn differences(
+    declared: &BTreeMap<String, BTreeSet<String>>,
+    real: &BTreeMap<String, BTreeSet<String>>,
+) -> Vec<String> {
+    let names: BTreeSet<&String> = declared.keys().chain(real.keys()).collect();
+    let mut told = Vec::new();
+    for name in names {
+        match (declared.get(name), real.get(name)) {
+            (Some(declared), Some(real)) => {
+                for arrow in real.difference(declared) {
+                    told.push(format!("{name} → {arrow} is undeclared"));
+                }
+                for arrow in declared.difference(real) {
+                    told.push(format!("{name} → {arrow} is declared and no longer there"));
+                }
+            }
+            (None, _) => told.push(format!("{name} is an undeclared crate")),
+            (Some(_), None) => told.push(format!("{name} is declared and no longer there")),
+        }
+    }
+    told
+}
+
+fn opens_with_a_sentence(text: &str) -> bool {
+    let paragraph: Vec<&str> = head(text).take_while(|line| !line.is_empty()).collect();
+    let sentence = paragraph.join(" ");
+    sentence.contains(' ') && sentence.ends_with(['.', ':'])
+}
+
+/// The `//!` lines at the very top, without their marks.
+fn head(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .map(str::trim)
+}
+
+fn public_module(line: &str) -> Option<&str> {
+    line.strip_prefix("pub mod ")?.strip_suffix(';')
+}
+
+fn workspace() -> BTreeMap<String, Crate> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs, since it runs this test");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo metadata: {told}");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
+    list(&metadata["packages"]).iter().map(member).collect()
+}
+
+fn member(package: &Value) -> (String, Crate) {
+    let arrows_of = |for_tests: bool| {
+        list(&package["dependencies"])
+            .iter()
+            // Only crates of the workspace have a path.
+            .filter(|dependency| !dependency["path"].is_null())
+            .filter(|dependency| (dependency["kind"] == "dev") == for_tests)
+            .map(|dependency| word(&dependency["name"]))
+            .collect()
+    };
+    let manifest = PathBuf::from(word(&package["manifest_path"]));
+    let member = Crate {
+        folder: manifest.parent().expect("a file is in a folder").into(),
+        arrows: arrows_of(false),
+        test_arrows: arrows_of(true),
+    };
+    (word(&package["name"]), member)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("a list of cargo metadata")
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().expect("a text of cargo metadata").to_owned()
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// All Rust files of the workspace but those that builds leave.
+fn rust_files() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = workspace().into_values().map(|m| m.folder).collect();
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of the workspace") {
+            let path = entry.expect("a readable folder").path();
+            let hidden = path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes()[0] == b'.');
+            if path.is_dir() && !path.ends_with("target") && !hidden {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files.dedup();
+    files
+}
+
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
