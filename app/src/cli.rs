@@ -1,11 +1,16 @@
 //! The command line: one verb a module; without a verb the window opens.
 //!
 //! - [`simulate`]: a trace on a grid under one or several policies
+//! - [`check`]: all faults of designs, grids and rule chains
+//! - [`policies`]: the catalogue of policies
 //! - [`open`]: the window
-//! - [`failure`], [`progress`], [`table`]: what the verbs share
+//! - [`kind`], [`failure`], [`progress`], [`table`]: what the verbs share
 
+pub mod check;
 pub mod failure;
+pub mod kind;
 pub mod open;
+pub mod policies;
 pub mod progress;
 pub mod simulate;
 pub mod table;
@@ -46,6 +51,10 @@ impl Cli {
 pub enum Verb {
     /// Run a trace on a grid and print what came of it
     Simulate(simulate::Args),
+    /// Check designs, grids and rule chains, and print all their faults
+    Check(check::Args),
+    /// List the policies that decide where VMs go
+    Policies(policies::Args),
 }
 
 impl Verb {
@@ -57,6 +66,8 @@ impl Verb {
         let mut out = io::BufWriter::new(io::stdout().lock());
         match self {
             Self::Simulate(args) => simulate::run(args, &mut out)?,
+            Self::Check(args) => check::run(args, &mut out)?,
+            Self::Policies(args) => policies::run(args, &mut out)?,
         }
         Ok(out.flush()?)
     }

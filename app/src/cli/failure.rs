@@ -79,6 +79,14 @@ impl Failure {
         })
     }
 
+    /// What it tells, without a hint; empty where there is nothing to tell.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => &message.text,
+            Self::Said | Self::Unread => "",
+        }
+    }
+
     /// The code with which the process ends.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {

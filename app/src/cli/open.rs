@@ -1,14 +1,18 @@
 //! `gridwright` without a verb: the window, with what it is to open.
 
 use super::failure::Failure;
+use super::kind::Kind;
 use crate::window::kept::Page;
 use crate::window::theme::ThemeChoice;
 use crate::window::{self, OpenArgs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the window is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Files to open in the window: a grid, a design, a trace; told apart by what they hold
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// A grid to open instead of the sample
     #[arg(long, value_name = "PATH")]
     pub grid: Option<PathBuf>,
@@ -32,15 +36,51 @@ pub struct Args {
 /// Opens the window and returns when it is closed.
 ///
 /// # Errors
-/// Where no window can be opened.
+/// Where a file is not there, two are of one kind, or no window can be opened.
 pub fn run(args: Args) -> Result<(), Failure> {
-    window::open(OpenArgs {
+    let mut open = OpenArgs {
         grid: args.grid,
         trace: args.trace,
         design: args.design,
         page: args.page,
         theme: args.theme,
         screenshot: args.screenshot,
-    })
-    .map_err(|error| Failure::of(&error))
+    };
+    for path in args.files {
+        let slot = slot(&mut open, &path)?;
+        if let Some(other) = slot {
+            let (other, path) = (other.display(), path.display());
+            return Err(Failure::usage(
+                format!("{other} and {path} are of one kind"),
+                "the window opens one grid, one design and one trace",
+            ));
+        }
+        *slot = Some(path);
+    }
+    window::open(open).map_err(|error| Failure::of(&error))
+}
+
+/// Where in the window a file belongs.
+fn slot<'a>(open: &'a mut OpenArgs, path: &Path) -> Result<&'a mut Option<PathBuf>, Failure> {
+    if !path.exists() {
+        return Err(Failure::usage(
+            format!("{} is neither a command nor a file", path.display()),
+            "see gridwright --help",
+        ));
+    }
+    // A folder is a trace: PlanetLab has a file a VM.
+    let kind = match path.is_dir() {
+        true => None,
+        false => Kind::of_file(path).map_err(|error| Failure::of(&error))?,
+    };
+    match kind {
+        Some(Kind::Grid) => Ok(&mut open.grid),
+        Some(Kind::Design) => Ok(&mut open.design),
+        // Whatever no person writes is taken for a trace; its reader tells more.
+        None => Ok(&mut open.trace),
+        Some(Kind::RuleChain | Kind::Hypervisor) => Err(Failure::usage(
+            format!("{} holds nothing that the window opens", path.display()),
+            "gridwright check tells whether it is sound",
+        )),
+    }
 }
