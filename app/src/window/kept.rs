@@ -1,5 +1,7 @@
 //! What the window remembers from one start to the next: its own state only, never a document.
 
+use crate::window::grid::layout::Grouping;
+use crate::window::grid::metric::Metric;
 use crate::window::theme::ThemeChoice;
 use crate::window::theme::colour_map::ColourMap;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,10 @@ pub struct Kept {
     pub theme: ThemeChoice,
     /// The heatmap's colours.
     pub colour_map: ColourMap,
+    /// What the heatmap's colours stand for.
+    pub metric: Metric,
+    /// What stands together on the heatmap.
+    pub grouping: Grouping,
     /// Whether the node inspector is hidden.
     pub inspector_hidden: bool,
     /// Grids opened, newest first.

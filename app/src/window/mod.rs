@@ -7,8 +7,9 @@
 //! - [`room`]: what a page may use of the shell
 //! - [`grid`], [`lab`], [`design`]: the pages
 //! - [`jobs`], [`notices`], [`files`], [`kept`]: background work, messages, asking for files, what is remembered
+//! - [`player`]: a replayed run and its time slider
 //! - [`sources`]: the one door to samples, readers and runs
-//! - [`theme`]: every colour, size and font
+//! - [`theme`], [`widgets`]: every colour, size and font; small widgets that pages share
 //!
 //! ```text
 //!  keys, menus, palette ──Command──▶ shell ──▶ page.command()
@@ -26,10 +27,12 @@ pub mod kept;
 pub mod lab;
 pub mod notices;
 pub mod overlays;
+pub mod player;
 pub mod room;
 pub mod shell;
 pub mod sources;
 pub mod theme;
+pub mod widgets;
 
 use crate::window::files::DesktopDialogs;
 use crate::window::kept::Page;

@@ -4,15 +4,17 @@ use crate::window::command::Command;
 use crate::window::jobs::Jobs;
 use crate::window::kept::Kept;
 use crate::window::notices::Notices;
+use crate::window::player::Player;
 use crate::window::theme::Palette;
 use model::view::View;
 use std::sync::Arc;
 
 /// Lent to a page while it draws or carries out a command; holds nothing of its own.
-#[derive(Debug)]
 pub struct Room<'a> {
     /// The open grid at the shown instant; `None` before the first is open.
     pub view: Option<&'a Arc<View>>,
+    /// The replayed run, if any; while one is loaded `view` is its instant.
+    pub player: &'a mut Player,
     /// Work in the background.
     pub jobs: &'a mut Jobs,
     /// What to tell the user.

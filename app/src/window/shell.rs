@@ -8,16 +8,18 @@ use crate::window::command::{self, Command};
 use crate::window::design::DesignPage;
 use crate::window::files::{Dialogs, FileQuestion, Purpose};
 use crate::window::grid::GridPage;
-use crate::window::jobs::Jobs;
+use crate::window::jobs::{Job, Jobs, Poll};
 use crate::window::kept::{Kept, Page, remember};
 use crate::window::lab::LabPage;
 use crate::window::notices::Notices;
 use crate::window::overlays::{self, Overlay};
+use crate::window::player::Player;
 use crate::window::room::Room;
 use crate::window::shell::screenshot::Screenshot;
-use crate::window::sources;
+use crate::window::sources::{self, GridChoice, Trouble};
 use crate::window::theme::{self, Palette, ThemeChoice, size};
 use egui::{Context, Frame, Margin, Ui};
+use model::grid::Grid;
 use model::view::View;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -36,7 +38,11 @@ pub struct Shell {
     pub lab: LabPage,
     /// The Design page.
     pub design: DesignPage,
+    /// The replay.
+    pub player: Player,
     view: Option<Arc<View>>,
+    opening: Option<Job<Result<Arc<Grid>, Trouble>>>,
+    start_sample: bool,
     overlay: Overlay,
     question: Option<FileQuestion>,
     dialogs: Arc<dyn Dialogs>,
@@ -59,10 +65,12 @@ impl Shell {
         kept.theme.apply(&context.egui_ctx);
         let chosen =
             |purpose, path: Option<PathBuf>| path.map(|path| Command::Chosen(purpose, path));
+        let start_sample = args.grid.is_none() && args.trace.is_none();
         let asks = [
             chosen(Purpose::OpenGrid, args.grid),
             chosen(Purpose::OpenTrace, args.trace),
             chosen(Purpose::OpenDesign, args.design),
+            args.page.map(Command::Show),
         ];
         Self {
             kept,
@@ -71,7 +79,10 @@ impl Shell {
             grid: GridPage::default(),
             lab: LabPage::default(),
             design: DesignPage::default(),
-            view: Some(Arc::new(View::empty(sources::made_up_grid(3, 12, 12)))),
+            player: Player::default(),
+            view: None,
+            opening: None,
+            start_sample,
             overlay: Overlay::None,
             question: None,
             dialogs,
@@ -101,7 +112,8 @@ impl Shell {
             self.carry_out(&ctx, command);
         }
         if let Some(screenshot) = &mut self.screenshot {
-            screenshot.frame(&ctx, self.jobs.running().next().is_some());
+            let busy = self.jobs.running().next().is_some() || !self.player.is_settled();
+            screenshot.frame(&ctx, busy);
         }
     }
 
@@ -134,6 +146,7 @@ impl Shell {
     ) -> (Room<'_>, (&mut GridPage, &mut LabPage, &mut DesignPage)) {
         let room = Room {
             view: self.view.as_ref(),
+            player: &mut self.player,
             jobs: &mut self.jobs,
             notices: &mut self.notices,
             kept: &mut self.kept,
@@ -179,20 +192,26 @@ impl Shell {
                 let (mut room, pages) = self.split(ctx);
                 pages.2.command(ctx, command, &mut room);
             }
-            Command::OpenSample(_)
-            | Command::Find
+            Command::OpenSample(name) => self.open_grid(ctx, GridChoice::Sample(name)),
+            Command::Find
             | Command::Fit
             | Command::ZoomIn
             | Command::ZoomOut
             | Command::ToggleInspector
-            | Command::Reveal(_)
-            | Command::Run
+            | Command::Reveal(_) => {
+                let (mut room, pages) = self.split(ctx);
+                pages.0.command(&command, &mut room);
+            }
+            Command::Run
             | Command::Play
             | Command::StepForward
             | Command::StepBack
             | Command::Start
             | Command::End
-            | Command::ShowOnGrid => {}
+            | Command::ShowOnGrid => {
+                let (mut room, pages) = self.split(ctx);
+                pages.1.command(ctx, &command, &mut room);
+            }
         }
         ctx.request_repaint();
     }
@@ -203,10 +222,20 @@ impl Shell {
     }
 
     fn chosen(&mut self, ctx: &Context, purpose: Purpose, path: PathBuf) {
-        let (mut room, (_grid, _lab, design)) = self.split(ctx);
+        if purpose == Purpose::OpenGrid {
+            remember(&mut self.kept.recent_grids, path.clone());
+            self.kept.page = Page::Grid;
+            self.open_grid(ctx, GridChoice::File(path));
+            return;
+        }
+        let (mut room, (_, lab, design)) = self.split(ctx);
         match purpose {
-            Purpose::OpenGrid => remember(&mut room.kept.recent_grids, path),
-            Purpose::OpenTrace => remember(&mut room.kept.recent_traces, path),
+            Purpose::OpenGrid => {}
+            Purpose::OpenTrace => {
+                room.kept.page = Page::Lab;
+                lab.choose_trace(path.clone());
+                remember(&mut room.kept.recent_traces, path);
+            }
             Purpose::OpenDesign => {
                 room.kept.page = Page::Design;
                 design.open(ctx, &path, &mut room);
@@ -218,6 +247,38 @@ impl Shell {
             }
             Purpose::ExportResults => {}
         }
+    }
+
+    /// Reads a grid in the background; the replay, if any, makes room for it.
+    fn open_grid(&mut self, ctx: &Context, choice: GridChoice) {
+        let name = match &choice {
+            GridChoice::File(path) => format!("Opening {}", path.display()),
+            GridChoice::Sample(name) => format!("Opening the sample {name}"),
+            GridChoice::Open => return,
+        };
+        let job = self
+            .jobs
+            .start(ctx, name, move |_| sources::open_grid(&choice, None));
+        self.opening = Some(job);
+    }
+
+    fn take_grid(&mut self) {
+        let Some(job) = &self.opening else {
+            return;
+        };
+        match job.poll() {
+            Poll::Working => return,
+            Poll::Done(Ok(grid)) => {
+                self.notices
+                    .info(format!("Opened {}: {} nodes", grid.name, grid.nodes.len()));
+                self.player.unload();
+                self.view = Some(Arc::new(View::empty(grid)));
+                self.grid.chosen = None;
+            }
+            Poll::Done(Err(trouble)) => self.notices.error(trouble.text, trouble.details),
+            Poll::Lost => self.notices.error("The grid was not opened", Vec::new()),
+        }
+        self.opening = None;
     }
 
     /// A dropped file goes to the page that is shown.
@@ -237,7 +298,17 @@ impl Shell {
     pub fn tick(&mut self, ctx: &Context) {
         self.notices.set_now(ctx.input(|input| input.time));
         self.take_dropped(ctx);
+        self.take_grid();
+        self.player.tick(ctx);
+        if let Some(view) = self.player.view() {
+            self.view = Some(Arc::clone(view));
+        }
+        let start_sample = std::mem::take(&mut self.start_sample);
         let (mut room, pages) = self.split(ctx);
+        if start_sample {
+            pages.1.run_sample(ctx, &mut room);
+        }
+        pages.1.logic(ctx, &mut room);
         pages.2.logic(ctx, &mut room);
         self.jobs.sweep();
     }

@@ -1,58 +1,256 @@
 //! The one door to samples, readers and runs: what the pages open and start, as plain functions for jobs.
 
-use model::grid::{Grid, Node, NodeClass, NodeState, Rack, Site};
-use model::hypervisor::{Arch, Hypervisor};
-use model::id::{Generation, HypervisorId, NodeClassId, RackId, SiteId};
+use crate::window::jobs::Progress;
+use capacity::run::Options;
+use capacity::trace::{Trace, VmRequest};
+use engine::chance::Stream;
+use engine::watch::Watch;
+use lab::read::{self, Format, ReadError};
+use lab::run::{self, GridSource, NamedPolicy, Observer, RunResult, Stage, TraceSource};
+use model::grid::Grid;
+use model::samples;
+use model::time::{Span, Time};
 use model::units::Resources;
-use model::vm::Risk;
-use std::collections::{BTreeMap, BTreeSet};
+use model::vm::VmSpec;
+use placement::policy::Policy;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A grid of `sites` × `racks` × `nodes`, for measurements and tests of the window.
-pub fn made_up_grid(sites: u32, racks: u32, nodes: u32) -> Arc<Grid> {
-    let hypervisor = Hypervisor::known("qemu")
-        .expect("a profile that is built in")
-        .clone();
-    let class = |name: &str, cores: u32| NodeClass {
-        name: name.into(),
-        model: name.into(),
-        arch: Arch::X86_64,
-        hypervisor: HypervisorId(0),
-        capacity: Resources::from_array([cores * 1_000, cores * 4_096, 2_000, 50_000, 10_000, 0]),
-        accelerators: None,
-        licences: BTreeSet::new(),
-        roles: BTreeSet::new(),
-        labels: BTreeMap::new(),
-        risk: Risk::High,
-        cost_milli_per_hour: 0,
-    };
-    let mut grid = Grid {
-        name: "made up".into(),
-        generation: Generation(0),
-        sites: (0..sites)
-            .map(|site| Site {
-                name: format!("site-{site}"),
-            })
-            .collect(),
-        racks: Vec::new(),
-        hypervisors: vec![hypervisor],
-        classes: vec![class("small", 32), class("large", 64)],
-        nodes: Vec::new(),
-    };
-    for rack in 0..sites * racks {
-        grid.racks.push(Rack {
-            name: format!("rack-{rack}"),
-            site: SiteId(rack / racks),
-        });
-        for _ in 0..nodes {
-            let id = grid.nodes.len();
-            grid.nodes.push(Node {
-                name: format!("node-{id}"),
-                class: NodeClassId(rack % 2),
-                rack: RackId(rack),
-                state: NodeState::Up,
-            });
+/// The grid that the window starts with.
+pub const FIRST_SAMPLE: &str = "sample";
+
+/// Bins of the plotted series: about one a pixel of a plot.
+const BINS: usize = 400;
+
+/// Why something came to nothing, for a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// One line.
+    pub text: String,
+    /// Beyond it, one line each.
+    pub details: Vec<String>,
+    /// The user wished it so; nothing needs to be told.
+    pub cancelled: bool,
+}
+
+impl Trouble {
+    fn of(what: &str, error: &dyn std::error::Error) -> Self {
+        let mut details: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            details.push(source.to_string());
+            cause = source.source();
+        }
+        Self {
+            text: what.to_owned(),
+            details,
+            cancelled: false,
         }
     }
-    Arc::new(grid)
+
+    fn cancelled() -> Self {
+        Self {
+            text: "cancelled".to_owned(),
+            details: Vec::new(),
+            cancelled: true,
+        }
+    }
+}
+
+/// A grid to be opened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GridChoice {
+    /// The one that is open on the Grid page.
+    Open,
+    /// A sample by name.
+    Sample(&'static str),
+    /// A file.
+    File(PathBuf),
+}
+
+/// A trace to be run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TraceChoice {
+    /// The made-up one.
+    Sample,
+    /// A file or folder.
+    File(PathBuf, Option<Format>),
+}
+
+/// Reads a grid.
+///
+/// # Errors
+/// All that is wrong with the file.
+pub fn open_grid(choice: &GridChoice, open: Option<&Arc<Grid>>) -> Result<Arc<Grid>, Trouble> {
+    match choice {
+        GridChoice::Open => open.cloned().ok_or_else(|| Trouble {
+            text: "No grid is open".into(),
+            details: vec!["open one on the Grid page, or choose a sample".into()],
+            cancelled: false,
+        }),
+        GridChoice::Sample(name) => {
+            let sample = samples::grid(name).unwrap_or(&samples::GRIDS[0]);
+            let grid = model::grid_file::read_grid(sample.name, sample.text);
+            grid.map(Arc::new)
+                .map_err(|faults| Trouble::of("The sample grid could not be read", &faults))
+        }
+        GridChoice::File(path) => read::grid(path).map(Arc::new).map_err(|error| {
+            let count = match &error {
+                ReadError::Faults(faults) => faults.0.len(),
+                _ => 1,
+            };
+            let faults = if count == 1 {
+                "a fault".to_owned()
+            } else {
+                format!("{count} faults")
+            };
+            let name = path.display();
+            Trouble::of(&format!("The grid {name} was not opened: {faults}"), &error)
+        }),
+    }
+}
+
+/// Every policy that needs no file.
+pub fn policies() -> Vec<NamedPolicy> {
+    Policy::all()
+        .into_iter()
+        .map(|policy| NamedPolicy {
+            name: policy.name(),
+            policy,
+        })
+        .collect()
+}
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The requests.
+    pub trace: TraceChoice,
+    /// The nodes.
+    pub grid: GridChoice,
+    /// The grid that is open on the Grid page.
+    pub open: Option<Arc<Grid>>,
+    /// Each is tried on its own.
+    pub policies: Vec<NamedPolicy>,
+    /// Seed and waiting.
+    pub options: Options,
+}
+
+/// Reads the inputs and runs every policy.
+///
+/// # Errors
+/// What is wrong with an input; or that the watcher has had enough.
+pub fn run(setup: &Setup, progress: &Progress) -> Result<Vec<RunResult>, Trouble> {
+    let grid = open_grid(&setup.grid, setup.open.as_ref())?;
+    let trace = match &setup.trace {
+        TraceChoice::Sample => TraceSource::Loaded(Arc::new(sample_trace())),
+        TraceChoice::File(path, format) => TraceSource::File {
+            path: path.clone(),
+            format: *format,
+        },
+    };
+    let observer = Shares::new(progress, setup.policies.len());
+    let scenario = run::Scenario {
+        trace,
+        grid: GridSource::Loaded(grid),
+        policies: setup.policies.clone(),
+        options: Options {
+            bins: BINS,
+            log: true,
+            ..setup.options.clone()
+        },
+    };
+    run::run(&scenario, &observer).map_err(|error| match error {
+        run::Error::Cancelled => Trouble::cancelled(),
+        run::Error::Read(error) => Trouble::of("The trace was not run", &error),
+    })
+}
+
+/// Sums the progress of reading and of all policies up to one bar.
+struct Shares<'a> {
+    progress: &'a Progress,
+    /// Thousandths: reading first, then each policy.
+    parts: Vec<AtomicU64>,
+}
+
+impl<'a> Shares<'a> {
+    fn new(progress: &'a Progress, policies: usize) -> Self {
+        Self {
+            progress,
+            parts: (0..=policies).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl Observer for Shares<'_> {
+    fn progress(&self, stage: Stage, done: u64, total: u64) {
+        let part = match stage {
+            Stage::Reading => 0,
+            Stage::Simulating(index) => {
+                self.parts[0].store(1_000, Ordering::Relaxed);
+                index + 1
+            }
+        };
+        self.parts[part].store(done * 1_000 / total.max(1), Ordering::Relaxed);
+        let sum = self
+            .parts
+            .iter()
+            .map(|part| part.load(Ordering::Relaxed))
+            .sum();
+        // Whether to stop is asked for apart.
+        let _ = self.progress.progress(sum, 1_000 * self.parts.len() as u64);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.progress.is_cancelled()
+    }
+}
+
+/// Three days of made-up requests, busier by day than by night, that fill the sample grid by half and more.
+pub fn sample_trace() -> Trace {
+    const DAY: f64 = 86_400.0;
+    const VMS: usize = 9_000;
+    let mut chance = Stream::new(1, 0, "sample trace");
+    let sizes = [(1, 2), (2, 4), (2, 8), (4, 16), (8, 32), (16, 64)];
+    let shapes = sizes
+        .iter()
+        .map(|(cores, gib)| {
+            VmSpec::plain(Resources::from_array([
+                cores * 1_000,
+                gib * 1_024,
+                cores * 20,
+                100,
+                50,
+                0,
+            ]))
+        })
+        .collect();
+    let mut arrivals: Vec<f64> = Vec::with_capacity(VMS);
+    while arrivals.len() < VMS {
+        let at = chance.uniform_in(0.0, 3.0 * DAY);
+        let busy = 0.55 - 0.45 * (at / DAY * std::f64::consts::TAU).cos();
+        if chance.uniform() < busy {
+            arrivals.push(at);
+        }
+    }
+    arrivals.sort_by(f64::total_cmp);
+    let vms = arrivals.into_iter().map(|at| VmRequest {
+        arrival: Time::from_seconds(at),
+        duration: Some(Span::from_seconds(
+            chance.lognormal(9.9, 1.5).min(6.0 * DAY),
+        )),
+        shape: chance.pick(&[30.0, 28.0, 18.0, 14.0, 7.0, 3.0]) as u32,
+        tenant: 0,
+        priority: 0,
+        group: None,
+    });
+    Trace {
+        name: "Sample trace".into(),
+        vms: vms.collect(),
+        shapes,
+        tenants: vec!["sample".into()],
+        end: Time::from_seconds(3.0 * DAY),
+        ..Trace::default()
+    }
 }

@@ -1,15 +1,392 @@
 //! The Lab page: a trace on a grid under policies, with plots, comparison and replay.
 
+mod plots;
+mod setup;
+mod table;
+
+use crate::window::command::Command;
+use crate::window::grid::heatmap::{Ask, Heatmap};
+use crate::window::grid::hover;
+use crate::window::grid::painting::Look;
+use crate::window::jobs::{Job, Poll};
+use crate::window::lab::plots::Compared;
+use crate::window::lab::setup::SetupPanel;
 use crate::window::room::Room;
+use crate::window::sources::{self, GridChoice, TraceChoice, Trouble};
+use crate::window::theme::size;
+use crate::window::widgets;
+use capacity::replay::Replay;
+use egui::{Context, Frame, Margin, Panel, RichText, ScrollArea, Ui};
+use lab::run::RunResult;
+use model::time::Time;
+use model::units::Dimension;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A replay being made ready, with the instant at which it is to start and whether it then plays.
+struct Loading {
+    title: String,
+    job: Job<Option<Replay>>,
+    at: Time,
+    play: bool,
+}
 
 /// The page's state.
-#[derive(Debug, Default)]
-pub struct LabPage {}
+pub struct LabPage {
+    /// What is to be run.
+    pub setup: SetupPanel,
+    /// What came of the last run, one result a policy.
+    pub results: Vec<RunResult>,
+    /// The dimension that plots show.
+    pub dimension: Dimension,
+    first: usize,
+    second: Option<usize>,
+    replayed: Option<usize>,
+    only_differences: bool,
+    heatmap: Heatmap,
+    running: Option<Job<Result<Vec<RunResult>, Trouble>>>,
+    loading: Option<Loading>,
+    play_next: bool,
+}
+
+impl Default for LabPage {
+    fn default() -> Self {
+        Self {
+            setup: SetupPanel::default(),
+            results: Vec::new(),
+            dimension: Dimension::Cpu,
+            first: 0,
+            second: None,
+            replayed: None,
+            only_differences: false,
+            heatmap: Heatmap::default(),
+            running: None,
+            loading: None,
+            play_next: false,
+        }
+    }
+}
 
 impl LabPage {
     /// Draws the page.
-    pub fn ui(&mut self, ui: &mut egui::Ui, room: &mut Room<'_>) {
-        let _ = room;
-        ui.centered_and_justified(|ui| ui.label("Lab"));
+    pub fn ui(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
+        Panel::left("lab setup")
+            .default_size(size::SIDE_PANEL)
+            .min_size(size::SIDE_PANEL_MIN)
+            .frame(Frame::NONE.inner_margin(Margin {
+                right: 12,
+                ..Margin::ZERO
+            }))
+            .show(ui, |ui| {
+                ScrollArea::vertical().id_salt("lab setup").show(ui, |ui| {
+                    ui.take_available_width();
+                    let share = self.running.as_ref().map(|job| job.progress().share());
+                    self.setup.ui(ui, room, share);
+                });
+            });
+        egui::CentralPanel::no_frame()
+            .frame(Frame::NONE.inner_margin(Margin {
+                left: 12,
+                ..Margin::ZERO
+            }))
+            .show(ui, |ui| {
+                if self.results.is_empty() {
+                    let title = if self.running.is_some() {
+                        "Running…"
+                    } else {
+                        "Nothing has been run yet"
+                    };
+                    widgets::empty_state(
+                        ui,
+                        title,
+                        "Choose a trace, a grid and policies, then Run",
+                    );
+                } else {
+                    self.outcome(ui, room);
+                }
+            });
     }
+
+    /// Carries out a command of this page.
+    pub fn command(&mut self, ctx: &Context, command: &Command, room: &mut Room<'_>) {
+        match command {
+            Command::Run => self.run(ctx, room),
+            Command::ShowOnGrid => {
+                room.ask(Command::Show(crate::window::kept::Page::Grid));
+            }
+            _ => room.player.command(command),
+        }
+    }
+
+    /// Chooses a trace file.
+    pub fn choose_trace(&mut self, path: PathBuf) {
+        self.setup.trace = TraceChoice::File(path, None);
+    }
+
+    /// Runs the sample trace on the sample grid and plays it, so that a first start shows a grid at work.
+    pub fn run_sample(&mut self, ctx: &Context, room: &mut Room<'_>) {
+        self.setup.trace = TraceChoice::Sample;
+        self.setup.grid = GridChoice::Sample(sources::FIRST_SAMPLE);
+        self.play_next = true;
+        self.run(ctx, room);
+    }
+
+    /// Starts the run, unless one is at work.
+    fn run(&mut self, ctx: &Context, room: &mut Room<'_>) {
+        if self.running.is_some() {
+            return;
+        }
+        let open = room.view.map(|view| Arc::clone(&view.grid));
+        let Some(setup) = self.setup.asked(open) else {
+            room.notices
+                .error("Nothing was run", vec!["choose at least one policy".into()]);
+            return;
+        };
+        let name = format!("Running {}", self.setup.trace_title());
+        let work = move |progress: &crate::window::jobs::Progress| sources::run(&setup, progress);
+        self.running = Some(room.jobs.start(ctx, name, work));
+    }
+
+    /// Takes what background work has come to; before every frame.
+    pub fn logic(&mut self, ctx: &Context, room: &mut Room<'_>) {
+        if let Some(job) = &self.running {
+            match job.poll() {
+                Poll::Working => {}
+                Poll::Done(result) => {
+                    self.running = None;
+                    self.take(ctx, result, room);
+                }
+                Poll::Lost => {
+                    self.running = None;
+                    room.notices.error("The run ended unexpectedly", Vec::new());
+                }
+            }
+        }
+        if let Some(loading) = &self.loading {
+            match loading.job.poll() {
+                Poll::Working => {}
+                Poll::Done(Some(replay)) => {
+                    let (title, at, play) = (loading.title.clone(), loading.at, loading.play);
+                    self.loading = None;
+                    room.player.load(ctx, title, Arc::new(replay), at);
+                    if play {
+                        room.player.play();
+                    }
+                }
+                Poll::Done(None) | Poll::Lost => self.loading = None,
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        ctx: &Context,
+        result: Result<Vec<RunResult>, Trouble>,
+        room: &mut Room<'_>,
+    ) {
+        match result {
+            Ok(results) => {
+                for result in &results {
+                    room.notices.info(format!(
+                        "{} under {}: {} of {} VMs placed in {:.3} s",
+                        result.trace.name,
+                        result.policy.name,
+                        result.outcome.summary.placed,
+                        result.outcome.summary.vms,
+                        result.sim_seconds
+                    ));
+                }
+                for note in results
+                    .first()
+                    .map_or(&[][..], |result| &result.trace.notes)
+                {
+                    room.notices.info(note.clone());
+                }
+                self.results = results;
+                self.first = 0;
+                self.second = (self.results.len() > 1).then_some(1);
+                self.replayed = None;
+                let play = std::mem::take(&mut self.play_next);
+                let start = Time::ZERO;
+                self.replay(ctx, 0, start, play, room);
+            }
+            Err(trouble) if trouble.cancelled => room.notices.info("The run was cancelled"),
+            Err(trouble) => room.notices.error(trouble.text, trouble.details),
+        }
+    }
+
+    /// Makes a result's replay ready in the background.
+    fn replay(&mut self, ctx: &Context, place: usize, at: Time, play: bool, room: &mut Room<'_>) {
+        let Some(result) = self.results.get(place).cloned() else {
+            return;
+        };
+        self.replayed = Some(place);
+        let title = format!("{} under {}", result.trace.name, result.policy.name);
+        let job = room.jobs.start(ctx, "Preparing the replay", move |_| {
+            Replay::new(result.trace, result.grid, result.outcome).ok()
+        });
+        self.loading = Some(Loading {
+            title,
+            job,
+            at,
+            play,
+        });
+    }
+
+    fn outcome(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
+        self.pickers(ui, room);
+        ui.add_space(size::GAP);
+        Panel::bottom("lab table")
+            .default_size(260.0)
+            .min_size(120.0)
+            .resizable(true)
+            .frame(Frame::NONE.inner_margin(Margin {
+                top: 8,
+                ..Margin::ZERO
+            }))
+            .show(ui, |ui| {
+                ui.horizontal(|ui| {
+                    ui.label(RichText::new("Summary").strong());
+                    ui.checkbox(&mut self.only_differences, "Only differences");
+                });
+                table::summary(ui, &self.results, self.only_differences);
+            });
+        Panel::bottom("lab replay")
+            .frame(Frame::NONE.inner_margin(Margin::symmetric(0, 8)))
+            .show_separator_line(false)
+            .show(ui, |ui| room.player.ui(ui));
+        egui::CentralPanel::no_frame().show(ui, |ui| self.panes(ui, room));
+    }
+
+    fn pickers(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
+        ui.horizontal(|ui| {
+            let names: Vec<String> = self
+                .results
+                .iter()
+                .map(|result| result.policy.name.clone())
+                .collect();
+            ui.label("Compare");
+            let mut first = self.first;
+            result_picker(ui, "First policy", &mut first, &names);
+            self.first = first;
+            if names.len() > 1 {
+                ui.label("with");
+                let mut second = self.second.map_or(0, |second| second + 1);
+                let mut choices = vec!["nothing".to_owned()];
+                choices.extend(names.iter().cloned());
+                result_picker(ui, "Second policy", &mut second, &choices);
+                self.second = second.checked_sub(1);
+            }
+            ui.separator();
+            for dimension in Dimension::ALL {
+                let title = crate::window::grid::metric::dimension_title(dimension);
+                let button = ui.selectable_label(self.dimension == dimension, title);
+                if button
+                    .on_hover_text(format!("Plot the share of {title}"))
+                    .clicked()
+                {
+                    self.dimension = dimension;
+                }
+            }
+            ui.separator();
+            ui.label("Replay");
+            let mut replayed = self.replayed.unwrap_or(0);
+            let before = replayed;
+            result_picker(ui, "Replayed policy", &mut replayed, &names);
+            if replayed != before {
+                let at = room.player.at();
+                self.replay(
+                    &ui.ctx().clone(),
+                    replayed,
+                    at,
+                    room.player.is_playing(),
+                    room,
+                );
+            }
+            if let Some(description) = Command::ShowOnGrid.describe() {
+                let button = ui.button("Show on grid").on_hover_text(description.tooltip);
+                if button.clicked() {
+                    room.ask(Command::ShowOnGrid);
+                }
+            }
+        });
+    }
+
+    /// Five plots and the heatmap of the replayed instant, three in a row.
+    fn panes(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
+        let compared = Compared {
+            first: &self.results[self.first.min(self.results.len() - 1)],
+            second: self.second.and_then(|second| self.results.get(second)),
+            dimension: self.dimension,
+            now: room.player.is_loaded().then(|| room.player.at()),
+            palette: room.palette,
+        };
+        let gap = size::GROUP_GAP;
+        let room_for = ui.available_size();
+        let pane = egui::vec2((room_for.x - 2.0 * gap) / 3.0, (room_for.y - gap) / 2.0);
+        let corner = ui.cursor().min;
+        let mut seek = None;
+        for (place, plot) in plots::Plotted::ALL.into_iter().enumerate() {
+            let rect = pane_rect(corner, pane, gap, place);
+            ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
+                seek = seek.or(plots::plot(ui, plot, &compared));
+            });
+        }
+        let rect = pane_rect(corner, pane, gap, plots::Plotted::ALL.len());
+        ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
+            small_heatmap(ui, &mut self.heatmap, room);
+        });
+        if let Some(at) = seek {
+            room.player.seek(at);
+        }
+    }
+}
+
+fn pane_rect(corner: egui::Pos2, pane: egui::Vec2, gap: f32, place: usize) -> egui::Rect {
+    let (row, column) = ((place / 3) as f32, (place % 3) as f32);
+    let min = corner + egui::vec2(column * (pane.x + gap), row * (pane.y + gap));
+    egui::Rect::from_min_size(min, pane)
+}
+
+fn small_heatmap(ui: &mut Ui, heatmap: &mut Heatmap, room: &mut Room<'_>) {
+    let Some(view) = room.player.view().cloned() else {
+        widgets::empty_state(ui, "No replay yet", "");
+        return;
+    };
+    ui.label(RichText::new(format!("Grid by {}", room.kept.metric.title())).strong());
+    let ask = Ask {
+        view: &view,
+        grouping: room.kept.grouping,
+        look: Look {
+            metric: room.kept.metric,
+            map: room.kept.colour_map,
+            search: 0,
+        },
+        hits: None,
+        chosen: None,
+        name: "Replayed heatmap",
+    };
+    let (response, answer) = heatmap.ui(ui, &ask);
+    if let Some(node) = answer.hovered {
+        hover(&response, &view, node);
+    }
+    if let Some(node) = answer.chosen {
+        room.ask(Command::Show(crate::window::kept::Page::Grid));
+        room.ask(Command::Reveal(node));
+    }
+}
+
+fn result_picker(ui: &mut Ui, name: &str, chosen: &mut usize, choices: &[String]) {
+    let text = choices.get(*chosen).map_or("", String::as_str);
+    let combo = egui::ComboBox::from_id_salt(name)
+        .width(110.0)
+        .selected_text(text)
+        .show_ui(ui, |ui| {
+            for (place, choice) in choices.iter().enumerate() {
+                ui.selectable_value(chosen, place, choice);
+            }
+        });
+    combo
+        .response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::ComboBox, true, name));
 }

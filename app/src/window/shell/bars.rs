@@ -111,9 +111,29 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
         });
 }
 
+fn samples_menu(ui: &mut Ui, asks: &mut Vec<Command>) {
+    ui.menu_button("Open sample grid", |ui| {
+        for sample in model::samples::GRIDS {
+            if ui
+                .button(sample.title)
+                .on_hover_text(sample.about)
+                .clicked()
+            {
+                asks.push(Command::OpenSample(sample.name));
+                asks.push(Command::Show(Page::Grid));
+                ui.close();
+            }
+        }
+    });
+}
+
 fn menu(ui: &mut Ui, title: &str, asks: &mut Vec<Command>, commands: &[Option<Command>]) {
     ui.menu_button(title, |ui| {
         ui.set_min_width(220.0);
+        if title == "Grid" {
+            samples_menu(ui, asks);
+            ui.separator();
+        }
         for command in commands {
             let Some(command) = command else {
                 ui.separator();

@@ -1,0 +1,337 @@
+//! The panel beside the heatmap: the chosen node with its hypervisor, bars and VMs; without one, the grid as a whole.
+
+use crate::window::grid::metric::{dimension_title, grouped, quantity};
+use crate::window::grid::painting::state_colour;
+use crate::window::theme::{Palette, font, size, title_style};
+use crate::window::widgets;
+use egui::{Align, Layout, RichText, Ui};
+use egui_extras::{Column, TableBuilder};
+use model::grid::NodeState;
+use model::hypervisor::{Capability, HypervisorType, Work};
+use model::id::NodeId;
+use model::units::Dimension;
+use model::view::View;
+use strum::VariantArray;
+
+/// Fullest nodes shown of a grid.
+const FULLEST: usize = 8;
+
+/// What the panel found since the view last changed; sums over all nodes are not for every frame.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    used: [u64; 6],
+    capacity: [u64; 6],
+    vms: usize,
+    empty: usize,
+    states: [usize; 4],
+    fullest: Vec<(f32, NodeId)>,
+}
+
+impl Totals {
+    /// Sums a view up.
+    pub fn of(view: &View) -> Self {
+        let mut totals = Self::default();
+        let mut shares = Vec::with_capacity(view.nodes.len());
+        for node in view.grid.node_ids() {
+            let shown = &view.nodes[node.index()];
+            let (used, capacity) = (
+                shown.used.to_array(),
+                view.grid.class_of(node).capacity.to_array(),
+            );
+            for d in 0..used.len() {
+                totals.used[d] += u64::from(used[d]);
+                totals.capacity[d] += u64::from(capacity[d]);
+            }
+            totals.vms += shown.vms.len();
+            totals.empty += usize::from(shown.vms.is_empty());
+            totals.states[shown.state as usize] += 1;
+            let share = (0..2).map(|d| used[d] as f32 / capacity[d].max(1) as f32);
+            shares.push((share.fold(0.0, f32::max), node));
+        }
+        let kept = FULLEST.min(shares.len());
+        if kept > 0 && kept < shares.len() {
+            shares.select_nth_unstable_by(kept - 1, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            shares.truncate(kept);
+        }
+        shares.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        totals.fullest = shares;
+        totals
+    }
+}
+
+/// Draws the grid as a whole; returns a node that was clicked.
+pub fn grid_summary(ui: &mut Ui, view: &View, totals: &Totals) -> Option<NodeId> {
+    let grid = &view.grid;
+    ui.label(RichText::new(&grid.name).text_style(title_style()).strong());
+    let counts = format!(
+        "{} nodes in {} racks on {} sites",
+        grouped(grid.nodes.len() as u64),
+        grouped(grid.racks.len() as u64),
+        grouped(grid.sites.len() as u64)
+    );
+    ui.label(RichText::new(counts).weak());
+    ui.add_space(size::GAP);
+    facts(
+        ui,
+        "totals",
+        &[
+            ("Time", view.at.to_string()),
+            ("VMs", grouped(totals.vms as u64)),
+            ("Empty nodes", grouped(totals.empty as u64)),
+            (
+                "Not up",
+                grouped((grid.nodes.len() - totals.states[0]) as u64),
+            ),
+        ],
+    );
+    widgets::section(ui, "Allocated");
+    for dimension in Dimension::ALL {
+        let d = dimension as usize;
+        if totals.capacity[d] > 0 {
+            bar(ui, dimension, totals.used[d], totals.capacity[d]);
+        }
+    }
+    widgets::section(ui, "Fullest nodes");
+    let mut clicked = None;
+    for &(share, node) in &totals.fullest {
+        let name = &grid.nodes[node.index()].name;
+        ui.horizontal(|ui| {
+            if ui.link(name).on_hover_text("Show this node").clicked() {
+                clicked = Some(node);
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.label(RichText::new(format!("{:.0} %", share * 100.0)).weak());
+            });
+        });
+    }
+    ui.add_space(size::GAP);
+    ui.label(RichText::new("Click a node to see its hypervisor and VMs").weak());
+    clicked
+}
+
+/// Draws one node; returns whether the choice is to be given up.
+pub fn node(ui: &mut Ui, view: &View, node: NodeId) -> bool {
+    let palette = Palette::of(ui.ctx());
+    let grid = &view.grid;
+    let entry = &grid.nodes[node.index()];
+    let shown = &view.nodes[node.index()];
+    let mut closed = false;
+    ui.horizontal(|ui| {
+        ui.label(
+            RichText::new(&entry.name)
+                .text_style(title_style())
+                .strong(),
+        );
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let close = ui
+                .small_button("×")
+                .on_hover_text("Show the grid as a whole");
+            close.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::WidgetType::Button, true, "Close node")
+            });
+            closed = close.clicked();
+            widgets::tag(
+                ui,
+                &shown.state.to_string(),
+                state_colour(shown.state, palette),
+            );
+        });
+    });
+    let class = grid.class_of(node);
+    facts(
+        ui,
+        "node",
+        &[
+            ("Site", grid.sites[grid.site_of(node).index()].name.clone()),
+            ("Rack", grid.racks[entry.rack.index()].name.clone()),
+            ("Class", class.name.clone()),
+            ("Model", class.model.clone()),
+            ("Architecture", class.arch.to_string()),
+            ("Takes risk", format!("up to {}", class.risk)),
+            ("Licences", list(class.licences.iter())),
+            ("Roles", list(class.roles.iter())),
+        ],
+    );
+    widgets::section(ui, "In use");
+    for dimension in Dimension::ALL {
+        let capacity = class.capacity.in_dimension(dimension);
+        if capacity > 0 {
+            let used = shown.used.in_dimension(dimension);
+            bar(ui, dimension, u64::from(used), u64::from(capacity));
+        }
+    }
+    hypervisor(ui, view, node);
+    let title = match shown.vms.len() {
+        0 => "No VMs".to_owned(),
+        1 => "1 VM".to_owned(),
+        count => format!("{count} VMs"),
+    };
+    widgets::section(ui, &title);
+    if !shown.vms.is_empty() {
+        vms(ui, view, node);
+    }
+    closed
+}
+
+fn hypervisor(ui: &mut Ui, view: &View, node: NodeId) {
+    let palette = Palette::of(ui.ctx());
+    let hypervisor = view.grid.hypervisor_of(node);
+    widgets::section(ui, "Hypervisor");
+    let stands = match hypervisor.hypervisor_type {
+        HypervisorType::Type1 => "type 1, on the hardware",
+        HypervisorType::Type2 => "type 2, under a host system",
+        HypervisorType::Container => "shares the host's kernel",
+    };
+    ui.label(RichText::new(&hypervisor.title).strong());
+    ui.label(RichText::new(stands).weak());
+    let efficiency = Work::VARIANTS.iter().map(|work| {
+        let percent = f64::from(hypervisor.efficiency.milli_for(*work)) / 10.0;
+        format!("{work} {percent} %")
+    });
+    facts(
+        ui,
+        "hypervisor",
+        &[
+            ("Guests", list(hypervisor.guests.iter())),
+            ("Runs them", list(hypervisor.virtualisation.iter())),
+            ("Efficiency", efficiency.collect::<Vec<_>>().join(", ")),
+        ],
+    );
+    ui.add_space(2.0);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = egui::vec2(4.0, 4.0);
+        for capability in Capability::VARIANTS {
+            let has = hypervisor.capabilities.contains(capability);
+            let colour = if has {
+                palette.good
+            } else {
+                palette.text_weak.gamma_multiply(0.55)
+            };
+            let tip = if has {
+                "This hypervisor can do it"
+            } else {
+                "This hypervisor cannot do it"
+            };
+            widgets::tag(ui, &capability.to_string(), colour).on_hover_text(tip);
+        }
+    });
+}
+
+/// The VMs of a node, drawn only as far as in sight.
+fn vms(ui: &mut Ui, view: &View, node: NodeId) {
+    let vms = &view.nodes[node.index()].vms;
+    let right = Layout::right_to_left(Align::Center);
+    TableBuilder::new(ui)
+        .id_salt("vms of node")
+        .striped(true)
+        .cell_layout(Layout::left_to_right(Align::Center))
+        .column(Column::auto().at_least(58.0))
+        .column(Column::auto().at_least(54.0))
+        .column(Column::auto().at_least(64.0))
+        .column(Column::remainder())
+        .auto_shrink([false, true])
+        .min_scrolled_height(160.0)
+        .header(size::TABLE_ROW, |mut header| {
+            for title in ["VM", "CPU", "Memory", "Since"] {
+                header.col(|ui| {
+                    ui.label(RichText::new(title).size(font::SMALL).weak());
+                });
+            }
+        })
+        .body(|body| {
+            body.rows(size::TABLE_ROW, vms.len(), |mut row| {
+                let vm = &vms[row.index()];
+                let resources = vm.resources;
+                row.col(|ui| {
+                    ui.label(format!("{}", vm.id.0))
+                        .on_hover_text(format!("{}, of {}\n{resources}", vm.id, vm.tenant));
+                });
+                for dimension in [Dimension::Cpu, Dimension::Mem] {
+                    row.col(|ui| {
+                        let amount = u64::from(resources.in_dimension(dimension));
+                        ui.label(quantity(dimension, amount));
+                    });
+                }
+                row.col(|ui| {
+                    ui.with_layout(right, |ui| {
+                        ui.label(RichText::new(vm.since.to_string()).weak());
+                    });
+                });
+            });
+        });
+}
+
+fn bar(ui: &mut Ui, dimension: Dimension, used: u64, capacity: u64) {
+    let title = dimension_title(dimension);
+    let amounts = format!(
+        "{} of {}",
+        quantity(dimension, used),
+        quantity(dimension, capacity)
+    );
+    widgets::meter(ui, title, used as f32 / capacity as f32, &amounts);
+}
+
+fn facts(ui: &mut Ui, id: &str, rows: &[(&str, String)]) {
+    egui::Grid::new(id)
+        .num_columns(2)
+        .spacing([14.0, 3.0])
+        .show(ui, |ui| {
+            for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+                ui.label(RichText::new(*name).weak());
+                ui.add(egui::Label::new(value).wrap());
+                ui.end_row();
+            }
+        });
+}
+
+fn list<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    items
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What hovers beside the pointer over a node.
+pub fn tooltip(ui: &mut Ui, view: &View, node: NodeId) {
+    let palette = Palette::of(ui.ctx());
+    let shown = &view.nodes[node.index()];
+    let class = view.grid.class_of(node);
+    ui.set_max_width(300.0);
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(&view.grid.nodes[node.index()].name).strong());
+        ui.label(RichText::new(&view.grid.hypervisor_of(node).title).weak());
+        if shown.state != NodeState::Up {
+            widgets::tag(
+                ui,
+                &shown.state.to_string(),
+                state_colour(shown.state, palette),
+            );
+        }
+    });
+    egui::Grid::new("node tooltip")
+        .num_columns(3)
+        .spacing([10.0, 2.0])
+        .show(ui, |ui| {
+            for dimension in Dimension::ALL {
+                let capacity = class.capacity.in_dimension(dimension);
+                if capacity == 0 {
+                    continue;
+                }
+                let used = shown.used.in_dimension(dimension);
+                ui.label(RichText::new(dimension_title(dimension)).weak());
+                ui.label(format!(
+                    "{:.0} %",
+                    f64::from(used) * 100.0 / f64::from(capacity)
+                ));
+                ui.label(format!(
+                    "{} of {}",
+                    quantity(dimension, u64::from(used)),
+                    quantity(dimension, u64::from(capacity))
+                ));
+                ui.end_row();
+            }
+            ui.label(RichText::new("VMs").weak());
+            ui.label(shown.vms.len().to_string());
+            ui.end_row();
+        });
+}
