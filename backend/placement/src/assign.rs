@@ -139,9 +139,9 @@ fn reasons(refused: &[(Filter, u32)]) -> String {
 /// business of [`crate::plan::plan`].
 ///
 /// - An instance that is larger than any node is split where its kind can be: a database and a
-///   storage share all that they ask equally between the fewest parts that fit, each part a VM
-///   with processor and memory to serve its own share of the disk. Accelerators are never split:
-///   they stay with the first part.
+///   storage share all that they ask equally between the fewest parts that fit and for all of which
+///   the empty sites have room, each part a VM with processor and memory to serve its own share of
+///   the disk. Accelerators are never split: they stay with the first part.
 /// - The parts of an instance keep to one site, or to one rack where instances are spread over
 ///   racks, so that an instance is lost to one failure and not to many.
 /// - Two or more highly available instances are kept on different nodes where the design says

@@ -17,6 +17,7 @@
 //! - [`placer`]: state and policy together: decide, place, release
 //! - [`explain`], `scoretable`: any decision taken apart
 //! - [`assign`]: the logical step, components to VMs
+//! - [`plan`]: the physical step, VMs to nodes, all or none
 
 pub mod assign;
 mod chance;
@@ -28,6 +29,7 @@ mod index;
 pub mod mix;
 mod naive;
 pub mod placer;
+pub mod plan;
 pub mod policy;
 pub mod rule;
 mod scan;

@@ -94,6 +94,21 @@ impl<'g> Room<'g> {
         })
     }
 
+    /// How many such VMs each site holds when it is empty.
+    pub(super) fn slots_by_site(&self, spec: &VmSpec, asked: Resources) -> BTreeMap<SiteId, u64> {
+        let mut slots = BTreeMap::new();
+        for kind in self.suited(spec) {
+            let capacity = self.capacity(kind).to_array().into_iter();
+            let by_dimension = capacity.zip(asked.to_array());
+            let on_node = by_dimension
+                .filter_map(|(has, asks)| has.checked_div(asks))
+                .min();
+            *slots.entry(kind.site).or_insert(0) +=
+                u64::from(on_node.unwrap_or(u32::MAX)) * u64::from(kind.nodes);
+        }
+        slots
+    }
+
     /// How many nodes, racks or sites can take any of these when empty.
     pub(super) fn places(&self, vms: &[(&VmSpec, Resources)], scope: Scope) -> u32 {
         let takes = |kind: &&Kind| {

@@ -33,13 +33,20 @@ pub(super) fn parts(
         });
     }
     if may_be_split(component.kind) {
-        for count in 2..=MAX_PARTS {
-            let parts = share(&whole, asked, count);
-            // The first part carries the accelerators; of the others the second is as large as any.
-            let fits = |(spec, asked): &(VmSpec, Resources)| room.takes(&[spec], *asked);
-            if parts.iter().take(2).all(fits) {
-                return Ok(parts.into_iter().map(|(spec, _)| spec).collect());
-            }
+        let mut fitting = (2..=MAX_PARTS)
+            .map(|count| share(&whole, asked, count))
+            .filter(|parts| fits(parts, room))
+            .peekable();
+        let fewest = fitting.peek().cloned();
+        // Fewer parts are larger ones, of which a grid with few large nodes may not hold all.
+        let roomy = fitting.find(|parts| {
+            let (spec, asked) = &parts[1];
+            let instances = room.slots_by_site(spec, *asked).into_values();
+            let instances = instances.map(|slots| slots / parts.len() as u64);
+            instances.sum::<u64>() >= u64::from(component.instances)
+        });
+        if let Some(parts) = roomy.or(fewest) {
+            return Ok(parts.into_iter().map(|(spec, _)| spec).collect());
         }
     }
     Err(too_large(component, &whole, asked, room))
@@ -48,6 +55,13 @@ pub(super) fn parts(
 /// Only what keeps data can share it between several machines; a program cannot be cut.
 const fn may_be_split(kind: ComponentKind) -> bool {
     matches!(kind, ComponentKind::Database | ComponentKind::Storage)
+}
+
+/// Whether each part fits some empty node. The first carries the accelerators; of the others the
+/// second is as large as any.
+fn fits(parts: &[(VmSpec, Resources)], room: &Room<'_>) -> bool {
+    let mut largest = parts.iter().take(2);
+    largest.all(|(spec, asked)| room.takes(&[spec], *asked))
 }
 
 fn asked(component: &Component) -> Resources {

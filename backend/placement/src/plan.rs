@@ -1,0 +1,113 @@
+//! The physical step: VMs to nodes, all or none, with the reason for each.
+//!
+//! ```text
+//!  View ─▶ Placer with what runs already
+//!            │
+//!  Assignment ─▶ one round: every VM in order ─ all placed ─▶ Plan + explanations
+//!            ▲                 │ one refused
+//!            └─ close the site, rack or node where its group got stuck,
+//!               or let it choose first; at most MAX_ROUNDS times
+//! ```
+//!
+//! In reading order:
+//!
+//! - this module: [`plan`], what it gives and why it fails
+//! - `stage`: a placer filled with what runs already, and one round over all VMs
+//! - `hint`: what the user can do about a VM that found no node
+
+mod hint;
+mod stage;
+
+use crate::explain::Explanation;
+use crate::policy::Policy;
+use model::assignment::Assignment;
+use model::plan::Plan;
+use model::units::Resources;
+use model::view::View;
+use stage::Stage;
+
+/// How many rounds are tried before a VM is refused. Each costs one decision a VM, so that even a
+/// large design on a large grid answers within a second; designs that any order can place are
+/// placed in the first few.
+pub const MAX_ROUNDS: u32 = 32;
+
+/// Nodes that an explanation names of each filter and of the scores: more than a person reads, few
+/// enough to keep for every VM of a large design on a large grid.
+pub const ROWS_KEPT: usize = 100;
+
+/// A plan with its reasons.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// What execution follows.
+    pub plan: Plan,
+    /// The same for people: one for each VM of the assignment, in its order.
+    pub vms: Vec<PlannedVm>,
+    /// Rounds that were needed, from 1.
+    pub rounds: u32,
+}
+
+/// Where a VM goes, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedVm {
+    /// The VM's name.
+    pub name: String,
+    /// The node's name.
+    pub node: String,
+    /// Nodes refused by each filter, and the scores of the rest, when it was the VM's turn.
+    pub explanation: Explanation,
+    /// Places that were closed to the VM because its group would not all fit there, as `site
+    /// berlin`. Their nodes are among those that the explanation calls closed.
+    pub kept_off: Vec<String>,
+}
+
+/// A VM that found no node; nothing of its assignment is planned then.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("no node fits vm {name} ({asked})\nhint: {hint}")]
+pub struct Unplaced {
+    /// The VM's place in the assignment.
+    pub vm: u32,
+    /// Its name.
+    pub name: String,
+    /// What it asks.
+    pub asked: Resources,
+    /// Nodes refused by each filter when it was its turn.
+    pub explanation: Box<Explanation>,
+    /// What the user can do.
+    pub hint: String,
+}
+
+/// Places all VMs of an assignment on the grid as it is in the view, beside what runs there.
+///
+/// The same arguments give the same plan, byte for byte; `seed` feeds policies that draw lots.
+/// A node takes new VMs where its view's state is up and what the view says of it adds up; see
+/// [`Planned`] for what comes out.
+///
+/// Greedy placement may paint itself into a corner, so a refusal is not the end: where the VM's
+/// group must keep together and its members got stuck in a place too small for all, that place is
+/// closed to the group; otherwise the VM is moved to the front. At most [`MAX_ROUNDS`] such rounds
+/// are tried, and the error then tells of the first refusal, that of the plain order.
+///
+/// # Errors
+/// The VM that found no node, with the explanation and a hint.
+pub fn plan(
+    assignment: &Assignment,
+    view: &View,
+    policy: &Policy,
+    seed: u64,
+) -> Result<Planned, Unplaced> {
+    let mut stage = Stage::new(assignment, view, policy, seed);
+    let mut first_refusal = None;
+    for round in 1..=MAX_ROUNDS {
+        let refusal = match stage.round() {
+            Ok(decisions) => return Ok(stage.finish(decisions, round)),
+            Err(refusal) => refusal,
+        };
+        let unplaced = first_refusal.get_or_insert_with(|| stage.unplaced(&refusal));
+        let changed = stage.rearrange(&refusal);
+        stage.clear(&refusal.placed);
+        if !changed {
+            return Err(unplaced.clone());
+        }
+    }
+    Err(first_refusal.expect("every round before was refused"))
+}

@@ -1,0 +1,384 @@
+//! A placer filled with what runs already, and one round over all VMs.
+
+use super::hint;
+use super::{Planned, PlannedVm, ROWS_KEPT, Unplaced};
+use crate::explain::Chosen;
+use crate::placer::{Decision, Placer, Search};
+use crate::policy::Policy;
+use crate::state::{Request, ShapeId};
+use model::assignment::Assignment;
+use model::grid::{Grid, NodeState};
+use model::id::{GroupId, NodeId};
+use model::plan::{Placement, Plan};
+use model::units::{DIMENSIONS, Resources};
+use model::view::{NodeView, View, VmView};
+use model::vm::{Affinity, Demand, Scope, VmSpec};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Thousandths of one device.
+const DEVICE_MILLI: u32 = 1_000;
+
+/// A placer filled with what runs already, and what was learnt from the rounds so far.
+pub(super) struct Stage<'a> {
+    assignment: &'a Assignment,
+    view: &'a View,
+    placer: Placer,
+    /// By VM.
+    shapes: Vec<ShapeId>,
+    /// By VM, as the placer counts groups.
+    groups: Vec<Vec<GroupId>>,
+    /// VMs in the order in which they choose.
+    order: Vec<usize>,
+    /// VMs that were moved to the front once.
+    moved: BTreeSet<usize>,
+    /// By group: the nodes, racks or sites that are closed to it.
+    closed: BTreeMap<GroupId, BTreeSet<u32>>,
+}
+
+/// A round that ended with a VM that found no node.
+pub(super) struct Refusal {
+    pub(super) vm: usize,
+    pub(super) placed: Vec<(usize, Decision)>,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(
+        assignment: &'a Assignment,
+        view: &'a View,
+        policy: &Policy,
+        seed: u64,
+    ) -> Self {
+        let grid = Arc::clone(&view.grid);
+        let mut placer = Placer::new(grid, policy.clone(), Search::Indexed, seed);
+        let shapes: Vec<ShapeId> = assignment
+            .vms
+            .iter()
+            .map(|vm| placer.shape(&vm.spec))
+            .collect();
+        set_mix(&mut placer, view, &shapes);
+        seat(&mut placer, view);
+        let known: Vec<GroupId> = assignment
+            .groups
+            .iter()
+            .map(|group| placer.group(group.rule))
+            .collect();
+        let groups = assignment.vms.iter();
+        let groups = groups.map(|vm| vm.groups.iter().map(|g| known[g.index()]).collect());
+        Self {
+            assignment,
+            view,
+            shapes,
+            groups: groups.collect(),
+            order: (0..assignment.vms.len()).collect(),
+            moved: BTreeSet::new(),
+            closed: BTreeMap::new(),
+            placer,
+        }
+    }
+
+    /// Places every VM in order.
+    pub(super) fn round(&mut self) -> Result<Vec<(usize, Decision)>, Refusal> {
+        let mut placed = Vec::with_capacity(self.order.len());
+        for place in 0..self.order.len() {
+            let vm = self.order[place];
+            let shut = self.shut(vm);
+            let request = request(&self.shapes, &self.groups, vm);
+            let decided = self.placer.decide(request);
+            if let Ok(decision) = &decided {
+                self.placer.place(request, decision);
+            }
+            self.open(shut);
+            match decided {
+                Ok(decision) => placed.push((vm, decision)),
+                Err(_) => return Err(Refusal { vm, placed }),
+            }
+        }
+        Ok(placed)
+    }
+
+    /// Takes a round back.
+    pub(super) fn clear(&mut self, placed: &[(usize, Decision)]) {
+        for (vm, decision) in placed.iter().rev() {
+            let request = request(&self.shapes, &self.groups, *vm);
+            self.placer.release(request, decision);
+        }
+    }
+
+    /// The plan of a round in which all were placed; explains each VM as it stood at its turn.
+    pub(super) fn finish(mut self, placed: Vec<(usize, Decision)>, rounds: u32) -> Planned {
+        self.clear(&placed);
+        let mut plan = Plan {
+            generation: self.view.grid.generation,
+            placements: Vec::with_capacity(placed.len()),
+        };
+        let mut vms = BTreeMap::new();
+        for (vm, decision) in placed {
+            let shut = self.shut(vm);
+            let request = request(&self.shapes, &self.groups, vm);
+            let mut explanation = self.placer.explain_within(request, ROWS_KEPT);
+            let node = self.grid().nodes[decision.node.index()].name.clone();
+            // A policy that draws lots would draw others now.
+            explanation.chosen = Some(Chosen {
+                node: decision.node,
+                name: node.clone(),
+                devices: decision.devices.clone(),
+            });
+            self.placer.place(request, &decision);
+            self.open(shut);
+            let planned = PlannedVm {
+                name: self.assignment.vms[vm].name.clone(),
+                node,
+                explanation,
+                kept_off: self.kept_off(vm),
+            };
+            vms.insert(vm, planned);
+            plan.placements.push(Placement {
+                vm: vm as u32,
+                node: decision.node,
+                devices: decision.devices,
+            });
+        }
+        plan.placements.sort_by_key(|placement| placement.vm);
+        Planned {
+            plan,
+            vms: vms.into_values().collect(),
+            rounds,
+        }
+    }
+
+    /// What a refused VM tells the user, while the round that refused it still stands.
+    pub(super) fn unplaced(&self, refusal: &Refusal) -> Unplaced {
+        let vm = &self.assignment.vms[refusal.vm];
+        let request = request(&self.shapes, &self.groups, refusal.vm);
+        let explanation = self.placer.explain_within(request, ROWS_KEPT);
+        Unplaced {
+            vm: refusal.vm as u32,
+            name: vm.name.clone(),
+            asked: asked(&vm.spec),
+            hint: hint::hint(&self.placer, request, self.assignment, vm, &explanation),
+            explanation: Box::new(explanation),
+        }
+    }
+
+    /// Changes something for the next round; false where all was tried.
+    pub(super) fn rearrange(&mut self, refusal: &Refusal) -> bool {
+        if self.close_stuck_place(refusal) {
+            return true;
+        }
+        if !self.moved.insert(refusal.vm) {
+            return false;
+        }
+        self.order.retain(|vm| *vm != refusal.vm);
+        self.order.insert(0, refusal.vm);
+        true
+    }
+
+    /// Closes to a group the place where its members got stuck, and every other that has less free
+    /// in sum than they ask; false where no place would be left.
+    fn close_stuck_place(&mut self, refusal: &Refusal) -> bool {
+        let groups = &self.assignment.vms[refusal.vm].groups;
+        for &id in groups {
+            let rule = self.assignment.groups[id.index()].rule;
+            let stuck = refusal
+                .placed
+                .iter()
+                .find(|(vm, _)| self.is_member(*vm, id));
+            let (Affinity::Together, Some((_, decision))) = (rule.kind, stuck) else {
+                continue;
+            };
+            let grid = self.grid();
+            let stuck = place_of(grid, rule.scope, decision.node);
+            let mut closed = self.closed.get(&id).cloned().unwrap_or_default();
+            closed.insert(stuck);
+            let (asked, mut free) = (self.asked_by(id), BTreeMap::new());
+            for node in grid.node_ids() {
+                if self.placer.state(node) == NodeState::Up {
+                    let sum = free.entry(place_of(grid, rule.scope, node)).or_default();
+                    add(sum, self.view.free(node));
+                }
+            }
+            let short = |free: &[u64; DIMENSIONS]| (0..DIMENSIONS).any(|d| free[d] < asked[d]);
+            closed.extend(free.iter().filter(|(_, free)| short(free)).map(|(p, _)| *p));
+            if free.keys().all(|place| closed.contains(place)) {
+                continue;
+            }
+            self.closed.insert(id, closed);
+            return true;
+        }
+        false
+    }
+
+    fn is_member(&self, vm: usize, group: GroupId) -> bool {
+        self.assignment.vms[vm].groups.contains(&group)
+    }
+
+    fn asked_by(&self, group: GroupId) -> [u64; DIMENSIONS] {
+        let mut sum = [0; DIMENSIONS];
+        for vm in &self.assignment.vms {
+            if vm.groups.contains(&group) {
+                add(&mut sum, asked(&vm.spec));
+            }
+        }
+        sum
+    }
+
+    fn grid(&self) -> &'a Grid {
+        &self.view.grid
+    }
+
+    /// Closes the nodes of places that are closed to the VM's groups; returns those it closed.
+    fn shut(&mut self, vm: usize) -> Vec<NodeId> {
+        let mut shut = Vec::new();
+        for (group, places) in &self.closed {
+            if self.is_member(vm, *group) {
+                let scope = self.assignment.groups[group.index()].rule.scope;
+                let inside = |node: &NodeId| places.contains(&place_of(self.grid(), scope, *node));
+                shut.extend(self.grid().node_ids().filter(inside));
+            }
+        }
+        shut.retain(|node| self.placer.state(*node) == NodeState::Up);
+        for node in &shut {
+            self.placer.set_state(*node, NodeState::Cordoned);
+        }
+        shut
+    }
+
+    fn open(&mut self, shut: Vec<NodeId>) {
+        for node in shut {
+            self.placer.set_state(node, NodeState::Up);
+        }
+    }
+
+    fn kept_off(&self, vm: usize) -> Vec<String> {
+        let mut kept_off = Vec::new();
+        for (group, places) in &self.closed {
+            if self.is_member(vm, *group) {
+                let scope = self.assignment.groups[group.index()].rule.scope;
+                let name = |place: &u32| name_of(self.grid(), scope, *place);
+                kept_off.extend(places.iter().map(name));
+            }
+        }
+        kept_off
+    }
+}
+
+fn request<'r>(shapes: &[ShapeId], groups: &'r [Vec<GroupId>], vm: usize) -> Request<'r> {
+    Request {
+        shape: shapes[vm],
+        groups: &groups[vm],
+    }
+}
+
+/// The node, rack or site in which a node is.
+pub(super) fn place_of(grid: &Grid, scope: Scope, node: NodeId) -> u32 {
+    match scope {
+        Scope::Node => node.0,
+        Scope::Rack => grid.nodes[node.index()].rack.0,
+        Scope::Site => grid.site_of(node).0,
+    }
+}
+
+/// `site berlin`.
+pub(super) fn name_of(grid: &Grid, scope: Scope, place: u32) -> String {
+    let name = match scope {
+        Scope::Node => &grid.nodes[place as usize].name,
+        Scope::Rack => &grid.racks[place as usize].name,
+        Scope::Site => &grid.sites[place as usize].name,
+    };
+    format!("{scope} {name}")
+}
+
+fn add(sum: &mut [u64; DIMENSIONS], resources: Resources) {
+    for (sum, quantity) in sum.iter_mut().zip(resources.to_array()) {
+        *sum += u64::from(quantity);
+    }
+}
+
+pub(super) fn asked(spec: &VmSpec) -> Resources {
+    match &spec.demand {
+        Demand::Fixed(resources) => *resources,
+        Demand::ShareOfModel(_) => Resources::default(),
+    }
+}
+
+/// What is typical is what runs and what is to come.
+fn set_mix(placer: &mut Placer, view: &View, shapes: &[ShapeId]) {
+    let mut weights: BTreeMap<ShapeId, u64> = BTreeMap::new();
+    // Equal VMs share their shape, so it is looked up once for all of them.
+    let mut known = BTreeMap::new();
+    for vm in view.nodes.iter().flat_map(|node| &node.vms) {
+        let shape = known
+            .entry(Arc::as_ptr(&vm.spec))
+            .or_insert_with(|| placer.shape(&vm.spec));
+        *weights.entry(*shape).or_insert(0) += 1;
+    }
+    for shape in shapes {
+        *weights.entry(*shape).or_insert(0) += 1;
+    }
+    let weights: Vec<(ShapeId, u64)> = weights.into_iter().collect();
+    placer.set_mix(&weights);
+}
+
+/// Puts what runs already on its nodes. A node of which the view does not add up, as while a
+/// migration is counted twice, takes no new VMs: it is better passed over than overfilled.
+fn seat(placer: &mut Placer, view: &View) {
+    for node in view.grid.node_ids() {
+        let node_view = &view.nodes[node.index()];
+        let devices = view.grid.class_of(node).accelerators.as_ref();
+        let devices = devices.map_or(0, |accelerators| accelerators.count as usize);
+        let capacity = view.grid.class_of(node).capacity;
+        let Some(rest) = beside_vms(node_view, capacity, devices) else {
+            placer.set_state(node, NodeState::Cordoned);
+            continue;
+        };
+        placer.set_state(node, node_view.state);
+        for vm in &node_view.vms {
+            put(placer, node, seated(vm), vm.devices.clone());
+        }
+        if rest != Resources::default() {
+            put(placer, node, VmSpec::plain(rest), Vec::new());
+        }
+    }
+}
+
+fn put(placer: &mut Placer, node: NodeId, spec: VmSpec, devices: Vec<(u8, u16)>) {
+    let request = Request {
+        shape: placer.shape(&spec),
+        groups: &[],
+    };
+    placer.place(request, &Decision { node, devices });
+}
+
+/// A running VM as it weighs on its node: where it was legal once is of no matter any more.
+fn seated(vm: &VmView) -> VmSpec {
+    VmSpec {
+        work: vm.spec.work,
+        risk: vm.spec.risk,
+        expected_load_milli: vm.spec.expected_load_milli,
+        ..VmSpec::plain(vm.resources)
+    }
+}
+
+/// What a node uses beside its VMs; `None` where the figures contradict each other.
+fn beside_vms(node: &NodeView, capacity: Resources, devices: usize) -> Option<Resources> {
+    let mut vms = Resources::default();
+    let mut taken = vec![0_u32; devices];
+    for vm in &node.vms {
+        vms = vms.checked_add(vm.resources)?;
+        let mut sum = 0;
+        for (device, milli) in &vm.devices {
+            *taken.get_mut(usize::from(*device))? += u32::from(*milli);
+            sum += u32::from(*milli);
+        }
+        let whole = sum < DEVICE_MILLI || sum.is_multiple_of(DEVICE_MILLI);
+        if sum != vm.resources.accel_milli.0 || !whole {
+            return None;
+        }
+    }
+    let rest = node.used.checked_sub(vms)?;
+    let fits = node.used.first_shortage(capacity).is_none();
+    let devices_fit = taken.iter().all(|taken| *taken <= DEVICE_MILLI);
+    // Nobody says which devices are used beside those of the VMs.
+    (fits && devices_fit && rest.accel_milli.0 == 0).then_some(rest)
+}
