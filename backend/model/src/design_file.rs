@@ -1,4 +1,24 @@
 //! Reads design files: every component starts from its kind's defaults, and the file tells the rest.
+//!
+//! At the top stand `version = 1`, `name` (else the file's), `tenant` and `risk`. Each `[[link]]`
+//! has `from`, `to` and, where it is not the default of the accepting kind, `port`. Each
+//! `[[component]]` has a `name` and a `kind`; every other key has the default of
+//! [`crate::kind::KindDefaults`], or stands for nothing asked:
+//!
+//! | Key | Is |
+//! |---|---|
+//! | `instances` | how many equal VMs |
+//! | `cpu_cores`, `mem_gib`, `disk_gib`, `disk_iops`, `net_mbps` | size of one instance |
+//! | `accelerators`, `accelerator_models` | devices of one instance, or a share of one below 1; models any of which will do |
+//! | `image`, `guest`, `arch`, `virtualisation` | what it boots, and what that needs |
+//! | `add_applications`, `remove_applications`, `parameters` | changes to the image; settings by name |
+//! | `licences`, `sites` | what its nodes must have; where they may stand |
+//! | `spread` | instances apart by `node`, `rack` or `site` |
+//! | `beside` | `{ component, scope }`: near another component |
+//! | `work`, `expected_load_percent` | `compute`, `memory`, `disk` or `network`; how busy its vCPUs are |
+//! | `highly_available` | restart elsewhere when its node dies |
+//! | `thresholds` | `{ up_cpu_percent, down_cpu_percent, min_instances, max_instances }` |
+//! | `position` | `[x, y]` on the canvas, in points |
 
 use crate::design::{Beside, Component, ComponentKind, Design, Link, Thresholds};
 use crate::fault::{Fault, Faults};

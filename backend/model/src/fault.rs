@@ -1,9 +1,10 @@
 //! What is wrong with a file: where, what was found, and what was expected.
 
+use serde::Serialize;
 use std::fmt;
 
 /// One fault of a file that a person wrote.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// The file, as the user named it; empty for what was drawn and never saved.
     pub file: String,
@@ -42,8 +43,9 @@ impl fmt::Display for Fault {
 }
 
 /// All faults of a file, in the order of its lines; never empty.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+#[serde(transparent)]
 pub struct Faults(pub Vec<Fault>);
 
 /// The known word that a person most likely meant, if any is near enough.

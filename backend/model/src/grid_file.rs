@@ -1,7 +1,30 @@
 //! Reads grid files: single nodes and groups with counts, and everything else by default.
 //!
-//! The shortest form is in [`read_grid`]; all keys with their defaults are in `NODE_KEYS`' order
-//! below.
+//! At the top stand `version = 1`, `name` (else the file's), `generation` (else 0), and any number
+//! of `[[hypervisor]]` tables: profiles as in `assets/hypervisors/`, which add to the shipped ones,
+//! or change the given keys of the one of their name. Each `[[node]]` has:
+//!
+//! | Key | Is | Else |
+//! |---|---|---|
+//! | `name` | name of the node, or of the group: `name-0`, `name-1`, … | required |
+//! | `count` | how many equal nodes | one, named `name` |
+//! | `first`, `digits` | number of the first; digits of each, filled up with zeros | 0, 1 |
+//! | `cpu_cores` or `cpu_milli` | cores, or thousandths of one | required |
+//! | `mem_gib` or `mem_mib` | memory | required |
+//! | `disk_gib`, `disk_iops`, `net_mbps` | disk space, operations a second, bandwidth | 3576, 200000, 10000 |
+//! | `reserve` | `{ cpu_cores, mem_gib }` that the node keeps for itself | nothing |
+//! | `hypervisor` | a profile | required |
+//! | `arch` | one that the hypervisor rules | its first |
+//! | `model` | hardware model, by which traces tell what is legal | none |
+//! | `accelerators` | `{ model, count }` of each node | none |
+//! | `site` | where the nodes stand | `main` |
+//! | `rack`, `racks` or `nodes_per_rack` | one rack by name; that many new ones; so many nodes in each of `r0`, `r1`, … | 40 a rack |
+//! | `state` | `up`, `cordoned`, `draining`, `down` | `up` |
+//! | `licences`, `roles` | lists of names | empty |
+//! | `labels` | a table of texts | empty |
+//! | `risk` | most risky tenant taken: `low`, `medium`, `high` | `high` |
+//! | `cost_per_hour` | of a running node | 0 |
+//! | `class` | name of what equal nodes share | that of the first group of them |
 
 use crate::fault::Faults;
 use crate::grid::{Accelerators, Grid, MAX_ACCELERATORS, NodeClass, NodeState};

@@ -120,14 +120,15 @@ impl Value<'_> {
 
     /// One of the words given; its place among them.
     pub fn one_of(&self, words: &[&str]) -> Option<usize> {
-        let expected = format!("one of {}", words.join(", "));
-        let Some(DeValue::String(text)) = self.item else {
-            return self.refuse_found(&expected);
+        let text = match self.item {
+            Some(DeValue::String(text)) => text.as_ref(),
+            _ => "",
         };
-        let place = words.iter().position(|word| word == text);
+        let place = words.iter().position(|word| *word == text);
         if place.is_none() {
             let hint = nearest(text, words.iter().copied())
                 .map_or_else(String::new, |near| format!("did you mean {near:?}?"));
+            let expected = format!("one of {}", words.join(", "));
             self.refuse_with_hint(&self.found(), &expected, &hint);
         }
         place

@@ -3,6 +3,7 @@
 use model::hypervisor::{Arch, Hypervisor, Work, profiles};
 use model::hypervisor_file::read_profile;
 use std::path::Path;
+use strum::VariantArray;
 
 /// Every file of `assets/hypervisors/` is built in, right, named after its file, and tells its source.
 #[test]
@@ -38,6 +39,26 @@ fn efficiency_is_that_of_the_source() {
     assert_eq!(milli("qemu", Work::Network), Some(553)); // 14,719 / 26,608
     assert_eq!(milli("incus", Work::Disk), Some(1_000));
     assert_eq!(milli("nothing", Work::Disk), None);
+}
+
+/// A profile without a figure of its own is no better than those with one: what runs a kernel of its
+/// own counts as KVM, only a plain container counts as native.
+#[test]
+fn nothing_unmeasured_is_ahead() {
+    let kvm = Hypervisor::known("qemu")
+        .expect("a shipped profile")
+        .efficiency;
+    for profile in profiles() {
+        let plain_container = ["incus", "lxc"].contains(&profile.name.as_str());
+        for work in Work::VARIANTS {
+            let milli = profile.efficiency.milli_for(*work);
+            assert!(
+                plain_container || milli <= kvm.milli_for(*work),
+                "{}",
+                profile.name
+            );
+        }
+    }
 }
 
 /// A guest runs on a node of its own architecture, or where the hypervisor emulates its one.
