@@ -66,6 +66,9 @@ fn write_component(writer: &mut TomlWriter, component: &Component) {
     }
     write_software(writer, component, &base);
     write_placing(writer, component, &base);
+    if !component.parameters.is_empty() {
+        writer.plain("parameters", inline_map(&component.parameters));
+    }
     let [x, y] = component.position.map(coordinate);
     writer.plain("position", format_args!("[{x}, {y}]"));
 }
@@ -88,9 +91,6 @@ fn write_software(writer: &mut TomlWriter, component: &Component, base: &Compone
     }
     if !component.remove_applications.is_empty() {
         writer.texts("remove_applications", &component.remove_applications);
-    }
-    if !component.parameters.is_empty() {
-        writer.plain("parameters", inline_map(&component.parameters));
     }
 }
 

@@ -26,6 +26,37 @@
 //! - [`fault`]: what is wrong with a file, where, and what was expected
 //! - [`toml_reader`]: reads a file of ours field by field and gathers its faults
 //! - [`toml_writer`]: writes the files that people read
+//!
+//! # Glossary
+//! One word for one thing, here, in files, in the window and in talk.
+//!
+//! | Word | Meaning |
+//! |---|---|
+//! | **Node** | a physical machine, [`grid::Node`], with what it shares with its equals, its *class*, [`grid::NodeClass`]; the one hypervisor that rules it is of the class |
+//! | **VM** | one virtual machine or system container of a customer, on one node at a time; its shape is [`vm::VmSpec`] |
+//! | **Tenant** | a customer: owner of designs, VMs and images; [`id::TenantId`] |
+//! | **Hypervisor** | what runs VMs on a node, as a profile tells it: [`hypervisor::Hypervisor`] |
+//! | **Grid** | all nodes, seen as one resource: [`grid::Grid`]; its *generation* counts its changes |
+//! | **Design** | what a customer draws, right or wrong: [`design::Design`] |
+//! | **Topology** | a checked design, which cannot be wrong: [`topology::Topology`] |
+//! | **Component** | load balancer, web server, application server, database, storage, firewall or network of a design: [`design::Component`]; its *instances* are equal VMs, an instance larger than any node is split into *parts* |
+//! | **Link** | traffic from one component to another: [`design::Link`] |
+//! | **Assignment** | the logical step: components to VMs, no node named yet; [`assignment::Assignment`] |
+//! | **Group** | VMs bound together or apart by a rule: [`assignment::Group`] |
+//! | **Plan** | the physical step: VMs to nodes, stamped with the grid's generation; [`plan::Plan`] |
+//! | **Order** | one normalised message to a node: [`order::Order`] |
+//! | **Operation** | what somebody asked for, from acceptance to its one end: [`id::OperationId`] |
+//! | **Step** | one act of an order on a node: format this partition, send this call |
+//! | **Report** | what came back of an order, or what a node noticed by itself: [`report::Report`] |
+//! | **Event** | one line of the grid's history: [`event::Event`] |
+//! | **Lease** | a node's dated permission to run highly available VMs |
+//! | **Agent** | the program on each node that carries orders out |
+//! | **Driver** | the plug-in that turns orders into one hypervisor's own calls; what it can do beyond the mandatory verbs are *capabilities*, [`hypervisor::Capability`] |
+//! | **Policy** | a rule of decision: where to place, when to scale, what to move |
+//! | **Sample** | one measurement in the one schema: [`sample::Sample`] |
+//! | **View** | the unified picture of the grid at an instant: [`view::View`] |
+//! | **Snapshot** | a VM frozen at an instant, to go back to or to copy from; nothing else |
+//! | **Fault** | one thing wrong with a file or a drawing: [`fault::Fault`] |
 
 pub mod assignment;
 pub mod design;

@@ -1,8 +1,9 @@
-//! Files of every kind: read, refused with all their faults, written, and read back.
+//! The model at its door: files read, refused with all their faults, written and read back; and its quantities.
 
 mod designs;
 mod grids;
 mod mutations;
 mod profiles;
+mod quantities;
 mod reader;
 mod samples;

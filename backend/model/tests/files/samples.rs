@@ -101,3 +101,22 @@ fn the_warehouse_outgrows_every_node() {
     let warehouse = design.components.iter().find(|c| c.name == "warehouse");
     assert!(warehouse.map(|c| c.disk_gib) > largest);
 }
+
+/// What the writers write is what a person would: a sample without its comments comes back to the
+/// letter.
+#[test]
+fn written_files_read_as_if_by_hand() {
+    let bare = |text: &str| -> String {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    for name in ["azure", "hundred-thousand"] {
+        let sample = grid(name).expect("a shipped grid");
+        let grid = read_grid(sample.name, sample.text).expect("a right grid");
+        assert_eq!(write_grid(&grid), bare(sample.text));
+    }
+    for sample in DESIGNS {
+        let design = read_design(sample.name, sample.text).expect("a right design");
+        assert_eq!(write_design(&design), bare(sample.text), "{}", sample.name);
+    }
+}
