@@ -3,6 +3,8 @@
 //! In reading order:
 //!
 //! - [`mod@read`]: traces, grids and policies from files
+//! - [`synthetic`]: traces made by chance, as like real ones as their published marginals tell
+//! - [`samples`]: samples to start from
 //! - [`run`]: one trace on one grid under one or several policies
 //! - [`run::figures`]: what came of it, under names and units
 //! - [`store`]: a folder with everything that runs left behind
@@ -13,4 +15,6 @@ pub mod plot;
 pub mod read;
 pub mod recorded;
 pub mod run;
+pub mod samples;
 pub mod store;
+pub mod synthetic;

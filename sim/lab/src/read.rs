@@ -6,7 +6,7 @@
 //! - [`error`]: what may be wrong with a file
 //! - `source`, `table`, `builder`: what the readers share
 //! - one module a format: [`vm_csv`], [`azure_packing`], [`huawei_csv`], [`openb_csv`], [`planetlab`], [`swf`]
-//! - [`mod@grid`], [`openb_nodes`]: grids
+//! - [`mod@grid`], [`openb_nodes`], [`mod@policy`]: grids and policies
 
 pub mod azure_packing;
 pub(crate) mod builder;
@@ -17,6 +17,7 @@ pub mod huawei_csv;
 pub mod openb_csv;
 pub mod openb_nodes;
 pub mod planetlab;
+pub mod policy;
 pub(crate) mod source;
 pub mod swf;
 pub(crate) mod table;
@@ -25,7 +26,9 @@ pub mod vm_csv;
 pub use error::ReadError;
 pub use format::Format;
 pub use grid::grid;
+pub use policy::policy;
 
+use crate::synthetic;
 use capacity::trace::Trace;
 use engine::watch::Watch;
 use error::{fault_of, shown};
@@ -35,11 +38,20 @@ use std::path::Path;
 
 /// Reads a trace; where no format is named it is guessed from the first bytes of the file.
 ///
-/// Files may be compressed with gzip; none is ever whole in memory. `watch` is told the bytes read of the file.
+/// A path such as `synthetic:azure2019?vms=100000` is none, but the parameters of a synthetic trace; see
+/// [`crate::synthetic::text`]. Files may be compressed with gzip; none is ever whole in memory. `watch` is told the bytes read of the file.
 ///
 /// # Errors
 /// What is wrong with the file, and where: one error, that of the first malformed line; or that `watch` has had enough.
 pub fn trace(path: &Path, format: Option<Format>, watch: &dyn Watch) -> Result<Trace, ReadError> {
+    let line = path
+        .to_str()
+        .filter(|path| path.starts_with(synthetic::text::PREFIX));
+    if let Some(line) = line.filter(|_| matches!(format, None | Some(Format::Synthetic))) {
+        let parameters = synthetic::text::read_line(line);
+        let parameters = parameters.map_err(ReadError::Fault)?;
+        return synthetic::generate(&parameters, watch).map_err(ReadError::Cancelled);
+    }
     if path.is_dir() {
         return match format {
             None | Some(Format::Planetlab) => planetlab::read_folder(path, watch),
@@ -68,5 +80,10 @@ fn read(source: Source<'_>, format: Format, watch: &dyn Watch) -> Result<Trace, 
         Format::OpenbCsv => openb_csv::read(source),
         Format::Planetlab => planetlab::read_archive(source),
         Format::Swf => swf::read(source),
+        Format::Synthetic => {
+            let (file, text) = source.into_text("parameters of a synthetic trace in TOML")?;
+            let parameters = synthetic::text::read_toml(&file, &text).map_err(ReadError::Faults)?;
+            synthetic::generate(&parameters, watch).map_err(ReadError::Cancelled)
+        }
     }
 }

@@ -33,6 +33,8 @@ pub enum Format {
     Planetlab,
     /// The Standard Workload Format. See [`swf`].
     Swf,
+    /// Parameters of a synthetic trace. See [`crate::synthetic::text`].
+    Synthetic,
 }
 
 /// A format, and why it was taken.
@@ -62,6 +64,12 @@ impl Guess {
         }
         if vm_csv::knows(&header) {
             return guess(Format::VmCsv, "its header names a start and processors");
+        }
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            return guess(Format::Synthetic, "its name ends in .toml");
         }
         if swf::knows(head) {
             return guess(Format::Swf, "it starts with a semicolon or 18 numbers");

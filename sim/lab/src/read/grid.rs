@@ -1,7 +1,7 @@
 //! Grids: our own TOML, the node list of Alibaba's GPU cluster, and the machines of an Azure packing trace.
 
 use super::azure_packing;
-use super::error::{ReadError, fault_of, quoted, shown};
+use super::error::ReadError;
 use super::openb_nodes;
 use super::source::Source;
 use super::table;
@@ -16,11 +16,7 @@ use model::id::RackId;
 use model::units::Resources;
 use model::vm::Risk;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::Path;
-
-/// The longest grid file that is read: a hundred thousand single nodes, each with every key. Groups need a page.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Reads a grid.
 ///
@@ -31,7 +27,7 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// All that is wrong with a TOML file, else the first fault.
 pub fn grid(path: &Path) -> Result<Grid, ReadError> {
-    let mut source = Source::open(path, &Unwatched)?;
+    let source = Source::open(path, &Unwatched)?;
     if azure_packing::knows(source.head()) {
         return azure_packing::grid(path, azure_packing::NODES_A_MACHINE);
     }
@@ -39,36 +35,8 @@ pub fn grid(path: &Path) -> Result<Grid, ReadError> {
     if openb_nodes::knows(&table::header_of(line.unwrap_or_default())) {
         return openb_nodes::read(source);
     }
-    let file = shown(path);
-    let mut bytes = Vec::new();
-    source
-        .by_ref()
-        .take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| ReadError::io(&file, 0, error))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        let found = format!("more than {MOST_BYTES} bytes");
-        return Err(fault_of(&file, 0, "", found, "a grid, which takes a page"));
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => read_grid(&file, &text).map_err(ReadError::Faults),
-        Err(error) => {
-            let sound = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..sound]
-                .iter()
-                .filter(|&&b| b == b'\n')
-                .count()
-                + 1;
-            let found = quoted(&error.as_bytes()[sound..][..1]);
-            Err(fault_of(
-                &file,
-                line as u64,
-                "",
-                found,
-                "a grid: TOML in UTF-8",
-            ))
-        }
-    }
+    let (file, text) = source.into_text("a grid in TOML")?;
+    read_grid(&file, &text).map_err(ReadError::Faults)
 }
 
 /// A grid of nodes about which a file says little: QEMU/KVM on x86, disks and network as of any grid file, one site.

@@ -1,6 +1,6 @@
 //! A file as a stream of plain bytes: decompressed on the way, its progress told, its cancellation honoured.
 
-use super::error::{ReadError, shown};
+use super::error::{ReadError, fault_of, shown};
 use engine::watch::Watch;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Large enough that a call of the system is noise, small enough that progress moves and cancelling is prompt.
 const BUFFER_BYTES: usize = 128 * 1024;
+/// The longest text that a person wrote: a grid of a hundred thousand single nodes with every key takes half of it.
+const MOST_TEXT_BYTES: u64 = 64 * 1024 * 1024;
 /// Enough for a header, and for the first block of a tar archive.
 const HEAD_BYTES: usize = 4096;
 
@@ -61,6 +63,32 @@ impl<'w> Source<'w> {
     /// The first plain bytes.
     pub(crate) fn head(&self) -> &[u8] {
         &self.head
+    }
+
+    /// The whole of a file that a person wrote, and its name.
+    pub(crate) fn into_text(mut self, expected: &str) -> Result<(String, String), ReadError> {
+        let file = shown(&self.path);
+        let mut bytes = Vec::new();
+        self.by_ref()
+            .take(MOST_TEXT_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| ReadError::io(&file, 0, error))?;
+        if bytes.len() as u64 > MOST_TEXT_BYTES {
+            let found = format!("more than {MOST_TEXT_BYTES} bytes");
+            return Err(fault_of(&file, 0, "", found, expected));
+        }
+        String::from_utf8(bytes)
+            .map(|text| (file.clone(), text))
+            .map_err(|error| {
+                let sound = error.utf8_error().valid_up_to();
+                let before = &error.as_bytes()[..sound];
+                let line = 1 + before.iter().filter(|&&b| b == b'\n').count() as u64;
+                let found = format!(
+                    "the byte {:#04x}, which is no UTF-8",
+                    error.as_bytes()[sound]
+                );
+                fault_of(&file, line, "", found, expected)
+            })
     }
 }
 

@@ -6,6 +6,7 @@ use engine::watch::Unwatched;
 use lab::read::{Format, azure_packing};
 use model::time::Time;
 use model::vm::{AcceleratorAmount, Demand};
+use placement::policy::Policy;
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -211,7 +212,7 @@ fn grid_faults() {
     check(
         "g.toml",
         b"[[node]]\n# \xff\n",
-        "g.toml:2: found \"\u{fffd}\", expected a grid: TOML in UTF-8",
+        "g.toml:2: found the byte 0xff, which is no UTF-8, expected a grid in TOML",
     );
 }
 
@@ -447,4 +448,38 @@ fn azure_packing_faults() {
         "ALTER TABLE vm DROP COLUMN endtime",
         "p.sqlite: table vm: found vmId, tenantId, vmTypeId, priority, starttime, expected also the columns endtime",
     );
+}
+
+/// A policy by its name, or by the path of a chain; the unknown are told with the nearest, a faulty chain with its lines.
+#[test]
+fn policies() {
+    let best = lab::read::policy("best-fit").expect("it is in the catalogue");
+    assert_eq!(best, Policy::BestFit);
+    let error = lab::read::policy("best-fitt").expect_err("it is not");
+    let told_of = error.to_string();
+    assert!(
+        told_of.contains("unknown policy \"best-fitt\""),
+        "{told_of}"
+    );
+    assert!(told_of.contains("did you mean best-fit?"), "{told_of}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mine.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).expect("a file");
+        let policy = lab::read::policy(path.to_str().expect("a plain name"));
+        policy.map_err(|error| told(&error, folder.path()))
+    };
+    let chain = "version = 1\nname = 'mine'\n[[rule]]\nterm = 'leftover'\ndimension = 'mem'\nprefer = 'low'\nbucket = 64\n";
+    assert_eq!(
+        read(chain).map(|policy| policy.name()),
+        Ok("mine".to_owned())
+    );
+    let faulty = read(&chain.replace("64", "-64")).expect_err("no such bucket");
+    assert!(
+        faulty.starts_with("mine.toml:7: rule[0].bucket: found -64"),
+        "{faulty}"
+    );
+    std::fs::remove_file(&path).expect("it was there");
+    let gone = lab::read::policy(path.to_str().expect("a plain name")).expect_err("no file");
+    assert_eq!(told(&gone, folder.path()), "mine.toml: cannot read");
 }

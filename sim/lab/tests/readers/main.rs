@@ -3,6 +3,7 @@
 mod formats;
 mod mutilated;
 mod real;
+mod synthetic;
 mod vm_csv;
 
 use capacity::trace::Trace;
