@@ -3,7 +3,7 @@
 use engine::watch::{Cancelled, Watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 /// The least time between two repaints for progress; a bar that moves ten times a second looks smooth enough.
@@ -70,12 +70,17 @@ impl Watch for Progress {
 }
 
 /// Marks the job as ended however its thread ends, by a panic too.
-struct EndMark(Arc<Progress>);
+struct EndMark {
+    progress: Arc<Progress>,
+    ends: Sender<()>,
+}
 
 impl Drop for EndMark {
     fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::Release);
-        self.0.ctx.request_repaint();
+        self.progress.ended.store(true, Ordering::Release);
+        // Nobody listens any more once the window is closed.
+        let _ = self.ends.send(());
+        self.progress.ctx.request_repaint();
     }
 }
 
@@ -123,9 +128,19 @@ impl<T> Job<T> {
 }
 
 /// All work in the background, for the status line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Jobs {
     running: Vec<(String, Arc<Progress>)>,
+    ends: (Sender<()>, Receiver<()>),
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            running: Vec::new(),
+            ends: channel(),
+        }
+    }
 }
 
 impl Jobs {
@@ -139,9 +154,13 @@ impl Jobs {
         let progress = Arc::new(Progress::new(ctx.clone()));
         let (sender, results) = channel();
         let shared = Arc::clone(&progress);
+        let ends = self.ends.0.clone();
         std::thread::spawn(move || {
-            let end = EndMark(shared);
-            let result = work(&end.0);
+            let end = EndMark {
+                progress: shared,
+                ends,
+            };
+            let result = work(&end.progress);
             // The page that asked may be gone; its answer is then of no use to anybody.
             let _ = sender.send(result);
         });
@@ -156,8 +175,15 @@ impl Jobs {
             .map(|(name, progress)| (name.as_str(), progress.as_ref()))
     }
 
+    /// Waits until a job ends, at most this long; for tests, never for a frame.
+    pub fn wait_for_end(&self, limit: Duration) -> bool {
+        self.running.is_empty() || self.ends.1.recv_timeout(limit).is_ok()
+    }
+
     /// Forgets what has ended.
     pub fn sweep(&mut self) {
+        // First, so that an end between the two lines still wakes a waiter.
+        self.ends.1.try_iter().for_each(drop);
         self.running
             .retain(|(_, progress)| !progress.ended.load(Ordering::Acquire));
     }

@@ -38,8 +38,9 @@ pub fn show(ctx: &Context, overlay: &mut Overlay, notices: &Notices) -> Option<C
     let stay = match overlay {
         Overlay::None => true,
         Overlay::Palette(state) => {
-            command = palette(ctx, state);
-            command.is_none() && !palette_closed(ctx)
+            let (taken, left) = palette(ctx, state);
+            command = taken;
+            command.is_none() && !left
         }
         Overlay::Shortcuts => modal(ctx, "Keyboard shortcuts", shortcuts),
         Overlay::Log => modal(ctx, "Log", |ui| log(ui, notices)),
@@ -63,12 +64,8 @@ fn modal(ctx: &Context, title: &str, contents: impl FnOnce(&mut egui::Ui)) -> bo
     !response.inner && !response.should_close()
 }
 
-fn palette_closed(ctx: &Context) -> bool {
-    ctx.input(|input| input.key_pressed(Key::Escape))
-        || ctx.data(|data| data.get_temp(Id::new("palette left")).unwrap_or(false))
-}
-
-fn palette(ctx: &Context, state: &mut PaletteState) -> Option<Command> {
+/// Draws the palette; returns what was taken, and whether it was left.
+fn palette(ctx: &Context, state: &mut PaletteState) -> (Option<Command>, bool) {
     let matches = matching(&state.query);
     let (up, down, enter) = ctx.input_mut(|input| {
         let none = egui::Modifiers::NONE;
@@ -121,8 +118,7 @@ fn palette(ctx: &Context, state: &mut PaletteState) -> Option<Command> {
                     }
                 });
         });
-    ctx.data_mut(|data| data.insert_temp(Id::new("palette left"), response.should_close()));
-    taken
+    (taken, response.should_close())
 }
 
 fn palette_row(ui: &mut egui::Ui, command: &Command, chosen: bool, moved: bool) -> bool {

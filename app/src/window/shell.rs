@@ -91,6 +91,17 @@ impl Shell {
         }
     }
 
+    /// The same window without the sample run at its start.
+    pub fn without_sample(mut self) -> Self {
+        self.start_sample = false;
+        self
+    }
+
+    /// The open grid at the shown instant.
+    pub fn view(&self) -> Option<&Arc<View>> {
+        self.view.as_ref()
+    }
+
     /// Draws everything; apart from [`eframe::App::ui`] so that tests need no frame.
     pub fn show(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();

@@ -210,7 +210,7 @@ impl Observer for Shares<'_> {
 /// Three days of made-up requests, busier by day than by night, that fill the sample grid by half and more.
 pub fn sample_trace() -> Trace {
     const DAY: f64 = 86_400.0;
-    const VMS: usize = 9_000;
+    const VMS: usize = 30_000;
     let mut chance = Stream::new(1, 0, "sample trace");
     let sizes = [(1, 2), (2, 4), (2, 8), (4, 16), (8, 32), (16, 64)];
     let shapes = sizes

@@ -2,7 +2,7 @@
 
 use crate::window::theme::{Palette, font, size};
 use egui::{
-    Align, Align2, Color32, FontId, Layout, Response, RichText, Sense, StrokeKind, TextStyle, Ui,
+    Align, Color32, FontId, Layout, Response, RichText, Sense, StrokeKind, TextStyle, Ui,
     WidgetInfo, WidgetType, vec2,
 };
 
@@ -138,15 +138,15 @@ pub fn sign_button(ui: &mut Ui, sign: Sign, name: &str, tooltip: &str) -> Respon
     response.on_hover_text(tooltip)
 }
 
-/// A word at the right end of a row, in small weak letters.
-pub fn note(ui: &mut Ui, text: &str) {
-    let weak = Palette::of(ui.ctx()).text_weak;
-    let rect = ui.available_rect_before_wrap();
-    ui.painter().text(
-        rect.right_center(),
-        Align2::RIGHT_CENTER,
-        text,
-        FontId::proportional(font::SMALL),
-        weak,
-    );
+/// A short stretch of a plot's line, for a legend.
+pub fn line_sample(ui: &mut Ui, colour: Color32, dashed: bool) {
+    let (rect, _) = ui.allocate_exact_size(vec2(26.0, 12.0), Sense::hover());
+    let line = [rect.left_center(), rect.right_center()];
+    let stroke = egui::Stroke::new(2.0, colour);
+    if dashed {
+        let dashes = egui::Shape::dashed_line(&line, stroke, 6.0, 4.0);
+        ui.painter().extend(dashes);
+    } else {
+        ui.painter().line_segment(line, stroke);
+    }
 }

@@ -123,7 +123,7 @@ impl Layout {
             gathered
                 .iter()
                 .zip(&contents)
-                .all(|((_, runs), content)| flow(runs, *content, cell).1 <= content.height())
+                .all(|((_, runs), content)| fitting(runs, *content, cell).is_some())
         };
         let (mut small, mut large) = (MIN_CELL, MAX_CELL);
         for _ in 0..HALVINGS {
@@ -156,7 +156,8 @@ impl Layout {
         for ((title, runs), (frame, content)) in
             gathered.into_iter().zip(frames.iter().zip(contents))
         {
-            let (blocks, _) = flow(&runs, *content, cell);
+            let (blocks, _) =
+                fitting(&runs, *content, cell).unwrap_or_else(|| flow(&runs, *content, cell, 1.0));
             layout.groups.push(Group {
                 title,
                 nodes: runs.iter().map(|run| run.nodes.len()).sum(),
@@ -322,8 +323,18 @@ fn inside(frame: Rect) -> Rect {
     content
 }
 
-/// Puts blocks side by side in rows; returns them and the height they took.
-fn flow(runs: &[Run], content: Rect, cell: f32) -> (Vec<Block>, f32) {
+/// The squarest blocks with which a group fits its frame, if any.
+fn fitting(runs: &[Run], content: Rect, cell: f32) -> Option<(Vec<Block>, f32)> {
+    // Width against height of a rack's block.
+    const SHAPES: [f32; 7] = [1.0, 1.5, 0.67, 2.2, 0.45, 3.5, 6.0];
+    SHAPES
+        .into_iter()
+        .map(|shape| flow(runs, content, cell, shape))
+        .find(|(_, height)| *height <= content.height())
+}
+
+/// Puts blocks of a shape side by side in rows; returns them and the height they took.
+fn flow(runs: &[Run], content: Rect, cell: f32, shape: f32) -> (Vec<Block>, f32) {
     let gap = (cell * 0.45).clamp(1.5, 8.0);
     let width = content.width().max(cell);
     let alone = runs.len() == 1;
@@ -332,7 +343,7 @@ fn flow(runs: &[Run], content: Rect, cell: f32) -> (Vec<Block>, f32) {
     for run in runs {
         let count = run.nodes.len();
         let across = (width / cell).floor().max(1.0) as usize;
-        let square = (count as f32).sqrt().ceil() as usize;
+        let square = (count as f32 * shape).sqrt().ceil() as usize;
         let columns = if alone { across } else { square.min(across) }.clamp(1, count.max(1));
         let rows = count.div_ceil(columns).max(1);
         let band = if run.title.is_empty() {

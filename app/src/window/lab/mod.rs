@@ -7,6 +7,7 @@ mod table;
 use crate::window::command::Command;
 use crate::window::grid::heatmap::{Ask, Heatmap};
 use crate::window::grid::hover;
+use crate::window::grid::metric::dimension_title;
 use crate::window::grid::painting::Look;
 use crate::window::jobs::{Job, Poll};
 use crate::window::lab::plots::Compared;
@@ -259,18 +260,17 @@ impl LabPage {
     }
 
     fn pickers(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
+        let names: Vec<String> = self
+            .results
+            .iter()
+            .map(|result| result.policy.name.clone())
+            .collect();
         ui.horizontal(|ui| {
-            let names: Vec<String> = self
-                .results
-                .iter()
-                .map(|result| result.policy.name.clone())
-                .collect();
-            ui.label("Compare");
-            let mut first = self.first;
-            result_picker(ui, "First policy", &mut first, &names);
-            self.first = first;
+            widgets::line_sample(ui, room.palette.series[0], false);
+            result_picker(ui, "First policy", &mut self.first, &names);
             if names.len() > 1 {
-                ui.label("with");
+                ui.add_space(size::GAP);
+                widgets::line_sample(ui, room.palette.series[1], true);
                 let mut second = self.second.map_or(0, |second| second + 1);
                 let mut choices = vec!["nothing".to_owned()];
                 choices.extend(names.iter().cloned());
@@ -279,7 +279,7 @@ impl LabPage {
             }
             ui.separator();
             for dimension in Dimension::ALL {
-                let title = crate::window::grid::metric::dimension_title(dimension);
+                let title = dimension_title(dimension);
                 let button = ui.selectable_label(self.dimension == dimension, title);
                 if button
                     .on_hover_text(format!("Plot the share of {title}"))
@@ -288,8 +288,18 @@ impl LabPage {
                     self.dimension = dimension;
                 }
             }
-            ui.separator();
-            ui.label("Replay");
+        });
+    }
+
+    /// What is replayed, and the way to the large heatmap.
+    fn replay_head(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
+        let names: Vec<String> = self
+            .results
+            .iter()
+            .map(|result| result.policy.name.clone())
+            .collect();
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Replay of").strong());
             let mut replayed = self.replayed.unwrap_or(0);
             let before = replayed;
             result_picker(ui, "Replayed policy", &mut replayed, &names);
@@ -303,12 +313,14 @@ impl LabPage {
                     room,
                 );
             }
-            if let Some(description) = Command::ShowOnGrid.describe() {
-                let button = ui.button("Show on grid").on_hover_text(description.tooltip);
-                if button.clicked() {
-                    room.ask(Command::ShowOnGrid);
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if let Some(description) = Command::ShowOnGrid.describe() {
+                    let button = ui.button("Show on grid").on_hover_text(description.tooltip);
+                    if button.clicked() {
+                        room.ask(Command::ShowOnGrid);
+                    }
                 }
-            }
+            });
         });
     }
 
@@ -334,6 +346,7 @@ impl LabPage {
         }
         let rect = pane_rect(corner, pane, gap, plots::Plotted::ALL.len());
         ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
+            self.replay_head(ui, room);
             small_heatmap(ui, &mut self.heatmap, room);
         });
         if let Some(at) = seek {
@@ -353,7 +366,6 @@ fn small_heatmap(ui: &mut Ui, heatmap: &mut Heatmap, room: &mut Room<'_>) {
         widgets::empty_state(ui, "No replay yet", "");
         return;
     };
-    ui.label(RichText::new(format!("Grid by {}", room.kept.metric.title())).strong());
     let ask = Ask {
         view: &view,
         grouping: room.kept.grouping,

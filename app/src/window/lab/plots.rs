@@ -4,7 +4,7 @@ use crate::window::grid::metric::dimension_title;
 use crate::window::theme::Palette;
 use capacity::outcome::Series;
 use egui::{Color32, RichText, Stroke, Ui};
-use egui_plot::{Corner, GridMark, Legend, Line, LineStyle, Plot, PlotPoints, VLine};
+use egui_plot::{AxisHints, GridMark, Line, LineStyle, Plot, PlotPoints, VLine};
 use lab::run::RunResult;
 use model::time::Time;
 use model::units::Dimension;
@@ -96,16 +96,22 @@ pub fn plot(ui: &mut Ui, what: Plotted, compared: &Compared<'_>) -> Option<Time>
         .include_y(0.0)
         .link_axis("lab time", egui::Vec2b::new(true, false))
         .link_cursor("lab time", egui::Vec2b::new(true, false))
-        .x_axis_formatter(|mark, range| time_mark(mark, *range.end() - *range.start()))
+        .custom_x_axes(vec![
+            AxisHints::new_x()
+                .formatter(|mark, range| time_mark(mark, *range.end() - *range.start()))
+                .label_spacing(20.0..=36.0),
+        ])
+        .custom_y_axes(vec![
+            AxisHints::new_y()
+                .formatter(move |mark, _| value_mark(mark, share))
+                .label_spacing(12.0..=20.0)
+                .min_thickness(44.0),
+        ])
         .x_grid_spacer(time_grid)
-        .y_axis_formatter(move |mark, _| {
-            if share {
-                format!("{:.0} %", mark.value * 100.0)
-            } else {
-                short(mark.value)
-            }
-        })
-        .y_axis_min_width(44.0)
+        .y_grid_spacer(value_grid)
+        .grid_color(compared.palette.line)
+        .grid_fade(0.0)
+        .include_y(if share { 0.01 } else { 1.0 })
         .label_formatter(move |hover| {
             use egui_plot::HoverPosition::{Elsewhere, NearDataPoint};
             match hover {
@@ -126,12 +132,7 @@ pub fn plot(ui: &mut Ui, what: Plotted, compared: &Compared<'_>) -> Option<Time>
                 }
                 Elsewhere { position } => Some(Time::from_seconds(position.x).to_string()),
             }
-        })
-        .legend(
-            Legend::default()
-                .position(Corner::RightTop)
-                .background_alpha(0.6),
-        );
+        });
     let palette = compared.palette;
     let response = plot.show(ui, |plot_ui| {
         let first = line(what, compared.first, compared.dimension, palette.series[0]);
@@ -203,15 +204,52 @@ fn time_mark(mark: GridMark, span: f64) -> String {
         return String::new();
     }
     let (day, hour) = ((seconds / DAY).floor(), (seconds % DAY) / HOUR);
-    if mark.step_size >= DAY {
-        format!("{day:.0} d")
-    } else if span > DAY && hour == 0.0 {
+    if mark.step_size >= DAY || (span > DAY && hour == 0.0) {
         format!("{day:.0} d")
     } else if mark.step_size >= HOUR {
         format!("{hour:.0} h")
     } else {
         format!("{:.0} min", seconds / 60.0)
     }
+}
+
+/// Four or five marks on 1, 2 or 5 times a power of ten.
+fn value_grid(input: egui_plot::GridInput) -> Vec<GridMark> {
+    let (from, to) = input.bounds;
+    let rough = ((to - from) / 4.0).max(1e-9);
+    let power = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|step| *step >= rough)
+        .unwrap_or(rough);
+    let (first, last) = ((from / step).ceil() as i64, (to / step).floor() as i64);
+    (first..=last)
+        .map(|mark| GridMark {
+            value: mark as f64 * step,
+            step_size: step,
+        })
+        .collect()
+}
+
+fn value_mark(mark: GridMark, share: bool) -> String {
+    if mark.value < 0.0 {
+        return String::new();
+    }
+    if !share {
+        let whole = mark.step_size >= 1.0 || mark.value == 0.0;
+        return if whole {
+            short(mark.value)
+        } else {
+            String::new()
+        };
+    }
+    let decimals = match mark.step_size {
+        step if step >= 0.01 => 0,
+        step if step >= 0.001 => 1,
+        _ => 2,
+    };
+    format!("{:.decimals$} %", mark.value * 100.0)
 }
 
 fn short(value: f64) -> String {

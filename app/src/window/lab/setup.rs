@@ -121,13 +121,16 @@ impl SetupPanel {
         match running {
             None => {
                 let chosen = self.policies.iter().filter(|(_, chosen)| *chosen).count();
-                let button = egui::Button::new(RichText::new("Run").strong())
-                    .fill(room.palette.accent_soft)
-                    .min_size(egui::vec2(ui.available_width(), 32.0));
-                let response = ui.add_enabled(chosen > 0, button);
-                if response.on_hover_text("Ctrl+Enter").clicked() {
-                    room.ask(Command::Run);
-                }
+                ui.vertical_centered_justified(|ui| {
+                    let text = RichText::new("Run").strong().color(room.palette.on_accent);
+                    let button = egui::Button::new(text)
+                        .fill(room.palette.accent)
+                        .min_size(egui::vec2(0.0, 32.0));
+                    let response = ui.add_enabled(chosen > 0, button);
+                    if response.on_hover_text("Ctrl+Enter").clicked() {
+                        room.ask(Command::Run);
+                    }
+                });
             }
             Some(share) => {
                 ui.add(

@@ -1,0 +1,154 @@
+//! The Grid page: metric, search, choosing a node, files with faults, an idle window.
+
+use crate::harness::{bare_window, settle, window};
+use app::window::command::Command;
+use app::window::files::Purpose;
+use app::window::grid::metric::Metric;
+use app::window::kept::Page;
+use app::window::shell::Shell;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use model::id::NodeId;
+use std::time::Duration;
+
+fn ready() -> Harness<'static, Shell> {
+    let mut harness = window(Page::Grid);
+    settle(&mut harness);
+    harness
+}
+
+/// The first start shows the sample grid with VMs on it, without any click.
+#[test]
+fn first_start_shows_a_grid_at_work() {
+    let mut harness = ready();
+    harness.state_mut().player.command(&Command::End);
+    settle(&mut harness);
+    let view = harness.state().view().expect("a grid is open");
+    assert_eq!(view.nodes.len(), 320);
+    assert!(view.nodes.iter().map(|node| node.vms.len()).sum::<usize>() > 100);
+    harness.get_by_label("Heatmap of 320 nodes by CPU");
+}
+
+/// A metric is chosen by its name, and the heatmap says what it shows.
+#[test]
+fn metric_is_picked_by_name() {
+    let mut harness = ready();
+    for (label, metric) in [
+        ("Memory", Metric::Memory),
+        ("State", Metric::State),
+        ("VMs", Metric::Vms),
+    ] {
+        harness
+            .get_all_by_label(label)
+            .next()
+            .expect("a picker")
+            .click();
+        harness.run_steps(2);
+        assert_eq!(harness.state().kept.metric, metric);
+        harness.get_by_label(&format!("Heatmap of 320 nodes by {label}"));
+    }
+}
+
+/// The search box counts what it finds, and Enter walks over it.
+#[test]
+fn search_counts_and_jumps() {
+    let mut harness = ready();
+    harness.get_by_label("Find nodes").focus();
+    harness.step();
+    harness.get_by_label("Find nodes").type_text("state:down");
+    harness.run_steps(2);
+    harness.get_by_label("2 of 320");
+    harness.key_press(egui::Key::Enter);
+    harness.run_steps(2);
+    let chosen = harness.state().grid.chosen.expect("a node is chosen");
+    let view = harness.state().view().expect("a grid is open");
+    assert_eq!(view.nodes[chosen.index()].state.to_string(), "down");
+}
+
+/// A click on a cell shows that very node in the inspector.
+#[test]
+fn click_on_a_cell_shows_its_node() {
+    let mut harness = ready();
+    let node = NodeId(100);
+    let cell = harness
+        .state()
+        .grid
+        .heatmap
+        .cell_on_screen(node)
+        .expect("drawn");
+    harness.hover_at(cell.center());
+    harness.drag_at(cell.center());
+    harness.drop_at(cell.center());
+    harness.run_steps(3);
+    assert_eq!(harness.state().grid.chosen, Some(node));
+    let name = harness.state().view().expect("open").grid.nodes[100]
+        .name
+        .clone();
+    harness
+        .get_all_by_label(&name)
+        .next()
+        .expect("the inspector names it");
+    harness.get_by_label("Close node").click();
+    harness.run_steps(2);
+    assert_eq!(harness.state().grid.chosen, None);
+}
+
+/// Arrow keys move the choice to a neighbour once the heatmap has the focus.
+#[test]
+fn arrow_keys_walk() {
+    let mut harness = ready();
+    let cell = harness
+        .state()
+        .grid
+        .heatmap
+        .cell_on_screen(NodeId(0))
+        .expect("drawn");
+    harness.drag_at(cell.center());
+    harness.drop_at(cell.center());
+    harness.run_steps(2);
+    harness.key_press(egui::Key::ArrowRight);
+    harness.run_steps(2);
+    assert_eq!(harness.state().grid.chosen, Some(NodeId(1)));
+}
+
+/// A grid file with faults opens nothing and lists every fault with its line.
+#[test]
+fn faults_are_listed_with_their_lines() {
+    let mut harness = bare_window(Page::Grid);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("wrong.toml");
+    let text = "[[node]]\nname = \"a\"\ncpu_cores = -4\nmem_gib = 1\nhypervisor = \"qemu\"\n\n[[node]]\nname = \"b\"\ncpu_cores = 1\nmem_gib = 1\nhypervisor = \"none\"\n";
+    std::fs::write(&path, text).expect("written");
+    let ctx = harness.ctx.clone();
+    harness
+        .state_mut()
+        .carry_out(&ctx, Command::Ask(Purpose::OpenGrid));
+    harness.run_steps(3);
+    harness
+        .get_by_label("Path")
+        .type_text(&path.display().to_string());
+    harness.run_steps(2);
+    harness.get_by_label("Open").click();
+    settle(&mut harness);
+    let open = &harness.state().notices.open;
+    assert_eq!(open.len(), 1, "{open:?}");
+    let lines = open[0].details.join("\n");
+    assert!(lines.contains("wrong.toml:3"), "{lines}");
+    assert!(lines.contains("wrong.toml:11"), "{lines}");
+    assert!(harness.state().view().is_none());
+    harness.get_by_label("Dismiss").click();
+    harness.run_steps(2);
+    assert!(harness.state().notices.open.is_empty());
+}
+
+/// A window in which nothing moves asks for no frame, so it costs nothing.
+#[test]
+fn idle_window_asks_for_no_frame() {
+    let mut harness = ready();
+    for page in [Page::Grid, Page::Lab] {
+        harness.state_mut().kept.page = page;
+        harness.run_steps(20);
+        let delay = harness.output().viewport_output[&egui::ViewportId::ROOT].repaint_delay;
+        assert_eq!(delay, Duration::MAX, "{page}");
+    }
+}

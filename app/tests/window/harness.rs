@@ -1,0 +1,70 @@
+//! A window for tests: no screen, no desktop dialogs, no sleeping.
+
+use app::window::OpenArgs;
+use app::window::files::{Dialogs, Purpose};
+use app::window::kept::Page;
+use app::window::shell::Shell;
+use app::window::theme::ThemeChoice;
+use egui_kittest::Harness;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// The longest that any work of a test may take; far more than it needs on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Dialogs that answer at once with one file, or none.
+pub struct Answering(pub Option<PathBuf>);
+
+impl Dialogs for Answering {
+    fn pick(&self, _purpose: Purpose, _start: &Path) -> Option<PathBuf> {
+        self.0.clone()
+    }
+}
+
+/// A dark window on a page, with the sample run at work.
+pub fn window(page: Page) -> Harness<'static, Shell> {
+    build(page, true)
+}
+
+/// A window with nothing open.
+pub fn bare_window(page: Page) -> Harness<'static, Shell> {
+    build(page, false)
+}
+
+fn build(page: Page, sample: bool) -> Harness<'static, Shell> {
+    Harness::builder()
+        .with_size(egui::vec2(1_400.0, 900.0))
+        .build_eframe(|creation| {
+            let args = OpenArgs {
+                page: Some(page),
+                theme: Some(ThemeChoice::Dark),
+                ..OpenArgs::default()
+            };
+            let failure = Arc::new(Mutex::new(None));
+            let shell = Shell::new(creation, args, Arc::new(Answering(None)), failure);
+            if sample {
+                shell
+            } else {
+                shell.without_sample()
+            }
+        })
+}
+
+/// Steps until no work is left and the replay shows the instant asked for; stops the replay.
+pub fn settle(harness: &mut Harness<'_, Shell>) {
+    harness.step();
+    while harness.state().jobs.running().next().is_some() {
+        assert!(harness.state().jobs.wait_for_end(LIMIT), "work did not end");
+        harness.step();
+        harness.step();
+    }
+    if harness.state().player.is_playing() {
+        harness
+            .state_mut()
+            .player
+            .command(&app::window::command::Command::Play);
+    }
+    harness.state_mut().player.settle(LIMIT);
+    harness.run_steps(4);
+}
