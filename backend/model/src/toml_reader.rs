@@ -34,6 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 pub use value::Value;
+pub(crate) use value::scaled_range;
 
 /// The longest name or text that a file may give; longer ones do not fit any window or table.
 pub const MAX_TEXT_CHARS: usize = 200;

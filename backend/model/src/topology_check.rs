@@ -5,13 +5,15 @@ use crate::fault::{Fault, nearest};
 use crate::grid::MAX_ACCELERATORS;
 use crate::kind::KindForm;
 use crate::size::{CPU, MEM, Size};
-use crate::toml_reader::is_name;
+use crate::toml_reader::{is_name, scaled_range};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most components of a design; a drawing of more is one that a program made by mistake.
 pub const MAX_COMPONENTS: usize = 1_000;
 /// The most instances of a component.
 pub const MAX_INSTANCES: u32 = 10_000;
+/// The most instances of a design: as many VMs as the largest zones have nodes.
+pub const MAX_INSTANCES_IN_ALL: u64 = 100_000;
 /// The longest name of a component: with an instance and a part to it, it still is a host name of
 /// 63 characters (RFC 1035).
 pub const MAX_NAME_CHARS: usize = 40;
@@ -74,9 +76,8 @@ impl Checks {
         if (least..=most).contains(&value) {
             return;
         }
-        let shown = |n: u32| f64::from(n) / f64::from(scale);
-        let expected = format!("a number from {} to {}", shown(least), shown(most));
-        self.refuse(&field, shown(value), expected);
+        let expected = scaled_range(&(least..=most), scale);
+        self.refuse(&field, f64::from(value) / f64::from(scale), expected);
     }
 
     fn design(&mut self, design: &Design) {
@@ -98,6 +99,15 @@ impl Checks {
                 format!("at most {MAX_COMPONENTS}"),
             ),
             _ => {}
+        }
+        let instances = design.components.iter().map(|c| u64::from(c.instances));
+        let in_all: u64 = instances.sum();
+        if in_all > MAX_INSTANCES_IN_ALL {
+            self.refuse(
+                "component",
+                format!("{in_all} instances in all"),
+                format!("at most {MAX_INSTANCES_IN_ALL}"),
+            );
         }
     }
 

@@ -92,11 +92,7 @@ impl Value<'_> {
         let units = self.as_f64().map(|n| (n * f64::from(scale)).round());
         match units.filter(|n| f64::from(*range.start()) <= *n && *n <= f64::from(*range.end())) {
             Some(units) => Some(units as u32),
-            None => self.refuse_found(&format!(
-                "a number from {} to {}",
-                f64::from(*range.start()) / f64::from(scale),
-                f64::from(*range.end()) / f64::from(scale)
-            )),
+            None => self.refuse_found(&scaled_range(&range, scale)),
         }
     }
 
@@ -255,4 +251,13 @@ impl Value<'_> {
             _ => None,
         }
     }
+}
+
+/// A range of small units in large ones, both ends rounded inwards to three decimals:
+/// `a number from 0.001 to 4194303.999`.
+pub(crate) fn scaled_range(range: &RangeInclusive<u32>, scale: u32) -> String {
+    let thousandths = |units: &u32| f64::from(*units) * 1_000.0 / f64::from(scale);
+    let least = thousandths(range.start()).ceil() / 1_000.0;
+    let most = thousandths(range.end()).floor() / 1_000.0;
+    format!("a number from {least} to {most}")
 }

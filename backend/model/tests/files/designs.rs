@@ -95,7 +95,19 @@ fn every_rule_is_told() {
     check(
         |d| (d.components[0].cpu_milli, d.components[1].mem_mib) = (0, u32::MAX),
         "component[0].cpu_cores: found 0, expected a number from 0.001 to 10000\n\
-         component[1].mem_gib: found 4194303.9990234375, expected a number from 0.0009765625 to 65536",
+         component[1].mem_gib: found 4194303.9990234375, expected a number from 0.001 to 65536",
+    );
+    check(
+        |d| {
+            d.components = (0..11)
+                .map(|n| Component {
+                    instances: 10_000,
+                    ..Component::new(ComponentKind::WebServer, &format!("web-{n}"))
+                })
+                .collect();
+            d.links.clear();
+        },
+        "component: found 110000 instances in all, expected at most 100000",
     );
     check(
         |d| d.components[0].accel_milli = 1_500,
@@ -239,7 +251,7 @@ d.toml:6: component[0].instances: found 0, expected a number from 1 to 10000
 d.toml:10: link[0].to: found \"nowhere\", expected one of web, web
 d.toml:13: component[1].name: found \"web\" a second time, expected a name that no component before has
 d.toml:14: component[1].kind: found \"wep-server\", expected one of load-balancer, web-server, application-server, database, storage, firewall, network; hint: did you mean \"web-server\"?
-d.toml:15: component[1].mem_gib: found \"four\", expected a number from 0 to 4194303.9990234375
+d.toml:15: component[1].mem_gib: found \"four\", expected a number from 0 to 4194303.999
 d.toml:16: component[1].thresholds.up: found an unknown key, expected one of up_cpu_percent, down_cpu_percent, min_instances, max_instances; hint: did you mean up_cpu_percent?
 d.toml:16: component[1].thresholds.up_cpu_percent: found nothing, expected a number from 0 to 429496729.5
 d.toml:16: component[1].thresholds.down_cpu_percent: found nothing, expected a number from 0 to 429496729.5

@@ -175,10 +175,10 @@ grid.toml:2: colour: found an unknown key, expected one of version, name, genera
 grid.toml:4: node[0].cpu_cores: found nothing, expected a number from 0.001 to 4294967.295
 grid.toml:6: node[0].count: found 0, expected a whole number from 1 to 1000000
 grid.toml:7: node[0].cores: found an unknown key, expected one of {keys}; hint: did you mean cpu_cores?
-grid.toml:8: node[0].mem_gib: found -128, expected a number from 0.0009765625 to 4194303.9990234375
+grid.toml:8: node[0].mem_gib: found -128, expected a number from 0.001 to 4194303.999
 grid.toml:9: node[0].hypervisor: found \"qemo\", expected one of {hypervisors}; hint: did you mean \"qemu\"?
 grid.toml:14: node[1].cpu_cores: found -4, expected a number from 0.001 to 4294967.295
-grid.toml:15: node[1].mem_gib: found 9999999, expected a number from 0.0009765625 to 4194303.9990234375
+grid.toml:15: node[1].mem_gib: found 9999999, expected a number from 0.001 to 4194303.999
 grid.toml:18: node[1].racks: found rack and racks, expected one of rack, racks, nodes_per_rack
 grid.toml:20: node[2].name: found nothing, expected a name of 1 to 200 characters, without control characters or outer blanks
 grid.toml:22: node[2].cpu_milli: found cpu_milli beside cpu_cores, expected one of the two
