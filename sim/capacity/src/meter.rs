@@ -2,10 +2,12 @@
 
 use crate::outcome::{NodeOutcome, Series, Summary};
 use crate::stranding::Stranding;
+use crate::trace::Trace;
 use engine::average::{Bins, Integrals, Means};
 use model::id::NodeId;
 use model::time::Time;
-use model::units::{DIMENSIONS, Resources};
+use model::units::{DIMENSIONS, Dimension, Resources};
+use model::vm::{Demand, VmSpec};
 use placement::placer::Placer;
 use placement::state::ShapeId;
 
@@ -53,7 +55,9 @@ pub struct Meter {
     nodes: Vec<NodeMeter>,
     capacities: Vec<Resources>,
     capacity: [i64; DIMENSIONS],
-    dimensions: Vec<usize>,
+    /// Dimensions that shapes ask for, and those that nodes have and nobody asks for.
+    asked: Vec<usize>,
+    idle: Vec<usize>,
     placed: Vec<u64>,
     rejected: Vec<u64>,
     alive: u64,
@@ -62,7 +66,13 @@ pub struct Meter {
 
 impl Meter {
     /// An empty grid at the start of a run.
-    pub fn new(placer: &Placer, stranding: Stranding, end: Time, bins: usize) -> Self {
+    pub fn new(
+        trace: &Trace,
+        placer: &Placer,
+        stranding: Stranding,
+        end: Time,
+        bins: usize,
+    ) -> Self {
         let grid = placer.grid();
         let bins = Bins::new(Time::ZERO, end, bins);
         let capacities: Vec<Resources> = grid.classes.iter().map(|class| class.capacity).collect();
@@ -87,15 +97,18 @@ impl Meter {
                 unfit,
             });
         }
+        let present = (0..DIMENSIONS).filter(|&d| capacity[d] > 0);
+        let (asked, idle) = present.partition(|&d| trace.shapes.iter().any(|spec| asks(spec, d)));
         Self {
             end,
             left: bins.millis(),
             integrals,
+            asked,
+            idle,
             stranding,
             nodes,
             capacities,
             capacity,
-            dimensions: (0..DIMENSIONS).filter(|&d| capacity[d] > 0).collect(),
             placed: vec![0; bins.count()],
             rejected: vec![0; bins.count()],
             alive: 0,
@@ -121,7 +134,7 @@ impl Meter {
         let unfit = self.stranding.unfit(node, free, placer);
         let (asked, free_of) = (placer.demand(shape, node).to_array(), free.to_array());
         let meter = &mut self.nodes[node.index()];
-        for &d in &self.dimensions {
+        for &d in &self.asked {
             let delta = sign * i64::from(asked[d]);
             let free = i64::from(free_of[d]);
             meter.area[d] += delta * self.left;
@@ -129,6 +142,13 @@ impl Meter {
             self.integrals.add(ALLOCATED + d, delta);
             let stranded = free * unfit - (free + delta) * meter.unfit;
             self.integrals.add(STRANDED + d, stranded);
+        }
+        if unfit != meter.unfit {
+            for &d in &self.idle {
+                let free = i64::from(free_of[d]);
+                self.integrals
+                    .add(STRANDED + d, free * (unfit - meter.unfit));
+            }
         }
         meter.unfit = unfit;
         self.integrals.add(ALIVE, sign);
@@ -220,6 +240,16 @@ impl Meter {
         };
         self.nodes.iter().map(of).collect()
     }
+}
+
+/// Whether a shape asks for anything in a dimension on any node.
+fn asks(spec: &VmSpec, d: usize) -> bool {
+    let accelerated = d == Dimension::Accel as usize && spec.accelerators.is_some();
+    accelerated
+        || match &spec.demand {
+            Demand::Fixed(resources) => resources.to_array()[d] > 0,
+            Demand::ShareOfModel(shares) => shares.values().any(|share| share[d] > 0),
+        }
 }
 
 /// What sums over the grid are divided by to give shares.

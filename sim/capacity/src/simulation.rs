@@ -60,7 +60,7 @@ pub struct Simulation<'a> {
     /// Place in the trace of the next arrival.
     next: usize,
     /// By time of departure and place in the trace.
-    departures: queue::Queue<()>,
+    departures: queue::Queue<Departing>,
     waiting: waiting::Queue,
     /// By place in the trace: the node of a VM that is alive, or [`NOWHERE`].
     places: Vec<u32>,
@@ -70,6 +70,14 @@ pub struct Simulation<'a> {
     tally: Tally,
     log: Vec<Entry>,
     log_devices: Vec<(u32, Devices)>,
+}
+
+/// What a departure needs to know of its VM; it travels with the event, as looking it up in the trace
+/// would wait for memory at every departure.
+#[derive(Clone, Copy, Debug)]
+struct Departing {
+    node: NodeId,
+    shape: ShapeId,
 }
 
 /// Counts of a run so far.
@@ -104,7 +112,7 @@ impl<'a> Simulation<'a> {
         let last = trace.vms.last().map_or(Time::ZERO, |vm| vm.arrival);
         let end = trace.end.max(last).max(Time::ZERO);
         let stranding = Stranding::new(trace, grid, &mut placer, &shapes);
-        let meter = Meter::new(&placer, stranding, end, options.bins);
+        let meter = Meter::new(trace, &placer, stranding, end, options.bins);
         let (queueing, patience) = match options.waiting {
             Waiting::Refuse => (false, None),
             Waiting::Queue { patience } => (true, patience),
@@ -187,8 +195,9 @@ impl<'a> Simulation<'a> {
         self.now = first;
         self.meter.advance(first);
         if departure == first {
-            let vm = self.departures.pop()?.rank;
-            self.depart(vm);
+            let due = self.departures.pop()?;
+            let vm = due.rank;
+            self.depart(vm, due.event);
             Some(Event::Departure(vm))
         } else if deadline == first {
             let (vm, waiter) = self.waiting.give_up()?;
@@ -261,13 +270,15 @@ impl<'a> Simulation<'a> {
     }
 
     #[inline]
-    fn depart(&mut self, vm: u32) {
-        let node = NodeId(std::mem::replace(&mut self.places[vm as usize], NOWHERE));
-        let decision = Decision {
-            node,
-            devices: self.devices.remove(&vm).unwrap_or_default(),
+    fn depart(&mut self, vm: u32, Departing { node, shape }: Departing) {
+        self.places[vm as usize] = NOWHERE;
+        let devices = if self.devices.is_empty() {
+            Devices::new()
+        } else {
+            self.devices.remove(&vm).unwrap_or_default()
         };
-        let (shape, group) = self.ask(vm);
+        let decision = Decision { node, devices };
+        let group = self.group_of(vm);
         let groups = group.as_slice();
         self.placer.release(Request { shape, groups }, &decision);
         self.meter
@@ -341,7 +352,7 @@ impl<'a> Simulation<'a> {
         if request.duration.is_some() {
             let leaves = self.now + self.remaining(request);
             if leaves <= self.end {
-                self.departures.push(leaves, vm, ());
+                self.departures.push(leaves, vm, Departing { node, shape });
             }
         }
     }
@@ -368,9 +379,17 @@ impl<'a> Simulation<'a> {
 
     #[inline]
     fn ask(&self, vm: u32) -> (ShapeId, Option<GroupId>) {
-        let request = &self.trace.vms[vm as usize];
-        let group = request.group.map(|group| self.groups[group as usize]);
-        (self.shapes[request.shape as usize], group)
+        let shape = self.trace.vms[vm as usize].shape;
+        (self.shapes[shape as usize], self.group_of(vm))
+    }
+
+    #[inline]
+    fn group_of(&self, vm: u32) -> Option<GroupId> {
+        if self.groups.is_empty() {
+            return None;
+        }
+        let group = self.trace.vms[vm as usize].group?;
+        Some(self.groups[group as usize])
     }
 
     fn kind(&self, vm: u32) -> Kind {

@@ -11,5 +11,6 @@
 pub mod average;
 pub mod chance;
 pub mod digest;
+mod heap;
 pub mod queue;
 pub mod watch;

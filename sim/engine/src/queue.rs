@@ -1,10 +1,8 @@
 //! Events in a total order of (time, rank, sequence), so that a run is the same on every machine.
 
+use crate::heap::Heap;
 use model::time::Time;
 
-/// Children of an entry of the heap: four keys of 16 bytes are one cache line, and a heap of four
-/// is half as deep as one of two.
-const ARITY: usize = 4;
 /// Bits of the instant in a key: 2^48 ms are 8,900 years.
 const TIME_BITS: u32 = 48;
 /// Bits of the sequence number in a key; at a push a nanosecond they last for three days.
@@ -12,7 +10,16 @@ const SEQUENCE_BITS: u32 = 48;
 /// What is added to an instant so that negative ones sort first.
 const TIME_BIAS: i64 = 1 << (TIME_BITS - 1);
 
-/// The instants a queue can hold: from minus to plus 4,459 years.
+/// Events up to which all are near: a heap of so many lies in the second-level cache, and there
+/// sorting into buckets gains nothing.
+const MOST_NEAR: usize = 1 << 12;
+/// Pending events for each bucket. Buckets span the time of all that is pending, and in that time
+/// ten or twenty times as many events come as are pending now, so that a bucket fills to some dozens.
+const EVENTS_PER_BUCKET: usize = 4;
+/// The most buckets; their tails should stay in the second-level cache.
+const MOST_BUCKETS: usize = 1 << 13;
+
+/// The latest instant a queue can hold, 4,459 years after zero.
 pub const HORIZON: Time = Time(TIME_BIAS - 1);
 
 /// An event whose turn has come.
@@ -28,21 +35,51 @@ pub struct Due<E> {
 
 /// Pending events, the earliest first; at one instant the lowest rank; at one rank the first pushed.
 ///
-/// A heap of four children an entry over packed 128-bit keys. The keys stand apart from the events,
-/// so that searching touches keys alone and a queue of `()` (where the rank says it all) costs
-/// 16 bytes an event.
+/// ```text
+///   push ──▶ before `near_end`? ── yes ──▶ near: a heap, small enough for the cache ──▶ pop
+///                │ no                                   ▲ one bucket at a time
+///                ├── before `far_start`? ── yes ──▶ buckets of equal width, unsorted
+///                │                                      ▲ all at once, when buckets run out
+///                └── no ──▶ far, unsorted ──────────────┘
+/// ```
+///
+/// A ladder queue of one rung (Tang, Goh, Thng: "Ladder Queue", ACM TOMACS 2005) whose bottom is a
+/// heap, so that however unevenly events lie in time, no step costs more than the heap's. What a heap
+/// alone loses on long queues is the way from level to level through memory; `cargo bench -p engine`
+/// measures both. The order is that of the packed keys, whichever way an event took.
 #[derive(Clone, Debug)]
 pub struct Queue<E> {
-    keys: Vec<u128>,
-    events: Vec<E>,
+    near: Heap<E>,
+    /// Keys from here on are not in `near`; [`u128::MAX`] while everything is.
+    near_end: u128,
+    /// Those from `next_bucket` to before `last_bucket` are in use; the others keep their room.
+    buckets: Vec<Vec<(u128, E)>>,
+    next_bucket: usize,
+    last_bucket: usize,
+    /// Key at which the first bucket starts.
+    bucket_start: u128,
+    /// Width of a bucket as a power of two of a key.
+    bucket_shift: u32,
+    /// Keys from here on are in `far`.
+    far_start: u128,
+    far: Vec<(u128, E)>,
+    len: usize,
     sequence: u64,
 }
 
 impl<E> Default for Queue<E> {
     fn default() -> Self {
         Self {
-            keys: Vec::new(),
-            events: Vec::new(),
+            near: Heap::default(),
+            near_end: u128::MAX,
+            buckets: Vec::new(),
+            next_bucket: 0,
+            last_bucket: 0,
+            bucket_start: 0,
+            bucket_shift: 0,
+            far_start: 0,
+            far: Vec::new(),
+            len: 0,
             sequence: 0,
         }
     }
@@ -56,12 +93,12 @@ impl<E> Queue<E> {
 
     /// How many events are pending.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.len
     }
 
     /// Whether nothing is pending.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len == 0
     }
 
     /// Adds an event.
@@ -77,82 +114,87 @@ impl<E> Queue<E> {
         let time = (at.0 + TIME_BIAS) as u128;
         let key = ((time << 32 | u128::from(rank)) << SEQUENCE_BITS) | u128::from(self.sequence);
         self.sequence += 1;
-        self.keys.push(key);
-        self.events.push(event);
-        self.rise(self.keys.len() - 1, key);
+        self.len += 1;
+        if key < self.near_end {
+            self.near.push(key, event);
+            if self.near_end == u128::MAX && self.near.len() > 2 * MOST_NEAR {
+                self.far.extend(self.near.drain());
+                self.spread();
+            }
+        } else if key < self.far_start {
+            let bucket = ((key - self.bucket_start) >> self.bucket_shift) as usize;
+            self.buckets[bucket].push((key, event));
+        } else {
+            self.far.push((key, event));
+        }
     }
 
     /// When the next event is due.
     #[inline]
-    pub fn next_at(&self) -> Option<Time> {
-        self.keys.first().map(|&key| instant_of(key))
+    pub fn next_at(&mut self) -> Option<Time> {
+        if self.near.is_empty() {
+            self.fetch();
+        }
+        self.near.first().map(instant_of)
     }
 
     /// Takes the next event.
     #[inline]
     pub fn pop(&mut self) -> Option<Due<E>> {
-        let last = self.keys.pop()?;
-        let event = self.events.swap_remove(0);
-        let first = match self.keys.first() {
-            None => last,
-            Some(&first) => {
-                self.sink(last);
-                first
-            }
-        };
+        if self.near.is_empty() {
+            self.fetch();
+        }
+        let (key, event) = self.near.pop()?;
+        self.len -= 1;
         Some(Due {
-            at: instant_of(first),
-            rank: (first >> SEQUENCE_BITS) as u32,
+            at: instant_of(key),
+            rank: (key >> SEQUENCE_BITS) as u32,
             event,
         })
     }
 
-    /// Moves the hole at `place` up until `key` is not before its parent, and fills it.
-    #[inline]
-    fn rise(&mut self, mut place: usize, key: u128) {
-        while place > 0 {
-            let parent = (place - 1) / ARITY;
-            if self.keys[parent] <= key {
-                break;
+    /// Brings the next events near, if there are any.
+    #[cold]
+    fn fetch(&mut self) {
+        while self.near.is_empty() && self.len > 0 {
+            if self.next_bucket == self.last_bucket {
+                self.spread();
+                continue;
             }
-            self.keys[place] = self.keys[parent];
-            self.events.swap(place, parent);
-            place = parent;
+            let bucket = &mut self.buckets[self.next_bucket];
+            self.near.extend(bucket.drain(..));
+            self.next_bucket += 1;
+            let end = (self.next_bucket as u128) << self.bucket_shift;
+            self.near_end = (self.bucket_start + end).min(self.far_start);
         }
-        self.keys[place] = key;
     }
 
-    /// Moves the hole at the top down to a leaf, and `key` up from there: a key that was last in the
-    /// heap nearly always belongs to the bottom, and this way it is compared there only.
-    #[inline]
-    fn sink(&mut self, key: u128) {
-        let mut hole = 0;
-        loop {
-            let first = hole * ARITY + 1;
-            let child = match self.keys.get(first..first + ARITY) {
-                Some(four) => {
-                    let left = usize::from(four[1] < four[0]);
-                    let right = 2 + usize::from(four[3] < four[2]);
-                    first
-                        + if four[right] < four[left] {
-                            right
-                        } else {
-                            left
-                        }
-                }
-                None => {
-                    let rest = self.keys.get(first..).unwrap_or_default();
-                    match rest.iter().enumerate().min_by_key(|(_, key)| **key) {
-                        Some((place, _)) => first + place,
-                        None => break,
-                    }
-                }
-            };
-            self.keys[hole] = self.keys[child];
-            self.events.swap(hole, child);
-            hole = child;
+    /// Spreads what is far over buckets anew, or takes it near where it is little. Only called when
+    /// nothing else is pending.
+    fn spread(&mut self) {
+        if self.far.len() <= MOST_NEAR {
+            self.near_end = u128::MAX;
+            self.near.extend(self.far.drain(..));
+            return;
         }
-        self.rise(hole, key);
+        let keys = self.far.iter().map(|(key, _)| *key);
+        let (first, last) = keys.fold((u128::MAX, 0), |(a, b), key| (a.min(key), b.max(key)));
+        let count = (self.far.len() / EVENTS_PER_BUCKET).min(MOST_BUCKETS) as u128;
+        // The least power of two of which so many cover the span.
+        let width = (last - first) / count + 1;
+        self.bucket_shift = width.next_power_of_two().trailing_zeros();
+        self.bucket_start = first;
+        self.near_end = first;
+        self.far_start = last + 1;
+        self.next_bucket = 0;
+        self.last_bucket = ((last - first) >> self.bucket_shift) as usize + 1;
+        if self.buckets.len() < self.last_bucket {
+            self.buckets.resize_with(self.last_bucket, Vec::new);
+        }
+        for (key, event) in self.far.drain(..) {
+            let bucket = ((key - first) >> self.bucket_shift) as usize;
+            self.buckets[bucket].push((key, event));
+        }
     }
 }
 

@@ -4,6 +4,12 @@
 //! A plain program rather than criterion's harness: a run
 //! takes seconds, and what is wanted is its ratio to the bookkeeping measured beside it.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a bench measures wall clocks and reads its arguments"
+)]
+
 use capacity::run::Options;
 use capacity::simulation::Simulation;
 use capacity::trace::Trace;

@@ -1,5 +1,6 @@
 //! The event queue against the standard library's heap.
 
+use engine::chance::Stream;
 use engine::queue::{Due, HORIZON, Queue};
 use model::time::Time;
 use proptest::collection::vec;
@@ -47,6 +48,43 @@ proptest! {
             prop_assert_eq!(queue.pop(), Some(Due { at, rank, event }));
         }
         prop_assert!(queue.is_empty());
+    }
+}
+
+/// Enough events for buckets, at instants spread evenly, bunched, or far apart, with pushes between
+/// pops, also to before what is next: the order stays that of a heap.
+#[test]
+fn long_queues_keep_the_order() {
+    for (spread, far) in [(1_000_000, 1), (50, 1), (1_000, 1 << 30)] {
+        let mut chance = Stream::new(3, 0, "queue test");
+        let mut queue = Queue::new();
+        let mut heap = BinaryHeap::new();
+        let mut now = 0;
+        for event in 0..60_000u32 {
+            // Growing at first, then shrinking.
+            let growing = event < 40_000;
+            if growing || chance.below(3) == 0 {
+                let scale = if chance.below(20) == 0 { far } else { 1 };
+                let at = now + (chance.below(spread) * scale) as i64;
+                let rank = chance.below(4) as u32;
+                queue.push(Time(at), rank, event);
+                heap.push(Reverse((Time(at), rank, event)));
+            }
+            if !growing || chance.below(3) == 0 {
+                assert_eq!(queue.next_at(), heap.peek().map(|e| e.0.0));
+                let expected = heap.pop();
+                let expected = expected.map(|Reverse((at, rank, event))| Due { at, rank, event });
+                let found = queue.pop();
+                assert_eq!(found, expected);
+                now = found.map_or(now, |due| due.at.0 - chance.below(3) as i64);
+            }
+            assert_eq!(queue.len(), heap.len());
+        }
+        assert!(!queue.is_empty(), "the queue was long");
+        while let Some(Reverse((at, rank, event))) = heap.pop() {
+            assert_eq!(queue.pop(), Some(Due { at, rank, event }));
+        }
+        assert!(queue.is_empty());
     }
 }
 
