@@ -112,9 +112,9 @@ fn pure_crates_are_held_by_clippy() {
     for (name, purity, _) in CRATES {
         let file = workspace[*name].folder.join("clippy.toml");
         match purity {
-            Pure => assert_eq!(
-                read(&file),
-                model,
+            // The files are too long to be shown side by side.
+            Pure => assert!(
+                read(&file) == model,
                 "{} differs from model's",
                 file.display()
             ),
