@@ -347,13 +347,9 @@ impl fmt::Display for Explanation {
             None => writeln!(f)?,
         }
         for by in &self.refused {
-            writeln!(
-                f,
-                "refused by {}: {} nodes ({})",
-                by.filter.key(),
-                by.count,
-                by.filter
-            )?;
+            let (key, count) = (by.filter.key(), by.count);
+            let nodes = if count == 1 { "node" } else { "nodes" };
+            writeln!(f, "refused by {key}: {count} {nodes} ({})", by.filter)?;
             for node in by.nodes.iter().take(ROWS_SHOWN) {
                 let (asked, found) = (&node.asked, &node.found);
                 writeln!(
