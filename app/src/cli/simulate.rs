@@ -66,6 +66,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         .iter()
         .map(|name| policy(name))
         .collect::<Result<_, _>>()?;
+    let mut names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Failure::usage(
+            format!("policy {} is given twice", twice[0]),
+            "give each policy once; runs are repeated with another --seed",
+        ));
+    }
     let results = simulated(args, &policies)?;
     if args.json {
         print_json(&results, out)
@@ -85,10 +93,11 @@ fn simulated(args: &Args, policies: &[NamedPolicy]) -> Result<Vec<RunResult>, Fa
         policies: policies.to_vec(),
         options: options(args),
     };
+    // From here on an interrupt is looked after, so that no folder in the making outlives one.
+    let console = Console::new(&names);
     // A place that takes no results is told before the run, not after it.
     let store = args.out.as_deref().map(Store::prepare).transpose();
     let store = store.map_err(|error| Failure::of(&error))?;
-    let console = Console::new(&names);
     let results = lab::run::run(&scenario, &console);
     console.clear();
     let results = results.map_err(|error| match error {

@@ -1,0 +1,6 @@
+//! The real binary on the command line: what it prints, how it ends, what it leaves behind.
+
+mod faults;
+mod program;
+mod results;
+mod runs;
