@@ -2,6 +2,7 @@
 //!
 //! - [`simulate`]: a trace on a grid under one or several policies
 //! - [`check`]: all faults of designs, grids and rule chains
+//! - [`plan`]: a design on a grid, with the reasons
 //! - [`policies`]: the catalogue of policies
 //! - [`open`]: the window
 //! - [`kind`], [`failure`], [`progress`], [`table`]: what the verbs share
@@ -10,6 +11,7 @@ pub mod check;
 pub mod failure;
 pub mod kind;
 pub mod open;
+pub mod plan;
 pub mod policies;
 pub mod progress;
 pub mod simulate;
@@ -53,6 +55,8 @@ pub enum Verb {
     Simulate(simulate::Args),
     /// Check designs, grids and rule chains, and print all their faults
     Check(check::Args),
+    /// Plan a design on a grid: its VMs, their nodes, and why
+    Plan(plan::Args),
     /// List the policies that decide where VMs go
     Policies(policies::Args),
 }
@@ -67,6 +71,7 @@ impl Verb {
         match self {
             Self::Simulate(args) => simulate::run(args, &mut out)?,
             Self::Check(args) => check::run(args, &mut out)?,
+            Self::Plan(args) => plan::run(args, &mut out)?,
             Self::Policies(args) => policies::run(args, &mut out)?,
         }
         Ok(out.flush()?)

@@ -81,7 +81,8 @@ fn sound(path: &Path) -> Result<String, ReadError> {
     }
 }
 
-fn text(path: &Path) -> Result<String, ReadError> {
+/// A file's text.
+pub(super) fn text(path: &Path) -> Result<String, ReadError> {
     std::fs::read_to_string(path).map_err(|source| ReadError::Io {
         path: path.display().to_string(),
         line: 0,

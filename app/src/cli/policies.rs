@@ -1,7 +1,9 @@
 //! `gridwright policies`: the catalogue of rules of decision.
 
 use super::failure::Failure;
+use model::samples::SampleFile;
 use placement::policy::Policy;
+use placement::rule::sample::CHAINS;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -19,7 +21,8 @@ pub struct Args {
 /// Where standard output takes no more.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if args.json {
-        let list: Value = Policy::all().iter().map(entry_json).collect();
+        let catalogue = Policy::all().into_iter().map(|policy| entry_json(&policy));
+        let list: Value = catalogue.chain(CHAINS.iter().map(chain_json)).collect();
         return Ok(writeln!(out, "{list:#}")?);
     }
     for policy in Policy::all() {
@@ -28,8 +31,25 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "    {}", entry.description)?;
         writeln!(out, "    Source: {}", entry.source)?;
     }
-    writeln!(out, "\nAnd best-of-K for any K from 1 to 64.")?;
+    for chain in CHAINS {
+        writeln!(out, "{}", chain.name)?;
+        writeln!(out, "    {}.", chain.about)?;
+        writeln!(
+            out,
+            "    A sample chain of rules; your own is named by its file's path"
+        )?;
+    }
+    writeln!(out, "\nbest-of-K takes any K from 1 to 64.")?;
     Ok(())
+}
+
+fn chain_json(sample: &SampleFile) -> Value {
+    json!({
+        "name": sample.name,
+        "title": sample.title,
+        "description": sample.about,
+        "source": "sample chain of rules",
+    })
 }
 
 fn entry_json(policy: &Policy) -> Value {

@@ -6,11 +6,11 @@ use super::table::{Table, grouped};
 use capacity::run::{Options, Waiting};
 use lab::read::Format;
 use lab::run::figures::{Figure, Unit, figures, hash_word, json};
+use lab::run::policy::PolicyError;
 use lab::run::{Error, GridSource, NamedPolicy, RunResult, TraceSource};
 use lab::store::Store;
 use model::time::Span;
 use placement::placer::Search;
-use placement::policy::Policy;
 use std::io::Write;
 use std::path::PathBuf;
 use strum::VariantArray;
@@ -159,6 +159,7 @@ fn print_table(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure
         head: std::iter::once(String::new())
             .chain(results.iter().map(|result| result.policy.name.clone()))
             .collect(),
+        words: 1,
         rows: Vec::new(),
     };
     let columns: Vec<Vec<Figure>> = results
@@ -234,11 +235,14 @@ fn shown(unit: Unit, value: f64) -> String {
     }
 }
 
-fn policy(name: &str) -> Result<NamedPolicy, Failure> {
-    let policy = Policy::named(name).map_err(|error| Failure::usage_of(&error))?;
-    Ok(NamedPolicy {
-        name: policy.name(),
-        policy,
+/// The policy of a word on the command line.
+///
+/// # Errors
+/// Usage where no policy has the name; failure where its file has faults.
+pub(super) fn policy(word: &str) -> Result<NamedPolicy, Failure> {
+    NamedPolicy::of(word).map_err(|error| match &error {
+        PolicyError::Unknown { .. } => Failure::usage_of(&error),
+        PolicyError::Chain(_) => Failure::of(&error),
     })
 }
 

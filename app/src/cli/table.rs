@@ -1,12 +1,14 @@
-//! Tables of plain text: a column of words, then columns of figures set flush right.
+//! Tables of plain text: words set flush left, figures flush right.
 
 use std::io::{self, Write};
 
 /// A table with one heading a column.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// Headings; the first column is words.
+    /// Headings.
     pub head: Vec<String>,
+    /// How many columns hold words; those after them hold figures.
+    pub words: usize,
     /// Rows, each as long as `head`.
     pub rows: Vec<Vec<String>>,
 }
@@ -29,11 +31,13 @@ impl Table {
         for row in std::iter::once(&self.head).chain(&self.rows) {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                if column == 0 {
-                    line.push_str(&format!("{cell:<width$}"));
+                let gap = if column == 0 { "" } else { "  " };
+                let cell = if column < self.words {
+                    format!("{gap}{cell:<width$}")
                 } else {
-                    line.push_str(&format!("  {cell:>width$}"));
-                }
+                    format!("{gap}{cell:>width$}")
+                };
+                line.push_str(&cell);
             }
             writeln!(out, "{}", line.trim_end())?;
         }

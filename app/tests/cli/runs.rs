@@ -160,6 +160,59 @@ fn the_table_compares_policies() {
     );
 }
 
+/// A user's own chain of rules decides as a policy of the catalogue does, under the name it has.
+#[test]
+fn a_rule_chain_is_a_policy() {
+    let place = Place::new();
+    let tight = asset("policies/tight.toml");
+    std::fs::copy(&tight, place.path().join("mine.toml")).expect("the sample can be copied");
+    let own = place.simulate("--policy mine.toml --json").json();
+    let sample = place.simulate("--policy tight --naive --json").json();
+    check(&own, "policy", json!("tight"));
+    check(&own, "decision_hash", sample["decision_hash"].clone());
+    check(&own, "placed", json!(4));
+}
+
+/// A design is planned whole: each VM of the sample has a node, and a reason for it.
+#[test]
+fn a_design_is_planned_with_reasons() {
+    let place = Place::new();
+    let words = |more: &str| {
+        let mut command = place.command();
+        command
+            .arg("plan")
+            .arg("--design")
+            .arg(asset("designs/shop.toml"));
+        command
+            .arg("--grid")
+            .arg(asset("grids/sample.toml"))
+            .args(more.split_whitespace());
+        Ran::from(command.output().expect("the binary can be run"))
+    };
+    let plan = words("--json").json();
+    let vms = plan["vms"].as_array().expect("an array of VMs");
+    let placements = plan["plan"]["placements"]
+        .as_array()
+        .expect("an array of placements");
+    assert!(!vms.is_empty() && vms.len() == placements.len(), "{plan:#}");
+    for vm in vms {
+        assert_eq!(vm["explanation"]["chosen"]["name"], vm["node"], "{vm:#}");
+    }
+    let told = words("--policy tight --explain");
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.out.contains("tight takes "), "{}", told.out);
+    let mut command = place.command();
+    command
+        .arg("plan")
+        .arg("--design")
+        .arg(asset("designs/shop.toml"));
+    let small = command.args(["--grid", "grid.toml"]).output();
+    let small = Ran::from(small.expect("the binary can be run"));
+    assert_eq!((small.code, small.out.as_str()), (Some(1), ""), "{small:?}");
+    assert!(small.err.starts_with("error: no node "), "{}", small.err);
+    assert!(small.err.contains("\nhint: "), "{}", small.err);
+}
+
 /// Whoever reads only the first line leaves no error behind.
 #[test]
 fn a_broken_pipe_is_quiet() {

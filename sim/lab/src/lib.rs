@@ -6,6 +6,7 @@
 //! - [`synthetic`]: traces made by chance, as like real ones as their published marginals tell
 //! - [`samples`]: samples to start from
 //! - [`run`]: one trace on one grid under one or several policies
+//! - [`run::policy`]: policies by the word that people name them with
 //! - [`run::figures`]: what came of it, under names and units
 //! - [`store`]: a folder with everything that runs left behind
 //! - [`plot`]: their series as pictures

@@ -1,6 +1,7 @@
 //! One trace on one grid under one or several policies: read, simulate, measure.
 
 pub mod figures;
+pub mod policy;
 
 use crate::read::{self, ReadError};
 use capacity::outcome::Outcome;
@@ -8,7 +9,7 @@ use capacity::run::Options;
 use capacity::trace::Trace;
 use engine::watch::{Cancelled, Watch};
 use model::grid::Grid;
-use placement::policy::Policy;
+pub use policy::NamedPolicy;
 use rayon::prelude::*;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,15 +36,6 @@ pub enum GridSource {
     File(PathBuf),
     /// Already in memory.
     Loaded(Arc<Grid>),
-}
-
-/// A policy with the word by which people named it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedPolicy {
-    /// As `best-fit`, or the path of a rule chain.
-    pub name: String,
-    /// The policy.
-    pub policy: Policy,
 }
 
 /// All that a run needs.

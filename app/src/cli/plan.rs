@@ -1,0 +1,137 @@
+//! `gridwright plan`: a design on a grid: its VMs, their nodes, and why.
+
+use super::check::text;
+use super::failure::Failure;
+use super::simulate::policy;
+use super::table::Table;
+use lab::read::{self, ReadError};
+use model::assignment::Assignment;
+use model::design_file::check_design;
+use model::grid::Grid;
+use model::topology::Topology;
+use model::view::View;
+use model::vm::Demand;
+use placement::assign::assign;
+use placement::plan::{Planned, plan};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What the verb is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The design
+    #[arg(long, value_name = "PATH")]
+    pub design: PathBuf,
+    /// The grid, taken as empty
+    #[arg(long, value_name = "PATH")]
+    pub grid: PathBuf,
+    /// How nodes are chosen: a name of `gridwright policies`, or a file with a rule chain
+    #[arg(long, value_name = "NAME", default_value = "best-fit")]
+    pub policy: String,
+    /// Feeds policies that draw lots
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Tell for each VM which nodes were refused by what, and the scores of the rest
+    #[arg(long)]
+    pub explain: bool,
+    /// Print one JSON object with assignment, plan and explanations
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Assigns, plans, prints.
+///
+/// # Errors
+/// What is wrong with the files, or the VM that found no node.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let policy = policy(&args.policy)?;
+    let grid = Arc::new(read::grid(&args.grid).map_err(|error| Failure::of(&error))?);
+    let topology = topology(&args.design).map_err(|error| Failure::of(&error))?;
+    let assignment = assign(&topology, &grid).map_err(|error| Failure::of(&error))?;
+    let view = View::empty(Arc::clone(&grid));
+    let planned = plan(&assignment, &view, &policy.policy, args.seed);
+    let planned = planned.map_err(|error| Failure::of(&error))?;
+    if args.json {
+        return Ok(writeln!(out, "{:#}", as_json(&assignment, &planned))?);
+    }
+    writeln!(
+        out,
+        "{} on {} by {}: {} VMs",
+        assignment.design,
+        grid.name,
+        policy.name,
+        assignment.vms.len(),
+    )?;
+    writeln!(out)?;
+    table(&assignment, &planned, &grid).print(out)?;
+    if args.explain {
+        for vm in &planned.vms {
+            writeln!(out, "\n{} on {}", vm.name, vm.node)?;
+            for place in &vm.kept_off {
+                writeln!(out, "kept off {place}, where its group would not all fit")?;
+            }
+            writeln!(out, "{}", vm.explanation)?;
+        }
+    }
+    Ok(())
+}
+
+fn topology(path: &Path) -> Result<Topology, ReadError> {
+    let text = text(path)?;
+    check_design(&path.display().to_string(), &text).map_err(ReadError::Faults)
+}
+
+fn table(assignment: &Assignment, planned: &Planned, grid: &Grid) -> Table {
+    let head = ["VM", "asks", "groups", "node", "rack", "site"];
+    let rows = assignment.vms.iter().zip(&planned.plan.placements);
+    let row = |(vm, placement): (&model::assignment::AssignedVm, &model::plan::Placement)| {
+        let node = &grid.nodes[placement.node.index()];
+        let groups: Vec<&str> = vm
+            .groups
+            .iter()
+            .map(|group| assignment.groups[group.index()].name.as_str())
+            .collect();
+        let asks = match &vm.spec.demand {
+            Demand::Fixed(resources) => resources.to_string(),
+            Demand::ShareOfModel(_) => "a share of the node".to_owned(),
+        };
+        vec![
+            vm.name.clone(),
+            asks,
+            groups.join(", "),
+            node.name.clone(),
+            grid.racks[node.rack.index()].name.clone(),
+            grid.sites[grid.site_of(placement.node).index()]
+                .name
+                .clone(),
+        ]
+    };
+    Table {
+        words: head.len(),
+        head: head.map(str::to_owned).to_vec(),
+        rows: rows.map(row).collect(),
+    }
+}
+
+fn as_json(assignment: &Assignment, planned: &Planned) -> Value {
+    let vms: Vec<Value> = planned
+        .vms
+        .iter()
+        .map(|vm| {
+            json!({
+                "name": vm.name,
+                "node": vm.node,
+                "kept_off": vm.kept_off,
+                "explanation": vm.explanation,
+            })
+        })
+        .collect();
+    json!({
+        "assignment": assignment,
+        "plan": planned.plan,
+        "rounds": planned.rounds,
+        "vms": vms,
+    })
+}
