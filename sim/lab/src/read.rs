@@ -4,7 +4,7 @@
 //!
 //! - [`format`]: the formats of traces, and how one is guessed
 //! - [`error`]: what may be wrong with a file
-//! - `source`, `table`, `builder`: what the readers share
+//! - `source`, `lines`, `table`, `builder`: what the readers share
 //! - one module a format: [`vm_csv`], [`azure_packing`], [`huawei_csv`], [`openb_csv`], [`planetlab`], [`swf`]
 //! - [`mod@grid`], [`openb_nodes`], [`mod@policy`]: grids and policies
 
@@ -14,6 +14,7 @@ pub mod error;
 pub mod format;
 pub mod grid;
 pub mod huawei_csv;
+pub(crate) mod lines;
 pub mod openb_csv;
 pub mod openb_nodes;
 pub mod planetlab;

@@ -37,6 +37,14 @@ pub enum Format {
     Synthetic,
 }
 
+/// First bytes of files in which traces come, and which are to be unpacked first.
+const PACKED: [(&[u8], &str); 4] = [
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ", "xz"),
+    (b"BZh", "bzip2"),
+];
+
 /// A format, and why it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Guess {
@@ -73,6 +81,10 @@ impl Guess {
         }
         if swf::knows(head) {
             return guess(Format::Swf, "it starts with a semicolon or 18 numbers");
+        }
+        if let Some((_, packed)) = PACKED.iter().find(|(magic, _)| head.starts_with(magic)) {
+            let expected = "a trace, as it is or compressed with gzip";
+            return Err(fault_of(&shown(path), 0, "", *packed, expected));
         }
         let found = quoted(line.trim_ascii());
         let mut error = fault_of(&shown(path), 1, "", found, "the start of a known trace");

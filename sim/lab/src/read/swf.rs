@@ -7,17 +7,15 @@
 //! time were cancelled before their start: they are left out, and the trace's notes tell how many.
 
 use super::builder::Builder;
-use super::error::{ReadError, fault, fault_of, shown};
+use super::error::{ReadError, fault, fault_of};
+use super::lines::Lines;
 use super::source::Source;
 use super::table::decimal;
 use capacity::trace::{Trace, VmRequest};
 use model::time::{Span, Time};
 use model::units::Resources;
-use std::io::{BufRead, BufReader, Read};
 
 const FIELDS: usize = 18;
-/// The longest line that could be a job; a file without line ends must not fill the memory.
-const LONGEST_LINE: u64 = 4096;
 
 /// What the numbers of a line are, by place.
 const NAMES: [&str; FIELDS] = [
@@ -49,26 +47,14 @@ pub(crate) fn knows(head: &[u8]) -> bool {
 }
 
 pub(crate) fn read(source: Source<'_>) -> Result<Trace, ReadError> {
-    let file = shown(source.path());
-    let mut builder = Builder::new(&file);
-    let mut lines = BufReader::new(source);
-    let mut line = Vec::new();
+    let mut lines = Lines::of(source);
+    let mut builder = Builder::new(lines.file());
     let mut left_out = 0_u64;
-    for number in 1.. {
-        line.clear();
-        let read = lines
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-            .map_err(|error| ReadError::io(&file, number, error))?;
-        if read == 0 {
-            break;
-        }
-        let text = line.trim_ascii();
-        if text.starts_with(b";") && read < LONGEST_LINE as usize || text.is_empty() {
+    while lines.advance()? {
+        if lines.line().starts_with(b";") {
             continue;
         }
-        let job = Job::parse(&file, number, text)?;
+        let job = Job::parse(lines.file(), lines.number(), lines.line())?;
         match job.request(&mut builder)? {
             Some(request) => {
                 let name = job.field(1).to_string();

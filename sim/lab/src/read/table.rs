@@ -1,12 +1,10 @@
 //! Comma-separated text with a header, row by row, and its fields as numbers with their place in every error.
 
-use super::error::{ReadError, fault, fault_of, quoted, shown};
+use super::error::{ReadError, fault, fault_of, quoted};
+use super::lines::Lines;
 use super::source::Source;
-use csv::ByteRecord;
 use model::time::Span;
 use std::str;
-
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// The names in a header line: lower case, without blanks, quotes and byte-order mark.
 pub(crate) fn header_of(line: &[u8]) -> Vec<String> {
@@ -22,35 +20,26 @@ fn column_name(field: &[u8]) -> String {
 
 /// A file of rows.
 pub(crate) struct Table<'w> {
-    file: String,
-    reader: csv::Reader<Source<'w>>,
+    lines: Lines<'w>,
     header: Vec<String>,
-    record: ByteRecord,
+    fields: Fields,
 }
 
 impl<'w> Table<'w> {
     /// Reads the header.
     pub(crate) fn open(source: Source<'w>) -> Result<Self, ReadError> {
-        let file = shown(source.path());
-        let mut reader = csv::ReaderBuilder::new()
-            .buffer_capacity(BUFFER_BYTES)
-            .flexible(true)
-            .from_reader(source);
-        let header = match reader.byte_headers() {
-            Ok(header) => header.iter().map(column_name).collect(),
-            Err(error) => return Err(broken(&file, 1, error)),
-        };
+        let mut lines = Lines::of(source);
+        lines.advance()?;
         Ok(Self {
-            file,
-            reader,
-            header,
-            record: ByteRecord::new(),
+            header: header_of(lines.line()),
+            lines,
+            fields: Fields::default(),
         })
     }
 
     /// The file, as messages name it.
     pub(crate) fn file(&self) -> &str {
-        &self.file
+        self.lines.file()
     }
 
     /// Names of the columns.
@@ -84,7 +73,7 @@ impl<'w> Table<'w> {
         let found = self.header.join(", ");
         let found = quoted(found.as_bytes());
         fault_of(
-            &self.file,
+            self.file(),
             1,
             "header",
             found,
@@ -94,34 +83,86 @@ impl<'w> Table<'w> {
 
     /// The next row; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>, ReadError> {
-        match self.reader.read_byte_record(&mut self.record) {
-            Ok(false) => return Ok(None),
-            Ok(true) => {}
-            Err(error) => return Err(broken(&self.file, self.reader.position().line(), error)),
+        if !self.lines.advance()? {
+            return Ok(None);
         }
-        let row = Row {
-            file: &self.file,
+        let (file, line) = (self.lines.file(), self.lines.number());
+        let text = self.lines.line();
+        if !self.fields.split(text) {
+            return Err(fault(file, line, "", text, "a quote closed on its line"));
+        }
+        let (found, expected) = (self.fields.spans.len(), self.header.len());
+        if found != expected {
+            let found = format!("{found} fields");
+            let expected = format!("{expected}, as in the header");
+            return Err(fault_of(file, line, "", found, expected));
+        }
+        Ok(Some(Row {
+            file,
+            line,
             header: &self.header,
-            record: &self.record,
-        };
-        if row.record.len() != row.header.len() {
-            let (found, expected) = (row.record.len(), row.header.len());
-            return Err(fault_of(
-                row.file,
-                row.line(),
-                "",
-                format!("{found} fields"),
-                format!("{expected}, as in the header"),
-            ));
-        }
-        Ok(Some(row))
+            text: self.fields.of(text),
+            spans: &self.fields.spans,
+        }))
     }
 }
 
-fn broken(file: &str, line: u64, error: csv::Error) -> ReadError {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => ReadError::io(file, line, error),
-        other => fault_of(file, line, "", format!("{other:?}"), "comma-separated text"),
+/// Where the fields of a line are.
+#[derive(Default)]
+struct Fields {
+    spans: Vec<(usize, usize)>,
+    /// The line without its quotes; empty where it has none, which is so almost always.
+    unquoted: Vec<u8>,
+}
+
+impl Fields {
+    /// Splits a line; false where a quote is not closed.
+    fn split(&mut self, line: &[u8]) -> bool {
+        self.spans.clear();
+        self.unquoted.clear();
+        if line.contains(&b'"') {
+            return self.split_quoted(line);
+        }
+        let mut start = 0;
+        for (place, &byte) in line.iter().enumerate() {
+            if byte == b',' {
+                self.spans.push((start, place));
+                start = place + 1;
+            }
+        }
+        self.spans.push((start, line.len()));
+        true
+    }
+
+    /// As RFC 4180 has it: commas between quotes are text, two quotes there are one.
+    fn split_quoted(&mut self, line: &[u8]) -> bool {
+        let (mut start, mut inside) = (0, false);
+        let mut bytes = line.iter().copied().peekable();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'"' if inside && bytes.peek() == Some(&b'"') => {
+                    bytes.next();
+                    self.unquoted.push(b'"');
+                }
+                b'"' => inside = !inside,
+                b',' if !inside => {
+                    self.spans.push((start, self.unquoted.len()));
+                    start = self.unquoted.len();
+                }
+                _ => self.unquoted.push(byte),
+            }
+        }
+        self.spans.push((start, self.unquoted.len()));
+        !inside
+    }
+
+    /// What the spans are of.
+    fn of<'l>(&'l self, line: &'l [u8]) -> &'l [u8] {
+        if line.contains(&b'"') {
+            &self.unquoted
+        } else {
+            line
+        }
     }
 }
 
@@ -129,19 +170,17 @@ fn broken(file: &str, line: u64, error: csv::Error) -> ReadError {
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'t> {
     file: &'t str,
+    line: u64,
     header: &'t [String],
-    record: &'t ByteRecord,
+    text: &'t [u8],
+    spans: &'t [(usize, usize)],
 }
 
 impl<'t> Row<'t> {
-    /// The line on which it starts.
-    pub(crate) fn line(self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
-    }
-
     /// A field as it stands, without blanks around it.
     pub(crate) fn bytes(self, column: usize) -> &'t [u8] {
-        self.record[column].trim_ascii()
+        let (start, end) = self.spans[column];
+        self.text[start..end].trim_ascii()
     }
 
     /// A field as text.
@@ -195,7 +234,7 @@ impl<'t> Row<'t> {
     pub(crate) fn fault(self, column: usize, expected: &str) -> ReadError {
         fault(
             self.file,
-            self.line(),
+            self.line,
             &self.header[column],
             self.bytes(column),
             expected,

@@ -156,6 +156,10 @@ fn refuses_malformed_lines() {
         "1,0,5,1,1,1",
         "vms.csv:3: found 6 fields, expected 5, as in the header",
     );
+    check(
+        "\"1,0,5,1,1",
+        "vms.csv:3: found \"\\\"1,0,5,1,1\", expected a quote closed on its line",
+    );
     fault(
         "vm_id,start_s,end_s,vcpu,memory_gb\n7,100,50,1,1\n",
         "vms.csv:2: end_s: found \"50\", expected no less than the start, 100",
@@ -172,6 +176,21 @@ fn refuses_malformed_lines() {
         "start_s,duration_s,vcpu,memory_gb,group,group_rule\n1,1,1,1,a,apart-node\n1,1,1,1,a,together-node\n",
         "vms.csv:3: group: found \"a\", expected the same rule on every line of a group",
     );
+}
+
+/// What traces come packed in is told as such, where it is not gzip.
+#[test]
+fn refuses_other_packings() {
+    let check = |bytes: &[u8], what: &str| {
+        assert_eq!(
+            read_bytes("a.zip", bytes, None).map(|_| ()),
+            Err(format!(
+                "a.zip: found {what}, expected a trace, as it is or compressed with gzip"
+            ))
+        );
+    };
+    check(b"PK\x03\x04rest", "a zip archive");
+    check(b"\x28\xb5\x2f\xfdrest", "zstd");
 }
 
 /// What a header lacks is told all at once; a file without VMs is no trace.
