@@ -26,9 +26,8 @@ use model::units::Resources;
 use model::view::View;
 use stage::Stage;
 
-/// How many rounds are tried before a VM is refused. Each costs one decision a VM, so that even a
-/// large design on a large grid answers within a second; designs that any order can place are
-/// placed in the first few.
+/// How many rounds are tried before a VM is refused: each closes a place or moves a VM, so that
+/// designs which another order can place are placed in the first few; each costs one decision a VM.
 pub const MAX_ROUNDS: u32 = 32;
 
 /// Nodes that an explanation names of each filter and of the scores: more than a person reads, few
