@@ -16,6 +16,8 @@ pub enum Purpose {
     OpenGrid,
     /// Read a trace.
     OpenTrace,
+    /// Read a rule chain.
+    OpenPolicy,
     /// Read a design.
     OpenDesign,
     /// Write the design.
@@ -52,6 +54,12 @@ impl Purpose {
                 ctrl(Key::O),
                 Some(Page::Lab),
             ),
+            Self::OpenPolicy => (
+                "Add rule chain…",
+                "Read a policy of your own rules from a TOML file",
+                None,
+                Some(Page::Lab),
+            ),
             Self::OpenDesign => (
                 "Open design…",
                 "Read a design from a TOML file",
@@ -85,7 +93,7 @@ impl Purpose {
     /// What the dialog has to offer.
     pub const fn browse(self) -> Browse {
         match self {
-            Self::OpenGrid | Self::OpenTrace | Self::OpenDesign => Browse::Open,
+            Self::OpenGrid | Self::OpenTrace | Self::OpenPolicy | Self::OpenDesign => Browse::Open,
             Self::SaveDesign => Browse::Save,
             Self::ExportResults => Browse::Folder,
         }
@@ -95,7 +103,7 @@ impl Purpose {
     const fn endings(self) -> &'static [&'static str] {
         match self {
             Self::OpenGrid => &["toml", "csv"],
-            Self::OpenDesign | Self::SaveDesign => &["toml"],
+            Self::OpenPolicy | Self::OpenDesign | Self::SaveDesign => &["toml"],
             Self::OpenTrace | Self::ExportResults => &[],
         }
     }
@@ -196,12 +204,17 @@ impl FileQuestion {
         } else {
             "Path"
         };
+        let hint = match self.purpose {
+            Purpose::OpenTrace => "a path, or synthetic:azure2019?vms=100000",
+            Purpose::ExportResults => "a new folder",
+            _ => "a path",
+        };
         ui.horizontal(|ui| {
             let label = ui.label(caption);
             let field = ui
                 .add(
                     egui::TextEdit::singleline(&mut self.path)
-                        .hint_text("/path/to/file")
+                        .hint_text(hint)
                         .desired_width(ui.available_width() - 90.0),
                 )
                 .labelled_by(label.id);
@@ -275,6 +288,6 @@ fn recent<'a>(purpose: Purpose, room: &'a Room<'_>) -> &'a [PathBuf] {
         Purpose::OpenGrid => &room.kept.recent_grids,
         Purpose::OpenTrace => &room.kept.recent_traces,
         Purpose::OpenDesign | Purpose::SaveDesign => &room.kept.recent_designs,
-        Purpose::ExportResults => &[],
+        Purpose::OpenPolicy | Purpose::ExportResults => &[],
     }
 }

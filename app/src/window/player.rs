@@ -2,8 +2,9 @@
 
 use crate::window::command::Command;
 use crate::window::widgets::{Sign, sign_button};
-use capacity::replay::Replay;
+use control::backend::Backend;
 use egui::{Context, Key, RichText, Ui};
+use lab::recorded::Recorded;
 use model::time::{Span, Time};
 use model::view::View;
 use std::sync::Arc;
@@ -53,8 +54,8 @@ impl Default for Player {
 
 impl Player {
     /// Takes a run and shows its instant `at`.
-    pub fn load(&mut self, ctx: &Context, title: String, replay: Arc<Replay>, at: Time) {
-        let end = replay.span().1;
+    pub fn load(&mut self, ctx: &Context, title: String, mut recorded: Recorded, at: Time) {
+        let end = recorded.span().1;
         let (wanted, wishes) = channel::<Time>();
         let (sender, views) = channel();
         let ctx = ctx.clone();
@@ -64,7 +65,8 @@ impl Player {
                 while let Ok(later) = wishes.try_recv() {
                     at = later;
                 }
-                if sender.send(Arc::new(replay.view_at(at))).is_err() {
+                recorded.seek(at);
+                if sender.send(recorded.view()).is_err() {
                     return;
                 }
                 ctx.request_repaint();

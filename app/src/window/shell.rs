@@ -10,7 +10,7 @@ use crate::window::files::{Dialogs, FileQuestion, Purpose};
 use crate::window::grid::GridPage;
 use crate::window::jobs::{Job, Jobs, Poll};
 use crate::window::kept::{Kept, Page, remember};
-use crate::window::lab::LabPage;
+use crate::window::lab::{LabPage, ReplayStart};
 use crate::window::notices::Notices;
 use crate::window::overlays::{self, Overlay};
 use crate::window::player::Player;
@@ -256,7 +256,8 @@ impl Shell {
                 design.save_as(ctx, &path, &mut room);
                 remember(&mut room.kept.recent_designs, path);
             }
-            Purpose::ExportResults => {}
+            Purpose::OpenPolicy => lab.open_policy(ctx, path, &mut room),
+            Purpose::ExportResults => lab.export(ctx, path, &mut room),
         }
     }
 
@@ -315,9 +316,14 @@ impl Shell {
             self.view = Some(Arc::clone(view));
         }
         let start_sample = std::mem::take(&mut self.start_sample);
+        // A picture is to show a busy instant, not a moving one.
+        let start = match self.screenshot {
+            Some(_) => ReplayStart::Share(0.6),
+            None => ReplayStart::Playing,
+        };
         let (mut room, pages) = self.split(ctx);
         if start_sample {
-            pages.1.run_sample(ctx, &mut room);
+            pages.1.run_sample(ctx, start, &mut room);
         }
         pages.1.logic(ctx, &mut room);
         pages.2.logic(ctx, &mut room);
@@ -332,6 +338,15 @@ impl eframe::App for Shell {
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         self.show(ui);
+    }
+
+    fn raw_input_hook(&mut self, _ctx: &Context, input: &mut egui::RawInput) {
+        if self.screenshot.is_some() {
+            // Wherever the pointer happens to rest, it is no part of the picture.
+            input
+                .events
+                .retain(|event| !matches!(event, egui::Event::PointerMoved(_)));
+        }
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {

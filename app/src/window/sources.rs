@@ -2,18 +2,17 @@
 
 use crate::window::jobs::Progress;
 use capacity::run::Options;
-use capacity::trace::{Trace, VmRequest};
-use engine::chance::Stream;
 use engine::watch::Watch;
 use lab::read::{self, Format, ReadError};
+use lab::recorded::Recorded;
 use lab::run::{self, GridSource, NamedPolicy, Observer, RunResult, Stage, TraceSource};
+use lab::store::{Store, StoreError};
 use model::grid::Grid;
 use model::samples;
-use model::time::{Span, Time};
-use model::units::Resources;
-use model::vm::VmSpec;
 use placement::policy::Policy;
-use std::path::PathBuf;
+use placement::rule::RuleChain;
+use placement::rule::sample::CHAINS;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -111,15 +110,44 @@ pub fn open_grid(choice: &GridChoice, open: Option<&Arc<Grid>>) -> Result<Arc<Gr
     }
 }
 
-/// Every policy that needs no file.
+/// Every policy of the catalogue, then the rule chains that come with the program.
 pub fn policies() -> Vec<NamedPolicy> {
-    Policy::all()
-        .into_iter()
-        .map(|policy| NamedPolicy {
-            name: policy.name(),
-            policy,
-        })
-        .collect()
+    let catalogue = Policy::all();
+    let chains = CHAINS
+        .iter()
+        .filter_map(|sample| RuleChain::read(sample.name, sample.text).ok())
+        .map(Policy::Chain);
+    catalogue.into_iter().chain(chains).map(named).collect()
+}
+
+/// Reads a user's own rule chain.
+///
+/// # Errors
+/// All that is wrong with the file.
+pub fn open_policy(path: &Path) -> Result<NamedPolicy, Trouble> {
+    let text = format!("The rule chain {} was not opened", path.display());
+    read::policy(&path.display().to_string())
+        .map(named)
+        .map_err(|error| Trouble::of(&text, &error))
+}
+
+fn named(policy: Policy) -> NamedPolicy {
+    NamedPolicy {
+        name: policy.name(),
+        policy,
+    }
+}
+
+/// How people call a policy, and what it does.
+pub fn policy_words(policy: &Policy) -> (String, String) {
+    if let Policy::Chain(chain) = policy {
+        return (format!("Rules {}", chain.name()), chain.title().to_owned());
+    }
+    let entry = policy.entry();
+    (
+        entry.title.to_owned(),
+        format!("{}\n{}", entry.description, entry.source),
+    )
 }
 
 /// What a run is made of.
@@ -144,7 +172,10 @@ pub struct Setup {
 pub fn run(setup: &Setup, progress: &Progress) -> Result<Vec<RunResult>, Trouble> {
     let grid = open_grid(&setup.grid, setup.open.as_ref())?;
     let trace = match &setup.trace {
-        TraceChoice::Sample => TraceSource::Loaded(Arc::new(sample_trace())),
+        TraceChoice::Sample => {
+            let trace = lab::samples::trace(&grid, progress).map_err(|_| Trouble::cancelled())?;
+            TraceSource::Loaded(Arc::new(trace))
+        }
         TraceChoice::File(path, format) => TraceSource::File {
             path: path.clone(),
             format: *format,
@@ -165,6 +196,29 @@ pub fn run(setup: &Setup, progress: &Progress) -> Result<Vec<RunResult>, Trouble
         run::Error::Cancelled => Trouble::cancelled(),
         run::Error::Read(error) => Trouble::of("The trace was not run", &error),
     })
+}
+
+/// Makes a run ready to be looked at.
+///
+/// # Errors
+/// Where it kept no log.
+pub fn record(result: &RunResult) -> Result<Recorded, Trouble> {
+    Recorded::new(result).map_err(|error| Trouble::of("The run cannot be replayed", &error))
+}
+
+/// Writes all there is of some runs into a folder.
+///
+/// # Errors
+/// Why nothing was written; or that the watcher has had enough.
+pub fn export(folder: &Path, results: &[RunResult], progress: &Progress) -> Result<(), Trouble> {
+    let observer = Shares::new(progress, 0);
+    let store = Store::prepare(folder);
+    store
+        .and_then(|store| store.write(results, &observer))
+        .map_err(|error| match error {
+            StoreError::Cancelled => Trouble::cancelled(),
+            error => Trouble::of("The results were not exported", &error),
+        })
 }
 
 /// Sums the progress of reading and of all policies up to one bar.
@@ -204,53 +258,5 @@ impl Observer for Shares<'_> {
 
     fn cancelled(&self) -> bool {
         self.progress.is_cancelled()
-    }
-}
-
-/// Three days of made-up requests, busier by day than by night, that fill the sample grid by half and more.
-pub fn sample_trace() -> Trace {
-    const DAY: f64 = 86_400.0;
-    const VMS: usize = 30_000;
-    let mut chance = Stream::new(1, 0, "sample trace");
-    let sizes = [(1, 2), (2, 4), (2, 8), (4, 16), (8, 32), (16, 64)];
-    let shapes = sizes
-        .iter()
-        .map(|(cores, gib)| {
-            VmSpec::plain(Resources::from_array([
-                cores * 1_000,
-                gib * 1_024,
-                cores * 20,
-                100,
-                50,
-                0,
-            ]))
-        })
-        .collect();
-    let mut arrivals: Vec<f64> = Vec::with_capacity(VMS);
-    while arrivals.len() < VMS {
-        let at = chance.uniform_in(0.0, 3.0 * DAY);
-        let busy = 0.55 - 0.45 * (at / DAY * std::f64::consts::TAU).cos();
-        if chance.uniform() < busy {
-            arrivals.push(at);
-        }
-    }
-    arrivals.sort_by(f64::total_cmp);
-    let vms = arrivals.into_iter().map(|at| VmRequest {
-        arrival: Time::from_seconds(at),
-        duration: Some(Span::from_seconds(
-            chance.lognormal(9.9, 1.5).min(6.0 * DAY),
-        )),
-        shape: chance.pick(&[30.0, 28.0, 18.0, 14.0, 7.0, 3.0]) as u32,
-        tenant: 0,
-        priority: 0,
-        group: None,
-    });
-    Trace {
-        name: "Sample trace".into(),
-        vms: vms.collect(),
-        shapes,
-        tenants: vec!["sample".into()],
-        end: Time::from_seconds(3.0 * DAY),
-        ..Trace::default()
     }
 }

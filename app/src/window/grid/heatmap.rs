@@ -317,12 +317,7 @@ impl Heatmap {
             let extent = vec2(block.columns as f32 / width, block.rows as f32 / height);
             cells.add_rect_with_uv(on_screen, Rect::from_min_size(from, extent), Color32::WHITE);
             if cell >= LEAST_LINED_CELL {
-                let thickness = if cell < 12.0 {
-                    pixel
-                } else {
-                    (cell / 18.0).min(3.0)
-                };
-                rule(&mut lines, on_screen, cell, rect, thickness, palette.card);
+                rule(&mut lines, on_screen, cell, rect, pixel, palette.card);
             }
         }
         painter.add(Shape::mesh(cells));
@@ -438,8 +433,15 @@ impl Heatmap {
 }
 
 /// Lines between the cells of a block, those in sight only.
-fn rule(mesh: &mut Mesh, block: Rect, cell: f32, clip: Rect, thickness: f32, colour: Color32) {
+fn rule(mesh: &mut Mesh, block: Rect, cell: f32, clip: Rect, pixel: f32, colour: Color32) {
+    let thickness = if cell < 12.0 {
+        pixel
+    } else {
+        (cell / 18.0).clamp(pixel, 3.0)
+    };
     let half = thickness / 2.0;
+    // On whole pixels a thin line is one line, not two faint ones.
+    let snap = |at: f32| ((at - half) / pixel).round() * pixel + half;
     let seen = block.intersect(clip);
     let range = |from: f32, to: f32, start: f32| {
         let first = ((from - start) / cell).ceil().max(1.0) as u32;
@@ -447,12 +449,12 @@ fn rule(mesh: &mut Mesh, block: Rect, cell: f32, clip: Rect, thickness: f32, col
         first..=last
     };
     for column in range(seen.left(), seen.right(), block.left()) {
-        let x = block.left() + column as f32 * cell;
+        let x = snap(block.left() + column as f32 * cell);
         let line = Rect::from_min_max(pos2(x - half, seen.top()), pos2(x + half, seen.bottom()));
         mesh.add_colored_rect(line, colour);
     }
     for row in range(seen.top(), seen.bottom(), block.top()) {
-        let y = block.top() + row as f32 * cell;
+        let y = snap(block.top() + row as f32 * cell);
         let line = Rect::from_min_max(pos2(seen.left(), y - half), pos2(seen.right(), y + half));
         mesh.add_colored_rect(line, colour);
     }

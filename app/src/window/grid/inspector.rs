@@ -272,6 +272,8 @@ fn bar(ui: &mut Ui, dimension: Dimension, used: u64, capacity: u64) {
 }
 
 fn facts(ui: &mut Ui, id: &str, rows: &[(&str, String)]) {
+    // A row is as high as its text.
+    ui.spacing_mut().interact_size.y = 0.0;
     egui::Grid::new(id)
         .num_columns(2)
         .spacing([14.0, 3.0])

@@ -16,20 +16,32 @@ use crate::window::room::Room;
 use crate::window::sources::{self, GridChoice, TraceChoice, Trouble};
 use crate::window::theme::size;
 use crate::window::widgets;
-use capacity::replay::Replay;
-use egui::{Context, Frame, Margin, Panel, RichText, ScrollArea, Ui};
-use lab::run::RunResult;
+use egui::{Context, Frame, Margin, Panel, RichText, Ui};
+use lab::recorded::Recorded;
+use lab::run::{NamedPolicy, RunResult};
 use model::time::Time;
 use model::units::Dimension;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A replay being made ready, with the instant at which it is to start and whether it then plays.
+/// Where a replay starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReplayStart {
+    /// At an instant, at rest.
+    At(Time),
+    /// At a share of the run, at rest.
+    Share(f64),
+    /// At the beginning, playing.
+    Playing,
+    /// At an instant, playing.
+    PlayingAt(Time),
+}
+
+/// A replay being made ready.
 struct Loading {
     title: String,
-    job: Job<Option<Replay>>,
-    at: Time,
-    play: bool,
+    job: Job<Result<Recorded, Trouble>>,
+    start: ReplayStart,
 }
 
 /// The page's state.
@@ -47,7 +59,9 @@ pub struct LabPage {
     heatmap: Heatmap,
     running: Option<Job<Result<Vec<RunResult>, Trouble>>>,
     loading: Option<Loading>,
-    play_next: bool,
+    opening_policy: Option<Job<Result<NamedPolicy, Trouble>>>,
+    exporting: Option<(PathBuf, Job<Result<(), Trouble>>)>,
+    next_start: ReplayStart,
 }
 
 impl Default for LabPage {
@@ -63,7 +77,9 @@ impl Default for LabPage {
             heatmap: Heatmap::default(),
             running: None,
             loading: None,
-            play_next: false,
+            opening_policy: None,
+            exporting: None,
+            next_start: ReplayStart::At(Time::ZERO),
         }
     }
 }
@@ -79,11 +95,8 @@ impl LabPage {
                 ..Margin::ZERO
             }))
             .show(ui, |ui| {
-                ScrollArea::vertical().id_salt("lab setup").show(ui, |ui| {
-                    ui.take_available_width();
-                    let share = self.running.as_ref().map(|job| job.progress().share());
-                    self.setup.ui(ui, room, share);
-                });
+                let share = self.running.as_ref().map(|job| job.progress().share());
+                self.setup.ui(ui, room, share);
             });
         egui::CentralPanel::no_frame()
             .frame(Frame::NONE.inner_margin(Margin {
@@ -124,11 +137,37 @@ impl LabPage {
         self.setup.trace = TraceChoice::File(path, None);
     }
 
-    /// Runs the sample trace on the sample grid and plays it, so that a first start shows a grid at work.
-    pub fn run_sample(&mut self, ctx: &Context, room: &mut Room<'_>) {
+    /// Reads a user's own rule chain in the background and adds it to the policies.
+    pub fn open_policy(&mut self, ctx: &Context, path: PathBuf, room: &mut Room<'_>) {
+        let name = format!("Opening {}", path.display());
+        let job = room
+            .jobs
+            .start(ctx, name, move |_| sources::open_policy(&path));
+        self.opening_policy = Some(job);
+    }
+
+    /// Writes the results into a folder in the background.
+    pub fn export(&mut self, ctx: &Context, folder: PathBuf, room: &mut Room<'_>) {
+        if self.results.is_empty() {
+            let hint = "run a trace first".to_owned();
+            room.notices
+                .error("There are no results to export", vec![hint]);
+            return;
+        }
+        let results = self.results.clone();
+        let target = folder.clone();
+        let name = format!("Exporting to {}", folder.display());
+        let job = room.jobs.start(ctx, name, move |progress| {
+            sources::export(&target, &results, progress)
+        });
+        self.exporting = Some((folder, job));
+    }
+
+    /// Runs the sample trace on the sample grid, so that a first start shows a grid at work.
+    pub fn run_sample(&mut self, ctx: &Context, start: ReplayStart, room: &mut Room<'_>) {
         self.setup.trace = TraceChoice::Sample;
         self.setup.grid = GridChoice::Sample(sources::FIRST_SAMPLE);
-        self.play_next = true;
+        self.next_start = start;
         self.run(ctx, room);
     }
 
@@ -163,20 +202,72 @@ impl LabPage {
                 }
             }
         }
-        if let Some(loading) = &self.loading {
-            match loading.job.poll() {
-                Poll::Working => {}
-                Poll::Done(Some(replay)) => {
-                    let (title, at, play) = (loading.title.clone(), loading.at, loading.play);
-                    self.loading = None;
-                    room.player.load(ctx, title, Arc::new(replay), at);
-                    if play {
-                        room.player.play();
-                    }
+        self.take_replay(ctx, room);
+        self.take_policy(room);
+        self.take_export(room);
+    }
+
+    fn take_replay(&mut self, ctx: &Context, room: &mut Room<'_>) {
+        let Some(loading) = &self.loading else {
+            return;
+        };
+        match loading.job.poll() {
+            Poll::Working => return,
+            Poll::Done(Ok(recorded)) => {
+                let end = recorded.span().1;
+                let (at, plays) = match loading.start {
+                    ReplayStart::At(at) => (at, false),
+                    ReplayStart::Share(share) => (Time((end.0 as f64 * share) as i64), false),
+                    ReplayStart::Playing => (Time::ZERO, true),
+                    ReplayStart::PlayingAt(at) => (at, true),
+                };
+                room.player.load(ctx, loading.title.clone(), recorded, at);
+                if plays {
+                    room.player.play();
                 }
-                Poll::Done(None) | Poll::Lost => self.loading = None,
             }
+            Poll::Done(Err(trouble)) => room.notices.error(trouble.text, trouble.details),
+            Poll::Lost => room
+                .notices
+                .error("The replay ended unexpectedly", Vec::new()),
         }
+        self.loading = None;
+    }
+
+    fn take_policy(&mut self, room: &mut Room<'_>) {
+        let Some(job) = &self.opening_policy else {
+            return;
+        };
+        match job.poll() {
+            Poll::Working => return,
+            Poll::Done(Ok(policy)) => self.setup.add(policy),
+            Poll::Done(Err(trouble)) => room.notices.error(trouble.text, trouble.details),
+            Poll::Lost => room
+                .notices
+                .error("The rule chain was not opened", Vec::new()),
+        }
+        self.opening_policy = None;
+    }
+
+    fn take_export(&mut self, room: &mut Room<'_>) {
+        let Some((folder, job)) = &self.exporting else {
+            return;
+        };
+        match job.poll() {
+            Poll::Working => return,
+            Poll::Done(Ok(())) => {
+                room.notices
+                    .info(format!("Results are in {}", folder.display()));
+            }
+            Poll::Done(Err(trouble)) if trouble.cancelled => {
+                room.notices.info("The export was cancelled");
+            }
+            Poll::Done(Err(trouble)) => room.notices.error(trouble.text, trouble.details),
+            Poll::Lost => room
+                .notices
+                .error("The export ended unexpectedly", Vec::new()),
+        }
+        self.exporting = None;
     }
 
     fn take(
@@ -207,9 +298,9 @@ impl LabPage {
                 self.first = 0;
                 self.second = (self.results.len() > 1).then_some(1);
                 self.replayed = None;
-                let play = std::mem::take(&mut self.play_next);
-                let start = Time::ZERO;
-                self.replay(ctx, 0, start, play, room);
+                let rest = ReplayStart::At(Time::ZERO);
+                let start = std::mem::replace(&mut self.next_start, rest);
+                self.replay(ctx, 0, start, room);
             }
             Err(trouble) if trouble.cancelled => room.notices.info("The run was cancelled"),
             Err(trouble) => room.notices.error(trouble.text, trouble.details),
@@ -217,21 +308,16 @@ impl LabPage {
     }
 
     /// Makes a result's replay ready in the background.
-    fn replay(&mut self, ctx: &Context, place: usize, at: Time, play: bool, room: &mut Room<'_>) {
+    fn replay(&mut self, ctx: &Context, place: usize, start: ReplayStart, room: &mut Room<'_>) {
         let Some(result) = self.results.get(place).cloned() else {
             return;
         };
         self.replayed = Some(place);
         let title = format!("{} under {}", result.trace.name, result.policy.name);
         let job = room.jobs.start(ctx, "Preparing the replay", move |_| {
-            Replay::new(result.trace, result.grid, result.outcome).ok()
+            sources::record(&result)
         });
-        self.loading = Some(Loading {
-            title,
-            job,
-            at,
-            play,
-        });
+        self.loading = Some(Loading { title, job, start });
     }
 
     fn outcome(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
@@ -305,13 +391,12 @@ impl LabPage {
             result_picker(ui, "Replayed policy", &mut replayed, &names);
             if replayed != before {
                 let at = room.player.at();
-                self.replay(
-                    &ui.ctx().clone(),
-                    replayed,
-                    at,
-                    room.player.is_playing(),
-                    room,
-                );
+                let start = if room.player.is_playing() {
+                    ReplayStart::PlayingAt(at)
+                } else {
+                    ReplayStart::At(at)
+                };
+                self.replay(&ui.ctx().clone(), replayed, start, room);
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if let Some(description) = Command::ShowOnGrid.describe() {

@@ -7,7 +7,7 @@ use crate::window::sources::{self, GridChoice, Setup, TraceChoice};
 use crate::window::theme::{size, title_style};
 use crate::window::widgets;
 use capacity::run::{Options, Waiting};
-use egui::{RichText, Ui};
+use egui::{Frame, Margin, Panel, RichText, ScrollArea, Ui};
 use lab::read::Format;
 use lab::run::NamedPolicy;
 use model::grid::Grid;
@@ -94,6 +94,12 @@ impl SetupPanel {
         })
     }
 
+    /// Adds a policy and chooses it; one of the same name makes room.
+    pub fn add(&mut self, policy: NamedPolicy) {
+        self.policies.retain(|(known, _)| known.name != policy.name);
+        self.policies.push((policy, true));
+    }
+
     /// The trace, for people.
     pub fn trace_title(&self) -> String {
         match &self.trace {
@@ -108,40 +114,51 @@ impl SetupPanel {
 
     /// Draws the panel; `running` is the share done of a run at work, `None` inside where unknown.
     pub fn ui(&mut self, ui: &mut Ui, room: &mut Room<'_>, running: Option<Option<f32>>) {
-        ui.label(
-            RichText::new("Try policies")
-                .text_style(title_style())
-                .strong(),
-        );
-        self.trace_ui(ui, room);
-        self.grid_ui(ui, room);
-        self.policies_ui(ui);
-        self.options_ui(ui);
-        ui.add_space(size::GROUP_GAP);
-        match running {
-            None => {
-                let chosen = self.policies.iter().filter(|(_, chosen)| *chosen).count();
-                ui.vertical_centered_justified(|ui| {
-                    let text = RichText::new("Run").strong().color(room.palette.on_accent);
-                    let button = egui::Button::new(text)
-                        .fill(room.palette.accent)
-                        .min_size(egui::vec2(0.0, 32.0));
-                    let response = ui.add_enabled(chosen > 0, button);
-                    if response.on_hover_text("Ctrl+Enter").clicked() {
-                        room.ask(Command::Run);
-                    }
-                });
-            }
-            Some(share) => {
-                ui.add(
-                    egui::ProgressBar::new(share.unwrap_or(0.0))
-                        .text(format!("{:.0} %", share.unwrap_or(0.0) * 100.0)),
-                );
-                if ui.button("Cancel run").clicked() {
-                    room.ask(Command::CancelJobs);
+        // The button stays in sight however long the list of policies is.
+        Panel::bottom("lab run")
+            .frame(Frame::NONE.inner_margin(Margin {
+                top: 10,
+                ..Margin::ZERO
+            }))
+            .show_separator_line(false)
+            .show(ui, |ui| self.run_ui(ui, room, running));
+        ScrollArea::vertical().id_salt("lab setup").show(ui, |ui| {
+            ui.take_available_width();
+            let title = RichText::new("Try policies").text_style(title_style());
+            ui.label(title.strong());
+            self.trace_ui(ui, room);
+            self.grid_ui(ui, room);
+            self.policies_ui(ui, room);
+            self.options_ui(ui);
+        });
+    }
+
+    fn run_ui(&self, ui: &mut Ui, room: &mut Room<'_>, running: Option<Option<f32>>) {
+        let Some(share) = running else {
+            let some = self.policies.iter().any(|(_, chosen)| *chosen);
+            ui.vertical_centered_justified(|ui| {
+                let text = RichText::new("Run").strong().color(room.palette.on_accent);
+                let button = egui::Button::new(text)
+                    .fill(room.palette.accent)
+                    .min_size(egui::vec2(0.0, 32.0));
+                let response = ui.add_enabled(some, button);
+                if response.on_hover_text("Run each chosen policy").clicked() {
+                    room.ask(Command::Run);
                 }
+            });
+            return;
+        };
+        ui.horizontal(|ui| {
+            let share = share.unwrap_or(0.0);
+            ui.add(
+                egui::ProgressBar::new(share)
+                    .desired_width(ui.available_width() - 96.0)
+                    .text(format!("{:.0} %", share * 100.0)),
+            );
+            if ui.button("Cancel run").clicked() {
+                room.ask(Command::CancelJobs);
             }
-        }
+        });
     }
 
     fn trace_ui(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
@@ -211,12 +228,18 @@ impl SetupPanel {
         });
     }
 
-    fn policies_ui(&mut self, ui: &mut Ui) {
+    fn policies_ui(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
         widgets::section(ui, "Policies");
         for (policy, chosen) in &mut self.policies {
-            let entry = policy.policy.entry();
-            ui.checkbox(chosen, entry.title)
-                .on_hover_text(format!("{}\n{}", entry.description, entry.source));
+            let (title, tooltip) = sources::policy_words(&policy.policy);
+            ui.checkbox(chosen, title).on_hover_text(tooltip);
+        }
+        let button = ui.button("Add rule chain…");
+        if button
+            .on_hover_text("Your own rules, from a TOML file")
+            .clicked()
+        {
+            room.ask(Command::Ask(Purpose::OpenPolicy));
         }
     }
 
