@@ -13,6 +13,7 @@
 //! Each table's first column is the policy, so that several runs of one scenario lie in one folder.
 
 mod files;
+mod reading;
 mod table;
 mod tables;
 
@@ -20,6 +21,7 @@ use crate::plot::{PLOTS, PlotError};
 use crate::run::figures::json;
 use crate::run::{Observer, RunResult};
 use files::Partial;
+use reading::Damage;
 use rusqlite::Connection;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -132,7 +134,7 @@ impl Store {
         })
     }
 
-    /// Writes all there is of these runs and puts the folder into its place.
+    /// Writes all there is of these runs, which are of one scenario, and puts the folder into its place.
     ///
     /// # Errors
     /// The first thing that could not be written; [`StoreError::Cancelled`] where the observer said
@@ -161,10 +163,13 @@ impl Store {
         let rejections = tables::rejections(results);
         rejections.write_csv(&folder.join("rejections.csv"))?;
         tables.push(rejections);
-        if results.iter().any(|result| result.options.log) {
+        tables.extend(results.first().map(tables::inputs));
+        if let Some(logged) = results.iter().find(|result| result.options.log) {
             let decisions = tables::decisions(results);
             decisions.write_parquet(&folder.join("decisions.parquet"))?;
             tables.push(decisions);
+            tables.push(tables::devices(results));
+            tables.push(tables::vms(logged));
         }
         go_on()?;
         write_database(&folder.join(DATABASE), &tables)?;
@@ -180,6 +185,26 @@ impl Store {
         go_on()?;
         self.partial.commit()
     }
+}
+
+/// Reads the runs of a folder back, as they were written; those without a log come without the VMs
+/// of their trace, and cannot be replayed.
+///
+/// # Errors
+/// Where the folder holds no results, or those of another layout, or damaged ones.
+pub fn open(folder: &Path) -> Result<Vec<RunResult>, OpenError> {
+    let path = folder.join(DATABASE);
+    reading::runs(&path).map_err(|why| OpenError { path, why })
+}
+
+/// Results could not be read back.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{path} cannot be read as results: {why}\nhint: name a folder that simulate --out has written"
+)]
+pub struct OpenError {
+    path: PathBuf,
+    why: Damage,
 }
 
 fn write_summary(path: &Path, results: &[RunResult]) -> Result<(), StoreError> {

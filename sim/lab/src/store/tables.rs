@@ -6,6 +6,8 @@ use crate::run::figures::{Unit, figures, hash_word, search_word, waiting_words};
 use capacity::outcome::{Entry, Fate};
 use model::id::NodeId;
 use model::units::{DIMENSIONS, Dimension};
+use placement::policy::Policy;
+use serde_json::json;
 use std::borrow::Cow;
 
 /// The layout of `run.sqlite`; raised when a table changes.
@@ -15,6 +17,7 @@ pub(crate) const LAYOUT: i32 = 1;
 pub(crate) fn runs(results: &[RunResult]) -> Table {
     let mut table = Table::new("run");
     table.text("policy", results.iter().map(policy));
+    table.maybe_text("chain", results.iter().map(chain_text));
     table.text("version", results.iter().map(|_| env!("CARGO_PKG_VERSION")));
     table.text("trace", results.iter().map(|r| r.trace.name.clone()));
     table.count("trace_end_millis", results.iter().map(|r| r.trace.end.0));
@@ -40,6 +43,53 @@ pub(crate) fn runs(results: &[RunResult]) -> Table {
         .map(|r| hash_word(r.outcome.summary.decision_hash));
     table.text("decision_hash", hashes);
     table
+}
+
+/// A row for each input that is no table of its own, as JSON: what a run is shown on again.
+pub(crate) fn inputs(result: &RunResult) -> Table {
+    let (grid, trace) = (&result.grid, &result.trace);
+    let list = [
+        ("grid", json!(**grid)),
+        ("shapes", json!(trace.shapes)),
+        ("tenants", json!(trace.tenants)),
+        ("groups", json!(trace.groups)),
+        ("notes", json!(trace.notes)),
+    ];
+    let mut table = Table::new("input");
+    table.text("name", list.iter().map(|(name, _)| *name));
+    table.text("json", list.iter().map(|(_, value)| value.to_string()));
+    table
+}
+
+/// A row for each VM of the trace; its number is its place.
+pub(crate) fn vms(result: &RunResult) -> Table {
+    let (vms, names) = (&result.trace.vms, &result.trace.names);
+    let mut table = Table::new("vm");
+    table.count("vm", (0..vms.len()).map(|place| place as i64));
+    let named = (0..vms.len()).map(|place| names.get(place).map(|name| name.to_string().into()));
+    table.maybe_text("name", named);
+    table.count("arrival_millis", vms.iter().map(|vm| vm.arrival.0));
+    let durations = vms.iter().map(|vm| vm.duration.map(|duration| duration.0));
+    table.maybe_count("duration_millis", durations);
+    table.count("shape", vms.iter().map(|vm| i64::from(vm.shape)));
+    table.count("tenant", vms.iter().map(|vm| i64::from(vm.tenant)));
+    table.count("priority", vms.iter().map(|vm| i64::from(vm.priority)));
+    table.maybe_count("group_id", vms.iter().map(|vm| vm.group.map(i64::from)));
+    table
+}
+
+/// A row for each share of an accelerator that a VM got.
+pub(crate) fn devices(results: &[RunResult]) -> Table {
+    each(results, "device", |result, table| {
+        let flat = || {
+            let devices = result.outcome.devices.iter();
+            devices.flat_map(|(vm, list)| list.iter().map(move |device| (*vm, *device)))
+        };
+        policy_column(table, result, flat().count());
+        table.count("vm", flat().map(|(vm, _)| i64::from(vm)));
+        table.count("device", flat().map(|(_, (device, _))| i64::from(device)));
+        table.count("milli", flat().map(|(_, (_, milli))| i64::from(milli)));
+    })
 }
 
 /// A row for each figure of each run.
@@ -140,6 +190,13 @@ fn each(results: &[RunResult], name: &'static str, fill: impl Fn(&RunResult, &mu
 
 fn policy(result: &RunResult) -> Word {
     Cow::Owned(result.policy.name.clone())
+}
+
+fn chain_text(result: &RunResult) -> Option<Word> {
+    match &result.policy.policy {
+        Policy::Chain(chain) => Some(chain.write().into()),
+        _ => None,
+    }
 }
 
 fn policy_column(table: &mut Table, result: &RunResult, rows: usize) {
