@@ -6,10 +6,11 @@
 //! - [`error`]: what may be wrong with a file
 //! - `source`, `lines`, `table`, `builder`: what the readers share
 //! - one module a format: [`vm_csv`], [`azure_packing`], [`huawei_csv`], [`openb_csv`], [`planetlab`], [`swf`]
-//! - [`mod@grid`], [`openb_nodes`], [`mod@policy`]: grids and policies
+//! - [`mod@grid`], [`openb_nodes`], [`mod@chain`]: grids and rule chains
 
 pub mod azure_packing;
 pub(crate) mod builder;
+pub mod chain;
 pub mod error;
 pub mod format;
 pub mod grid;
@@ -18,16 +19,15 @@ pub(crate) mod lines;
 pub mod openb_csv;
 pub mod openb_nodes;
 pub mod planetlab;
-pub mod policy;
 pub(crate) mod source;
 pub mod swf;
 pub(crate) mod table;
 pub mod vm_csv;
 
+pub use chain::chain;
 pub use error::ReadError;
 pub use format::Format;
 pub use grid::grid;
-pub use policy::policy;
 
 use crate::synthetic;
 use capacity::trace::Trace;

@@ -25,9 +25,6 @@ pub enum ReadError {
     /// All that is wrong with a file that a person wrote.
     #[error("{0}")]
     Faults(Faults),
-    /// No policy has this name.
-    #[error(transparent)]
-    Policy(placement::policy::UnknownPolicy),
     /// The database is broken, or no database.
     #[error("{path}: cannot read the table {table}")]
     Sqlite {

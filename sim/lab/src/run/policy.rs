@@ -1,6 +1,6 @@
 //! Policies by the word that people name them with: of the catalogue, a sample chain, or a file.
 
-use crate::read::ReadError;
+use crate::read::{self, ReadError};
 use model::fault::nearest;
 use placement::policy::Policy;
 use placement::rule::RuleChain;
@@ -56,20 +56,10 @@ impl NamedPolicy {
         }
         let path = Path::new(word);
         if path.exists() || path.extension().is_some() || path.components().count() > 1 {
-            return Self::of_file(path).map_err(PolicyError::Chain);
+            let chain = read::chain(path).map_err(PolicyError::Chain)?;
+            return Ok(Self::from(Policy::Chain(chain)));
         }
         Err(unknown(word))
-    }
-
-    fn of_file(path: &Path) -> Result<Self, ReadError> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| ReadError::Io {
-            path: file.clone(),
-            line: 0,
-            source,
-        })?;
-        let chain = RuleChain::read(&file, &text).map_err(ReadError::Faults)?;
-        Ok(Self::from(Policy::Chain(chain)))
     }
 }
 

@@ -1,14 +1,18 @@
 //! The formats of others: what each becomes, and what each refuses.
 
 use crate::{check_fault, data, read_bytes, read_data, told};
+use capacity::outcome::Fate;
+use capacity::run::{Options, run};
 use capacity::trace::Trace;
 use engine::watch::Unwatched;
 use lab::read::{Format, azure_packing};
+use model::id::NodeId;
 use model::time::Time;
 use model::vm::{AcceleratorAmount, Demand};
 use placement::policy::Policy;
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A VM in short: name, arrival and life in milliseconds, cpu_milli, mem_mib, tenant, priority.
 type Short<'a> = (&'a str, i64, Option<i64>, u32, u32, &'a str, u8);
@@ -401,6 +405,24 @@ fn azure_packing_trace() {
         .map(|n| grid.class_of(n).model.as_str())
         .collect();
     assert_eq!(models, ["12", "12", "12", "16", "16", "16"]);
+    // Type 5 is legal on both machines and takes the first; type 6 only on the other.
+    let one = Arc::new(azure_packing::grid(&path, 1).expect("a sound grid"));
+    let options = Options {
+        log: true,
+        ..Options::default()
+    };
+    let outcome = run(&trace, &one, &Policy::FirstFit, &options, &Unwatched);
+    let log = outcome.expect("nobody cancels").log;
+    let placed: Vec<(u32, Fate)> = log.iter().map(|entry| (entry.vm, entry.fate)).collect();
+    assert_eq!(
+        placed[..4],
+        [
+            (0, Fate::Placed(NodeId(0))),
+            (0, Fate::Released(NodeId(0))),
+            (1, Fate::Placed(NodeId(0))),
+            (2, Fate::Placed(NodeId(1))),
+        ]
+    );
     let whole = grid.classes[0].capacity.to_array();
     assert_eq!(
         whole,
@@ -453,28 +475,18 @@ fn azure_packing_faults() {
     );
 }
 
-/// A policy by its name, or by the path of a chain; the unknown are told with the nearest, a faulty chain with its lines.
+/// A rule chain from a file; a faulty one with its lines, a missing one by its name.
 #[test]
-fn policies() {
-    let best = lab::read::policy("best-fit").expect("it is in the catalogue");
-    assert_eq!(best, Policy::BestFit);
-    let error = lab::read::policy("best-fitt").expect_err("it is not");
-    let told_of = error.to_string();
-    assert!(
-        told_of.contains("unknown policy \"best-fitt\""),
-        "{told_of}"
-    );
-    assert!(told_of.contains("did you mean best-fit?"), "{told_of}");
+fn chains() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("mine.toml");
     let read = |text: &str| {
         std::fs::write(&path, text).expect("a file");
-        let policy = lab::read::policy(path.to_str().expect("a plain name"));
-        policy.map_err(|error| told(&error, folder.path()))
+        lab::read::chain(&path).map_err(|error| told(&error, folder.path()))
     };
     let chain = "version = 1\nname = 'mine'\n[[rule]]\nterm = 'leftover'\ndimension = 'mem'\nprefer = 'low'\nbucket = 64\n";
     assert_eq!(
-        read(chain).map(|policy| policy.name()),
+        read(chain).map(|chain| chain.name().to_owned()),
         Ok("mine".to_owned())
     );
     let faulty = read(&chain.replace("64", "-64")).expect_err("no such bucket");
@@ -483,6 +495,6 @@ fn policies() {
         "{faulty}"
     );
     std::fs::remove_file(&path).expect("it was there");
-    let gone = lab::read::policy(path.to_str().expect("a plain name")).expect_err("no file");
+    let gone = lab::read::chain(&path).expect_err("no file");
     assert_eq!(told(&gone, folder.path()), "mine.toml: cannot read");
 }

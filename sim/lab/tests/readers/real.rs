@@ -1,8 +1,13 @@
 //! Real traces, where the environment variable `TRACES` names the folder that holds them.
 
+use capacity::outcome::Fate;
+use capacity::run::{Options, run};
 use capacity::trace::Trace;
 use engine::watch::Unwatched;
+use model::grid_file::read_grid;
+use placement::policy::Policy;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A file below `TRACES`; without the variable the test is told as not run.
@@ -63,7 +68,23 @@ fn azure_2017() {
     );
 }
 
-/// The nodes and tasks of openb, with its 27 kinds of nodes.
+/// All of that trace finds room on the sample grid of its name.
+#[test]
+fn azure_2017_finds_room() {
+    let Some(path) = real("azure2017/azure2017_test_vms.csv.gz") else {
+        return;
+    };
+    let file = model::samples::grid("azure").expect("it is built in");
+    let grid = Arc::new(read_grid("azure.toml", file.text).expect("it is sound"));
+    let (trace, options) = (read(&path), Options::default());
+    let outcome = run(&trace, &grid, &Policy::BestFit, &options, &Unwatched);
+    let summary = outcome.expect("nobody cancels").summary;
+    assert_eq!((summary.placed, summary.rejected), (410_276, 0));
+    assert_eq!(summary.peak_alive, 26_432);
+    assert_eq!(summary.released, 410_276 - 23_311 - 815);
+}
+
+/// The nodes and tasks of openb, with its 27 kinds of nodes; no task stands on a node of a model that it did not name.
 #[test]
 fn openb() {
     let (Some(nodes), Some(pods)) = (
@@ -83,6 +104,40 @@ fn openb() {
     let trace = read(&pods);
     assert_eq!(trace.vms.len(), 8_152);
     assert_eq!(trace.notes, [""; 0]);
+    let Some(choosy) = real("openb/openb_pod_list_gpuspec33.csv") else {
+        return;
+    };
+    let (trace, grid) = (read(&choosy), Arc::new(grid));
+    let options = Options {
+        log: true,
+        ..Options::default()
+    };
+    let outcome = run(&trace, &grid, &Policy::BestFit, &options, &Unwatched);
+    let outcome = outcome.expect("nobody cancels");
+    let mut named = 0;
+    for entry in &outcome.log {
+        let Fate::Placed(node) = entry.fate else {
+            continue;
+        };
+        let shape = trace.vms[entry.vm as usize].shape;
+        if let Some(ask) = &trace.shapes[shape as usize].accelerators {
+            let devices = grid.class_of(node).accelerators.as_ref();
+            let model = &devices
+                .expect("a task with devices stands on a node with some")
+                .model;
+            assert!(
+                ask.models.is_empty() || ask.models.contains(model),
+                "{ask:?} on {model}"
+            );
+            named += u32::from(!ask.models.is_empty());
+        }
+    }
+    let summary = outcome.summary;
+    println!(
+        "{} of {} tasks placed, {named} on a model they named",
+        summary.placed, summary.vms
+    );
+    assert!(named > 2_000, "{named}");
 }
 
 /// The day of PlanetLab on which CloudSim's published figures rest.

@@ -1,6 +1,7 @@
 //! Generated traces: their distance to every published marginal, stationarity, repetition, and the ways to ask for them.
 
 use crate::read_bytes;
+use capacity::run::{Options, run};
 use capacity::trace::{Trace, VmRequest};
 use engine::watch::Unwatched;
 use lab::read::Format;
@@ -8,8 +9,10 @@ use lab::synthetic::tables::{ALL, Bucket, Sizes, Tables};
 use lab::synthetic::{Parameters, Start, generate};
 use model::time::Time;
 use model::vm::Demand;
+use placement::policy::Policy;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The furthest a marginal may be from its table (Kolmogorov and Smirnov).
 const FURTHEST: f64 = 0.02;
@@ -295,6 +298,17 @@ fn fills_a_grid() {
     );
     let most = filled[0].max(filled[1]);
     assert!((0.6..0.9).contains(&most), "{most}");
+    let options = Options::default();
+    let outcome = run(
+        &trace,
+        &Arc::new(grid),
+        &Policy::BestFit,
+        &options,
+        &Unwatched,
+    );
+    let acceptance = outcome.expect("nobody cancels").summary.acceptance;
+    println!("accepted by best fit: {acceptance:.4}");
+    assert!(acceptance > 0.98, "{acceptance}");
 }
 
 /// A line and a file ask for the same; what is wrong with either is told with the known words.
