@@ -35,7 +35,7 @@ fn main() {
     println!(
         "best fit, 85 % of cores in use; million events a core-second, and the share of bookkeeping's"
     );
-    println!("   nodes       vms    events  bookkeeping      indexed        naive");
+    println!("   nodes       vms    events  bookkeeping          indexed              naive");
     let asked: Vec<u32> = std::env::args()
         .filter_map(|arg| arg.parse().ok())
         .collect();
@@ -52,7 +52,7 @@ fn main() {
             replay(&trace, &grid, Search::Naive, NAIVE_LOOKS / u64::from(nodes))
         });
         println!(
-            "{nodes:>8}  {vms:>8}  {:>8}  {:>7.2}      {:>6.2} {:>4.2}x  {:>6.3} {:>4.3}x",
+            "{nodes:>8}  {vms:>8}  {:>8}  {:>11.2}  {:>8.2} {:>5.3}x  {:>8.5} {:>7.5}x",
             indexed.events,
             books.speed(),
             indexed.speed(),

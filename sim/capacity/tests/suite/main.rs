@@ -5,3 +5,5 @@ mod golden;
 mod property;
 mod queueing;
 mod replay;
+mod stranding;
+mod waiting;

@@ -2,6 +2,7 @@
 
 use crate::fixture;
 use capacity::outcome::{Entry, Fate, Outcome, Summary};
+use capacity::replay::Replay;
 use capacity::run::{Options, Waiting, run};
 use capacity::simulation::Simulation;
 use capacity::trace::Trace;
@@ -195,6 +196,23 @@ proptest! {
         let outcome = scene.run(Search::Indexed);
         let slow = Slow::new(&scene, &outcome);
         slow.check(&outcome)?;
+    }
+
+    /// A replay shows at each instant who is where, whether VMs waited or not.
+    #[test]
+    fn replays_show_who_is_where(scene in scenes()) {
+        let outcome = scene.run(Search::Indexed);
+        let slow = Slow::new(&scene, &outcome);
+        let (trace, grid) = (Arc::new(scene.trace.clone()), Arc::clone(&scene.grid));
+        let replay = Replay::new(trace, grid, Arc::new(outcome)).expect("the log was kept");
+        for (millis, places) in slow.places.iter().enumerate() {
+            let view = replay.view_at(Time(millis as i64));
+            for (shown, vms) in view.nodes.iter().zip(places) {
+                let mut vms = vms.clone();
+                vms.sort_unstable();
+                prop_assert!(shown.vms.iter().map(|vm| vm.id.0 as usize).eq(vms));
+            }
+        }
     }
 
     /// Little's law, exactly: VMs alive over time are the stays put end to end, and VMs waiting are the
