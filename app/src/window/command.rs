@@ -278,17 +278,34 @@ impl Command {
 /// The command whose key was pressed this frame, if any.
 pub fn pressed(ctx: &egui::Context, page: Page) -> Option<Command> {
     let typing = ctx.text_edit_focused();
-    Command::catalogue().into_iter().find(|command| {
-        let Some(description) = command.describe() else {
-            return false;
-        };
-        let Some(shortcut) = description.shortcut else {
-            return false;
-        };
-        let here = description.page.is_none_or(|wanted| wanted == page);
-        let plain = !shortcut.modifiers.any() && !is_function_key(shortcut.logical_key);
-        here && !(typing && plain) && ctx.input_mut(|input| input.consume_shortcut(&shortcut))
-    })
+    let mut keys: Vec<(KeyboardShortcut, Command)> = Command::catalogue()
+        .into_iter()
+        .filter_map(|command| {
+            let description = command.describe()?;
+            let here = description.page.is_none_or(|wanted| wanted == page);
+            Some((description.shortcut.filter(|_| here)?, command))
+        })
+        .collect();
+    if page == Page::Design {
+        // Half of all programs redo by this key, the others by Ctrl+Y.
+        let redo = KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+        keys.push((redo, Command::Design(DesignCommand::Redo)));
+    }
+    // egui takes Ctrl+Shift+Z for a Ctrl+Z too, so the longer ones come first.
+    keys.sort_by_key(|(shortcut, _)| !shortcut.modifiers.shift);
+    keys.into_iter()
+        .find(|(shortcut, _)| {
+            !(typing && is_for_text(shortcut))
+                && ctx.input_mut(|input| input.consume_shortcut(shortcut))
+        })
+        .map(|(_, command)| command)
+}
+
+/// Whether a key means something in a text field.
+fn is_for_text(shortcut: &KeyboardShortcut) -> bool {
+    let clipboard = matches!(shortcut.logical_key, Key::A | Key::C | Key::V | Key::X);
+    let plain = !shortcut.modifiers.any() && !is_function_key(shortcut.logical_key);
+    plain || clipboard && shortcut.modifiers == Modifiers::COMMAND
 }
 
 /// Function keys never type anything, so they work in text fields too.

@@ -78,7 +78,7 @@ impl Shell {
             notices: Notices::default(),
             grid: GridPage::default(),
             lab: LabPage::default(),
-            design: DesignPage::default(),
+            design: design_page(context),
             player: Player::default(),
             view: None,
             opening: None,
@@ -112,9 +112,14 @@ impl Shell {
         bars::status_line(ui, self);
         bars::rail(ui, self);
         let palette = Palette::of(&ctx);
+        // The canvas and its panels reach to the edges.
+        let margin = match self.kept.page {
+            Page::Design => 0,
+            Page::Grid | Page::Lab => size::PAGE_MARGIN,
+        };
         let frame = Frame::NONE
             .fill(palette.ground)
-            .inner_margin(Margin::same(size::PAGE_MARGIN));
+            .inner_margin(Margin::same(margin));
         egui::CentralPanel::no_frame()
             .frame(frame)
             .show(ui, |ui| self.page(ui));
@@ -306,10 +311,20 @@ impl Shell {
             .extend(paths.map(|path| Command::Chosen(purpose, path)));
     }
 
+    /// A window is not closed over unsaved changes without a question.
+    fn guard_closing(&mut self, ctx: &Context) {
+        if ctx.input(|input| input.viewport().close_requested()) && self.design.is_unsaved() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.kept.page = Page::Design;
+            self.design.leave();
+        }
+    }
+
     /// Looks after background work; before every frame.
     pub fn tick(&mut self, ctx: &Context) {
         self.notices.set_now(ctx.input(|input| input.time));
         self.take_dropped(ctx);
+        self.guard_closing(ctx);
         self.take_grid();
         self.player.tick(ctx);
         if let Some(view) = self.player.view() {
@@ -329,6 +344,15 @@ impl Shell {
         pages.2.logic(ctx, &mut room);
         self.jobs.sweep();
     }
+}
+
+/// Unsaved designs are kept where the window's own state is; a window without one, as in tests, keeps none.
+fn design_page(context: &eframe::CreationContext<'_>) -> DesignPage {
+    context
+        .storage
+        .and_then(|_| eframe::storage_dir("gridwright"))
+        .map(|folder| DesignPage::with_recovery(folder.join("recovery")))
+        .unwrap_or_default()
 }
 
 impl eframe::App for Shell {

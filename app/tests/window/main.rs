@@ -1,6 +1,10 @@
 //! The window without a screen: found by accessible names, as a screen reader would find it.
 
 mod commands;
+mod design_bench;
+mod design_editing;
+mod design_files;
+mod design_page;
 mod grid;
 mod harness;
 mod lab;

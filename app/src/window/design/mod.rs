@@ -1,44 +1,53 @@
 //! The Design page: draw, check, assign and plan a hosting configuration.
+//!
+//! The design is the truth and egui_graphs a view of it; every part of the page draws from the
+//! [`document::Document`] and answers with [`act::Act`]s, which one function carries out.
+//!
+//! In reading order, the pure part first:
+//!
+//! - [`edit`], [`selection`], [`document`]: changes as data, what is selected, history
+//! - [`arrange`], [`snap`], [`viewport`]: automatic layout, guides, pan and zoom
+//! - [`codec`], [`storage`]: designs as text and on disk, recovery
+//! - [`problems`], [`scene`]: what is wrong, and what the canvas shows
+//! - [`act`], [`command`]: what the user did and can ask for
+//! - [`sheet`], [`card`], [`wire`], [`icons`]: the drawn graph
+//! - [`canvas`], [`palette`], [`inspector`] with [`fields`] and [`parameters`], [`lower`]: the page's parts
+//! - [`planning`], [`plan_view`]: assignment and plan on the open grid, with explanations
+//! - [`questions`]: unsaved changes, recovery, where to link to
+//! - [`page`]: how it hangs together
+//!
+//! ```text
+//!  palette ─┐                                          ┌─▶ scene ─▶ sheet (egui_graphs)
+//!  canvas ──┼─ Act ─▶ DesignPage ─ Edit ─▶ Document ───┼─▶ problems
+//!  inspector┘                        undo, redo        ├─▶ journal (recovery)
+//!                                                      └─▶ plan is stale
+//! ```
 
+pub mod act;
+pub mod arrange;
+pub mod canvas;
+pub mod card;
+pub mod codec;
 pub mod command;
+pub mod document;
+pub mod edit;
+pub mod fields;
+pub mod icons;
+pub mod inspector;
+pub mod lower;
+pub mod page;
+pub mod palette;
+pub mod parameters;
+pub mod plan_view;
+pub mod planning;
+pub mod problems;
+pub mod questions;
+pub mod scene;
+pub mod selection;
+pub mod sheet;
+pub mod snap;
+pub mod storage;
+pub mod viewport;
+pub mod wire;
 
-use crate::window::design::command::DesignCommand;
-use crate::window::room::Room;
-use std::path::Path;
-
-/// The page's whole state.
-#[derive(Debug, Default)]
-pub struct DesignPage {}
-
-impl DesignPage {
-    /// Draws the page; what it wants of the window goes through `room.ask`.
-    pub fn ui(&mut self, ui: &mut egui::Ui, room: &mut Room<'_>) {
-        let _ = room;
-        ui.centered_and_justified(|ui| ui.label("Design"));
-    }
-
-    /// Carries out a command of this page, from a menu, a key or the palette.
-    pub fn command(&mut self, ctx: &egui::Context, command: DesignCommand, room: &mut Room<'_>) {
-        let _ = (ctx, command, room);
-    }
-
-    /// Looks after jobs of this page; called before every frame, whichever page is shown.
-    pub fn logic(&mut self, ctx: &egui::Context, room: &mut Room<'_>) {
-        let _ = (ctx, room);
-    }
-
-    /// Opens a file that the user chose or dropped.
-    pub fn open(&mut self, ctx: &egui::Context, path: &Path, room: &mut Room<'_>) {
-        let _ = (ctx, path, room);
-    }
-
-    /// Writes the design to a file that the user chose.
-    pub fn save_as(&mut self, ctx: &egui::Context, path: &Path, room: &mut Room<'_>) {
-        let _ = (ctx, path, room);
-    }
-
-    /// Whether closing the window now would lose work.
-    pub fn is_unsaved(&self) -> bool {
-        false
-    }
-}
+pub use page::DesignPage;

@@ -1,6 +1,7 @@
 //! Menu bar, rail of pages and status line.
 
 use crate::window::command::Command;
+use crate::window::design::DesignPage;
 use crate::window::design::command::DesignCommand;
 use crate::window::files::Purpose;
 use crate::window::kept::Page;
@@ -24,11 +25,12 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
         )
         .show(ui, |ui| {
             egui::MenuBar::new().ui(ui, |ui| {
+                let page = &shell.design;
                 let asks = &mut shell.asks;
                 menu(
                     ui,
                     "File",
-                    asks,
+                    (asks, page),
                     &[
                         Some(Command::Ask(Purpose::OpenGrid)),
                         Some(Command::Ask(Purpose::OpenTrace)),
@@ -45,11 +47,11 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
                     .into_iter()
                     .map(|command| Some(Command::Design(command)))
                     .collect();
-                menu(ui, "Design", asks, &design);
+                menu(ui, "Design", (asks, page), &design);
                 menu(
                     ui,
                     "Grid",
-                    asks,
+                    (asks, page),
                     &[
                         Some(Command::Find),
                         None,
@@ -63,7 +65,7 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
                 menu(
                     ui,
                     "Lab",
-                    asks,
+                    (asks, page),
                     &[
                         Some(Command::Run),
                         Some(Command::CancelJobs),
@@ -80,7 +82,7 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
                 menu(
                     ui,
                     "View",
-                    asks,
+                    (asks, page),
                     &[
                         Some(Command::Show(Page::Grid)),
                         Some(Command::Show(Page::Lab)),
@@ -94,7 +96,7 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
                 menu(
                     ui,
                     "Help",
-                    asks,
+                    (asks, page),
                     &[
                         Some(Command::Palette),
                         Some(Command::Shortcuts),
@@ -127,7 +129,12 @@ fn samples_menu(ui: &mut Ui, asks: &mut Vec<Command>) {
     });
 }
 
-fn menu(ui: &mut Ui, title: &str, asks: &mut Vec<Command>, commands: &[Option<Command>]) {
+fn menu(
+    ui: &mut Ui,
+    title: &str,
+    (asks, page): (&mut Vec<Command>, &DesignPage),
+    commands: &[Option<Command>],
+) {
     ui.menu_button(title, |ui| {
         ui.set_min_width(220.0);
         if title == "Grid" {
@@ -142,13 +149,19 @@ fn menu(ui: &mut Ui, title: &str, asks: &mut Vec<Command>, commands: &[Option<Co
             let Some(description) = command.describe() else {
                 continue;
             };
-            let mut button = egui::Button::new(description.text);
+            // Undo and redo tell which step.
+            let (text, enabled) = match command {
+                Command::Design(command) => (page.text_of(*command), page.is_enabled(*command)),
+                _ => (description.text.to_owned(), true),
+            };
+            let mut button = egui::Button::new(&text);
             if let Some(shortcut) = description.shortcut {
                 button = button.shortcut_text(ui.ctx().format_shortcut(&shortcut));
             }
-            let response = ui.add(button).on_hover_text(description.tooltip);
-            response
-                .widget_info(|| WidgetInfo::labeled(WidgetType::Button, true, description.text));
+            let response = ui
+                .add_enabled(enabled, button)
+                .on_hover_text(description.tooltip);
+            response.widget_info(|| WidgetInfo::labeled(WidgetType::Button, enabled, &text));
             if response.clicked() {
                 asks.push(command.clone());
                 ui.close();

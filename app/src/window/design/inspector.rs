@@ -1,0 +1,700 @@
+//! The inspector: all parameters of what is selected, of several components at once where several are.
+
+use super::act::Act;
+use super::card::kind_colour;
+use super::document::{Document, Gesture};
+use super::edit::{DesignField, Edit, Field, LinkField, component_place};
+use super::fields::{Fields, Take, Typing, Unit, choice, number, row, text_field};
+use super::icons::icon;
+use super::parameters;
+use super::problems::Problem;
+use super::scene::{cores, disk, mem};
+use super::selection::{Item, Selection};
+use crate::window::theme::{Palette, size, title_style};
+use egui::{CollapsingHeader, RichText, Sense, Ui, vec2};
+use model::design::{Beside, Component, ComponentKind, Design, Thresholds};
+use model::grid::Grid as NodeGrid;
+use model::hypervisor::{Arch, Guest, Virtualisation, Work};
+use model::kind::DEFAULT_IMAGE;
+use model::vm::{Risk, Scope};
+use std::collections::BTreeSet;
+use strum::VariantArray;
+
+/// Words that the open grid knows, offered where a field takes such words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Names of sites.
+    pub sites: Vec<String>,
+    /// Licences present on any node.
+    pub licences: Vec<String>,
+    /// Accelerator models of any node.
+    pub accel_models: Vec<String>,
+}
+
+impl Known {
+    /// The words of a grid.
+    pub fn of(grid: &NodeGrid) -> Self {
+        let classes = &grid.classes;
+        let licences: BTreeSet<&String> =
+            classes.iter().flat_map(|class| &class.licences).collect();
+        let models: BTreeSet<&String> = classes
+            .iter()
+            .filter_map(|class| Some(&class.accelerators.as_ref()?.model))
+            .collect();
+        Self {
+            sites: grid.sites.iter().map(|site| site.name.clone()).collect(),
+            licences: licences.into_iter().cloned().collect(),
+            accel_models: models.into_iter().cloned().collect(),
+        }
+    }
+}
+
+/// The inspector's state: what is being typed.
+#[derive(Clone, Debug, Default)]
+pub struct Inspector {
+    typing: Typing,
+    rename: bool,
+}
+
+impl Inspector {
+    /// Lets go of what is typed: the design has changed by other means.
+    pub fn forget(&mut self) {
+        self.typing.forget();
+    }
+
+    /// Puts the cursor into the name.
+    pub fn rename(&mut self) {
+        self.rename = true;
+    }
+
+    /// Draws it.
+    pub fn ui(
+        &mut self,
+        ui: &mut Ui,
+        document: &Document,
+        problems: &[Problem],
+        known: &Known,
+        acts: &mut Vec<Act>,
+    ) {
+        let design = document.design();
+        let selection = document.selection();
+        self.typing.begin();
+        ui.spacing_mut().item_spacing.y = size::GAP;
+        if !selection.components.is_empty() {
+            self.components(ui, design, selection, known, acts);
+        } else if !selection.links.is_empty() {
+            self.links(ui, design, selection, acts);
+        } else {
+            self.design(ui, design, acts);
+        }
+        self.typing.end(acts);
+        problems_here(ui, selection, problems);
+    }
+
+    fn components(
+        &mut self,
+        ui: &mut Ui,
+        design: &Design,
+        selection: &Selection,
+        known: &Known,
+        acts: &mut Vec<Act>,
+    ) {
+        let places: Vec<usize> = selection.components.iter().copied().collect();
+        let components: Vec<&Component> = places
+            .iter()
+            .map(|&place| &design.components[place])
+            .collect();
+        heading(ui, &components);
+        let name = ui
+            .scope(|ui| {
+                let mut fields = Fields {
+                    ui,
+                    places: &places,
+                    components: &components,
+                    typing: &mut self.typing,
+                    acts,
+                };
+                let name = (places.len() == 1).then(|| name_row(&mut fields, design));
+                kind_row(&mut fields);
+                fields.number(
+                    "Instances",
+                    INSTANCES,
+                    |c| c.instances,
+                    |_, n| Field::Instances(n),
+                );
+                name
+            })
+            .inner;
+        if let (true, Some(name)) = (std::mem::take(&mut self.rename), name) {
+            name.request_focus();
+        }
+        let typing = &mut self.typing;
+        section(ui, "Size of one instance", |ui| {
+            size_rows(
+                &mut Fields {
+                    ui,
+                    places: &places,
+                    components: &components,
+                    typing,
+                    acts,
+                },
+                known,
+            );
+        });
+        section(ui, "Software", |ui| {
+            software_rows(&mut Fields {
+                ui,
+                places: &places,
+                components: &components,
+                typing,
+                acts,
+            });
+        });
+        section(ui, "Placement", |ui| {
+            placement_rows(
+                &mut Fields {
+                    ui,
+                    places: &places,
+                    components: &components,
+                    typing,
+                    acts,
+                },
+                design,
+                known,
+            );
+        });
+        section(ui, "Load", |ui| {
+            load_rows(&mut Fields {
+                ui,
+                places: &places,
+                components: &components,
+                typing,
+                acts,
+            });
+        });
+        if let [component] = components[..] {
+            let place = places[0];
+            section(ui, "Parameters", |ui| {
+                parameters::parameters_ui(ui, place, component, typing, acts);
+            });
+            section(ui, "Links", |ui| links_of(ui, design, place, acts));
+        }
+    }
+
+    fn links(&mut self, ui: &mut Ui, design: &Design, selection: &Selection, acts: &mut Vec<Act>) {
+        let links: Vec<usize> = selection.links.iter().copied().collect();
+        let first = &design.links[links[0]];
+        let title = match links.len() {
+            1 => format!("{} → {}", first.from, first.to),
+            many => format!("{many} links"),
+        };
+        ui.label(RichText::new(title).text_style(title_style()).strong());
+        ui.scope(|ui| {
+            let mixed = links
+                .iter()
+                .any(|&place| design.links[place].port != first.port);
+            let response = row(ui, "Port", |ui| {
+                number(ui, u32::from(first.port), PORT, mixed, |port| {
+                    let field = LinkField::Port(u16::try_from(port).unwrap_or(u16::MAX));
+                    let edit = Edit::ChangeLinks {
+                        links: links.clone(),
+                        field,
+                    };
+                    acts.push(Act::EditWithin(edit, Gesture(format!("port of {links:?}"))));
+                })
+            });
+            if response.drag_stopped() || response.lost_focus() {
+                acts.push(Act::EndGesture);
+            }
+        });
+        ui.label(
+            RichText::new("Port 0 is the default port of the component that accepts.")
+                .weak()
+                .small(),
+        );
+        ui.horizontal(|ui| {
+            if ui.button("Reverse").clicked() {
+                acts.push(Act::Edit(Edit::ChangeLinks {
+                    links: links.clone(),
+                    field: LinkField::Reverse,
+                }));
+            }
+            if ui.button("Delete link").clicked() {
+                acts.push(Act::Edit(Edit::Delete(selection.clone())));
+            }
+        });
+    }
+
+    fn design(&mut self, ui: &mut Ui, design: &Design, acts: &mut Vec<Act>) {
+        ui.label(RichText::new("Design").text_style(title_style()).strong());
+        ui.scope(|ui| {
+            let typing = &mut self.typing;
+            design_text(
+                ui,
+                "Name",
+                "What you call it",
+                &design.name,
+                typing,
+                acts,
+                DesignField::Name,
+            );
+            design_text(
+                ui,
+                "Tenant",
+                "The grid's own",
+                &design.tenant,
+                typing,
+                acts,
+                DesignField::Tenant,
+            );
+            let risks = optional(Risk::VARIANTS, "Not told");
+            if let Some(risk) = choice(ui, "Risk", &risks, Some(&design.risk), "") {
+                acts.push(Act::Edit(Edit::ChangeDesign(DesignField::Risk(risk))));
+            }
+        });
+        totals(ui, design);
+    }
+}
+
+const INSTANCES: Unit = Unit {
+    suffix: "",
+    per: 1.0,
+    least: 1,
+    most: 10_000,
+    speed: 0.1,
+};
+const PORT: Unit = Unit {
+    suffix: "",
+    per: 1.0,
+    least: 0,
+    most: 65_535,
+    speed: 1.0,
+};
+const CPU: Unit = Unit {
+    suffix: " cores",
+    per: 1_000.0,
+    least: 0,
+    most: 10_000_000,
+    speed: 0.05,
+};
+const MEM: Unit = Unit {
+    suffix: " GiB",
+    per: 1_024.0,
+    least: 0,
+    most: 64 * 1_048_576,
+    speed: 0.1,
+};
+const DISK: Unit = Unit {
+    suffix: " GiB",
+    per: 1.0,
+    least: 0,
+    most: 1_048_576,
+    speed: 1.0,
+};
+const IOPS: Unit = Unit {
+    suffix: " IO/s",
+    per: 1.0,
+    least: 0,
+    most: 100_000_000,
+    speed: 50.0,
+};
+const NET: Unit = Unit {
+    suffix: " Mbit/s",
+    per: 1.0,
+    least: 0,
+    most: 1_000_000,
+    speed: 5.0,
+};
+const ACCEL: Unit = Unit {
+    suffix: " devices",
+    per: 1_000.0,
+    least: 0,
+    most: 16_000,
+    speed: 0.05,
+};
+const SHARE: Unit = Unit {
+    suffix: " %",
+    per: 10.0,
+    least: 0,
+    most: 1_000,
+    speed: 0.5,
+};
+
+fn heading(ui: &mut Ui, components: &[&Component]) {
+    let first = components[0];
+    ui.horizontal(|ui| {
+        let palette = Palette::of(ui.ctx());
+        let (rect, _) = ui.allocate_exact_size(vec2(26.0, 26.0), Sense::hover());
+        ui.painter().extend(icon(
+            first.kind,
+            rect.shrink(2.0),
+            kind_colour(palette, first.kind),
+        ));
+        let title = match components {
+            [one] => one.name.clone(),
+            many => format!("{} components", many.len()),
+        };
+        ui.label(RichText::new(title).text_style(title_style()).strong());
+    });
+}
+
+fn name_row(fields: &mut Fields<'_>, design: &Design) -> egui::Response {
+    let place = fields.places[0];
+    fields.text(
+        "Name",
+        "Letters, digits, -",
+        Take::WhenLeft,
+        |c| c.name.clone(),
+        |text| {
+            if text.is_empty() {
+                return Err("a component needs a name".into());
+            }
+            if let Some(wrong) = text
+                .chars()
+                .find(|c| !c.is_ascii_alphanumeric() && *c != '-')
+            {
+                return Err(format!(
+                    "{wrong:?} cannot be in a name; use letters, digits and -"
+                ));
+            }
+            let other = design
+                .components
+                .iter()
+                .enumerate()
+                .any(|(at, other)| at != place && other.name == text);
+            if other {
+                return Err(format!("another component is called {text}"));
+            }
+            Ok(Field::Name(text.to_owned()))
+        },
+    )
+}
+
+fn kind_row(fields: &mut Fields<'_>) {
+    let kinds: Vec<_> = ComponentKind::VARIANTS
+        .iter()
+        .map(|&kind| (kind, kind.defaults().title.to_owned()))
+        .collect();
+    fields.choice("Kind", &kinds, |c| c.kind, |_, kind| Field::Kind(kind));
+}
+
+fn size_rows(fields: &mut Fields<'_>, known: &Known) {
+    fields.number("Processor", CPU, |c| c.cpu_milli, |_, n| Field::CpuMilli(n));
+    fields.number("Memory", MEM, |c| c.mem_mib, |_, n| Field::MemMib(n));
+    fields.number("Disk", DISK, |c| c.disk_gib, |_, n| Field::DiskGib(n));
+    fields.number(
+        "Disk operations",
+        IOPS,
+        |c| c.disk_iops,
+        |_, n| Field::DiskIops(n),
+    );
+    fields.number("Network", NET, |c| c.net_mbps, |_, n| Field::NetMbps(n));
+    fields.number(
+        "Accelerators",
+        ACCEL,
+        |c| c.accel_milli,
+        |_, n| Field::AccelMilli(n),
+    );
+    if fields
+        .components
+        .iter()
+        .any(|c| c.accel_milli > 0 || !c.accel_models.is_empty())
+    {
+        fields.list(
+            "Accelerator models",
+            "Any",
+            &known.accel_models,
+            |c| &c.accel_models,
+            Field::AccelModels,
+        );
+    }
+}
+
+fn software_rows(fields: &mut Fields<'_>) {
+    fields.text(
+        "Image",
+        DEFAULT_IMAGE,
+        Take::AtOnce,
+        |c| c.image.clone(),
+        |text| Ok(Field::Image(text.to_owned())),
+    );
+    fields.choice(
+        "Guest",
+        &words(Guest::VARIANTS),
+        |c| c.guest,
+        |_, guest| Field::Guest(guest),
+    );
+    fields.choice(
+        "Architecture",
+        &optional(Arch::VARIANTS, "Any"),
+        |c| c.arch,
+        |_, arch| Field::Arch(arch),
+    );
+    let ways = optional(Virtualisation::VARIANTS, "Any");
+    fields.choice(
+        "Virtualisation",
+        &ways,
+        |c| c.virtualisation,
+        |_, how| Field::Virtualisation(how),
+    );
+    fields.list(
+        "Add applications",
+        "nginx, certbot",
+        &[],
+        |c| &c.add_applications,
+        Field::AddApplications,
+    );
+    fields.list(
+        "Remove applications",
+        "telnet",
+        &[],
+        |c| &c.remove_applications,
+        Field::RemoveApplications,
+    );
+}
+
+fn placement_rows(fields: &mut Fields<'_>, design: &Design, known: &Known) {
+    fields.list(
+        "Licences",
+        "None",
+        &known.licences,
+        |c| &c.licences,
+        Field::Licences,
+    );
+    fields.list("Sites", "Any", &known.sites, |c| &c.sites, Field::Sites);
+    let spread = vec![
+        (None, "Anywhere".to_owned()),
+        (Some(Scope::Node), "On different nodes".to_owned()),
+        (Some(Scope::Rack), "In different racks".to_owned()),
+        (Some(Scope::Site), "On different sites".to_owned()),
+    ];
+    fields.choice(
+        "Spread instances",
+        &spread,
+        |c| c.spread,
+        |_, scope| Field::Spread(scope),
+    );
+    let mut others = vec![(None, "Nothing".to_owned())];
+    others.extend(
+        design
+            .components
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !fields.places.contains(place))
+            .map(|(_, other)| (Some(other.name.clone()), other.name.clone())),
+    );
+    let beside_of = |c: &Component| c.beside.as_ref().map(|beside| beside.component.clone());
+    fields.choice("Run beside", &others, beside_of, |c, name| {
+        let scope = c.beside.as_ref().map_or(Scope::Node, |beside| beside.scope);
+        Field::Beside(name.map(|component| Beside { component, scope }))
+    });
+    if fields.components.iter().all(|c| c.beside.is_some()) {
+        let near: Vec<_> = Scope::VARIANTS
+            .iter()
+            .map(|&scope| (scope, format!("Same {scope}")))
+            .collect();
+        let scope_of = |c: &Component| c.beside.as_ref().map_or(Scope::Node, |beside| beside.scope);
+        fields.choice("How near", &near, scope_of, |c, scope| {
+            Field::Beside(c.beside.clone().map(|beside| Beside { scope, ..beside }))
+        });
+    }
+    fields.switch(
+        "Highly available",
+        |c| c.highly_available,
+        |_, on| Field::HighlyAvailable(on),
+    );
+}
+
+fn load_rows(fields: &mut Fields<'_>) {
+    fields.choice(
+        "Work",
+        &words(Work::VARIANTS),
+        |c| c.work,
+        |_, work| Field::Work(work),
+    );
+    fields.number(
+        "Expected load",
+        SHARE,
+        |c| c.expected_load_milli,
+        |_, n| Field::ExpectedLoadMilli(n),
+    );
+    fields.switch(
+        "Scale with load",
+        |c| c.thresholds.is_some(),
+        |c, on| Field::Thresholds(on.then(|| thresholds(c))),
+    );
+    if !fields.components.iter().all(|c| c.thresholds.is_some()) {
+        return;
+    }
+    let set = |change: fn(&mut Thresholds, u32)| {
+        move |c: &Component, n: u32| {
+            let mut changed = thresholds(c);
+            change(&mut changed, n);
+            Field::Thresholds(Some(changed))
+        }
+    };
+    fields.number(
+        "Add one above",
+        SHARE,
+        |c| thresholds(c).up_cpu_milli,
+        set(|t, n| t.up_cpu_milli = n),
+    );
+    fields.number(
+        "Remove one below",
+        SHARE,
+        |c| thresholds(c).down_cpu_milli,
+        set(|t, n| t.down_cpu_milli = n),
+    );
+    fields.number(
+        "Fewest instances",
+        INSTANCES,
+        |c| thresholds(c).min_instances,
+        set(|t, n| t.min_instances = n),
+    );
+    fields.number(
+        "Most instances",
+        INSTANCES,
+        |c| thresholds(c).max_instances,
+        set(|t, n| t.max_instances = n),
+    );
+}
+
+/// The component's thresholds, or those that it begins with.
+fn thresholds(component: &Component) -> Thresholds {
+    component.thresholds.unwrap_or(Thresholds {
+        up_cpu_milli: 700,
+        down_cpu_milli: 300,
+        min_instances: component.instances,
+        max_instances: component.instances.saturating_mul(4).max(2),
+    })
+}
+
+fn links_of(ui: &mut Ui, design: &Design, place: usize, acts: &mut Vec<Act>) {
+    let name = &design.components[place].name;
+    for (at, link) in design.links.iter().enumerate() {
+        let port = if link.port == 0 {
+            String::new()
+        } else {
+            format!(" :{}", link.port)
+        };
+        let text = if link.from == *name {
+            format!("→ {}{port}", link.to)
+        } else if link.to == *name {
+            format!("← {}{port}", link.from)
+        } else {
+            continue;
+        };
+        if ui.selectable_label(false, text).clicked() {
+            acts.push(Act::Select(Selection::of(Item::Link(at))));
+        }
+    }
+    ui.menu_button("Link to", |ui| {
+        for other in &design.components {
+            if other.name != *name
+                && let Some(to) = component_place(design, &other.name)
+                && ui.button(&other.name).clicked()
+            {
+                acts.push(Act::Edit(Edit::Link { from: place, to }));
+            }
+        }
+    });
+}
+
+fn design_text(
+    ui: &mut Ui,
+    label: &str,
+    hint: &str,
+    shown: &str,
+    typing: &mut Typing,
+    acts: &mut Vec<Act>,
+    field_of: fn(String) -> DesignField,
+) {
+    let id = ui.id().with(label);
+    let mut new = None;
+    row(ui, label, |ui| {
+        let width = ui.available_width();
+        let (response, text) = text_field(ui, id, width, (hint, shown), typing, acts);
+        new = text;
+        response
+    });
+    if let Some(text) = new {
+        acts.push(Act::EditWithin(
+            Edit::ChangeDesign(field_of(text)),
+            Gesture(format!("{label} of design")),
+        ));
+    }
+}
+
+fn totals(ui: &mut Ui, design: &Design) {
+    let sum = |of: fn(&Component) -> u32| -> u64 {
+        design
+            .components
+            .iter()
+            .map(|c| u64::from(of(c)) * u64::from(c.instances))
+            .sum()
+    };
+    let shown = |total: u64| u32::try_from(total).unwrap_or(u32::MAX);
+    ui.add_space(size::GAP);
+    ui.label(RichText::new("In all").strong());
+    ui.scope(|ui| {
+        let rows = [
+            ("Components", design.components.len().to_string()),
+            ("Links", design.links.len().to_string()),
+            ("Instances", sum(|_| 1).to_string()),
+            ("Processor", cores(shown(sum(|c| c.cpu_milli)))),
+            ("Memory", mem(shown(sum(|c| c.mem_mib)))),
+            ("Disk", disk(shown(sum(|c| c.disk_gib)))),
+        ];
+        for (label, text) in rows {
+            row(ui, label, |ui| ui.label(text));
+        }
+    });
+}
+
+fn problems_here(ui: &mut Ui, selection: &Selection, problems: &[Problem]) {
+    let here = |problem: &&Problem| match problem.item {
+        Some(item) => selection.contains(item),
+        None => selection.is_empty(),
+    };
+    for problem in problems.iter().filter(here) {
+        ui.add_space(size::GAP);
+        let bad = Palette::of(ui.ctx()).bad;
+        ui.label(RichText::new(&problem.text).small().color(bad));
+        if !problem.hint.is_empty() {
+            ui.label(RichText::new(&problem.hint).small().weak());
+        }
+    }
+}
+
+fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
+    ui.add_space(size::GAP);
+    CollapsingHeader::new(RichText::new(title).strong())
+        .default_open(true)
+        .show_unindented(ui, add);
+}
+
+/// A word of the model as people write it: `load-balancer` is `Load balancer`, `x86_64` stays.
+pub fn spoken(word: &str) -> String {
+    if word.chars().any(|c| c.is_ascii_digit()) {
+        return word.to_owned();
+    }
+    let mut chars = word.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    first
+        .into_iter()
+        .chain(chars.map(|c| if c == '-' { ' ' } else { c }))
+        .collect()
+}
+
+fn words<W: Copy + Into<&'static str>>(all: &[W]) -> Vec<(W, String)> {
+    all.iter()
+        .map(|&word| (word, spoken(word.into())))
+        .collect()
+}
+
+fn optional<W: Copy + Into<&'static str>>(all: &[W], none: &str) -> Vec<(Option<W>, String)> {
+    let named = all.iter().map(|&word| (Some(word), spoken(word.into())));
+    std::iter::once((None, none.to_owned()))
+        .chain(named)
+        .collect()
+}
