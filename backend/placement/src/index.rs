@@ -6,14 +6,15 @@
 //!                                          │ entries from `seen` to r
 //!  decide(shape) ──▶ minima of the shape ◀─┘
 //!        nodes      ████████████████ … 64 a block, keys not kept
-//!        blocks     min, argmin of each block
-//!        regions    min, argmin of 64 blocks
+//!        blocks     lower bound of each block's keys, and the node that has it, if known
+//!        regions    least bound of 64 blocks
 //! ```
 //!
-//! After Protean's journal (Hadary et al., OSDI 2020): an entry costs one evaluation, and a scan of
-//! its block only where the block's best node got worse.
+//! After Protean's journal (Hadary et al., OSDI 2020). An entry costs one evaluation. Where a
+//! block's best node got worse, its key stays as a bound, and the block is looked through only once
+//! that bound is the least of all: under best fit one or two blocks a decision.
 
-use crate::score::{REFUSED, Score, evaluate, evaluate_block, least};
+use crate::score::{REFUSED, Score, evaluate, evaluate_block, least, raw_key};
 use crate::shape::Shape;
 use crate::state::{LANES, State};
 use model::id::NodeId;
@@ -54,24 +55,49 @@ impl Journal {
     }
 }
 
+/// What is known of the best node of a block, or of the best block of a region.
+#[derive(Clone, Copy, Debug)]
+struct Least {
+    /// No key of the block is lower.
+    bound: u64,
+    /// The first node with that key, if one is known to have it. Where the best node got worse the
+    /// block is not looked through until its bound is the least of all: most never are.
+    place: Option<u8>,
+}
+
+impl Least {
+    fn of(keys: &[u64; LANES]) -> Self {
+        let (bound, place) = least(keys);
+        Self {
+            bound,
+            place: Some(place),
+        }
+    }
+}
+
 /// The best key of each block for one shape.
 #[derive(Clone, Debug)]
 pub(crate) struct Minima {
     seen: Option<u64>,
-    blocks: Vec<(u64, u8)>,
+    blocks: Vec<Least>,
+    /// The least bound of 64 blocks, and the first block that has it.
     regions: Vec<(u64, u8)>,
 }
 
 impl Minima {
     pub(crate) fn new(blocks: usize) -> Self {
+        let unknown = Least {
+            bound: u64::MAX,
+            place: None,
+        };
         Self {
             seen: None,
-            blocks: vec![(u64::MAX, 0); blocks],
+            blocks: vec![unknown; blocks],
             regions: vec![(u64::MAX, 0); blocks.div_ceil(LANES)],
         }
     }
 
-    /// Brings the minima up to date.
+    /// Brings the bounds up to date.
     pub(crate) fn refresh<S: Score>(
         &mut self,
         score: &S,
@@ -82,7 +108,6 @@ impl Minima {
         let seen = self.seen.replace(journal.revision);
         let behind = seen.map(|seen| journal.revision - seen);
         match behind {
-            Some(0) => {}
             Some(behind) if behind <= journal.ring.len() as u64 => {
                 for entry in journal.revision - behind..journal.revision {
                     let node = journal.ring[entry as usize & (journal.ring.len() - 1)];
@@ -93,7 +118,7 @@ impl Minima {
                 for block in 0..self.blocks.len() {
                     if seen.is_none_or(|seen| journal.stamps[block] > seen) {
                         let keys = evaluate_block(score, state, shape, block);
-                        self.blocks[block] = least(&keys);
+                        self.blocks[block] = Least::of(&keys);
                     }
                 }
                 for region in 0..self.regions.len() {
@@ -104,16 +129,30 @@ impl Minima {
     }
 
     /// The best node of all and its key; a key of refusal where none fits.
-    pub(crate) fn best(&self) -> (u64, NodeId) {
-        let mut best = (u64::MAX, 0);
-        for (region, &(key, place)) in self.regions.iter().enumerate() {
-            if key < best.0 {
-                best = (key, region * LANES + place as usize);
+    pub(crate) fn best<S: Score>(
+        &mut self,
+        score: &S,
+        state: &State,
+        shape: &Shape,
+    ) -> (u64, NodeId) {
+        loop {
+            let mut best = (u64::MAX, 0);
+            for (region, &(bound, place)) in self.regions.iter().enumerate() {
+                if bound < best.0 {
+                    best = (bound, region * LANES + place as usize);
+                }
             }
+            let (bound, block) = best;
+            if bound == u64::MAX {
+                return (u64::MAX, NodeId(0));
+            }
+            if let Some(lane) = self.blocks[block].place {
+                return (bound, NodeId((block * LANES) as u32 + u32::from(lane)));
+            }
+            // Every round makes one block known, so there are at most as many as blocks.
+            self.blocks[block] = Least::of(&evaluate_block(score, state, shape, block));
+            self.scan_region(block / LANES);
         }
-        let block = best.1;
-        let lane = self.blocks.get(block).map_or(0, |(_, lane)| *lane);
-        (best.0, NodeId((block * LANES) as u32 + u32::from(lane)))
     }
 
     /// The best node among those with a bit in `allowed`, which has a word for each block.
@@ -125,21 +164,22 @@ impl Minima {
         allowed: &[u64],
     ) -> (u64, NodeId) {
         let mut best = (u64::MAX, NodeId(0));
-        for (block, (&word, &whole)) in allowed.iter().zip(&self.blocks).enumerate() {
+        for (block, (&word, whole)) in allowed.iter().zip(&self.blocks).enumerate() {
             // What is allowed is never better than the whole block's best.
-            if word == 0 || whole.0 >= best.0 {
+            if word == 0 || whole.bound >= best.0 {
                 continue;
             }
-            let (key, lane) = if word >> whole.1 & 1 == 1 {
-                whole
-            } else {
-                let mut keys = evaluate_block(score, state, shape, block);
-                for (lane, key) in keys.iter_mut().enumerate() {
-                    if word >> lane & 1 == 0 {
-                        *key = u64::MAX;
+            let (key, lane) = match whole.place.filter(|lane| word >> lane & 1 == 1) {
+                Some(lane) => (whole.bound, lane),
+                None => {
+                    let mut keys = evaluate_block(score, state, shape, block);
+                    for (lane, key) in keys.iter_mut().enumerate() {
+                        if word >> lane & 1 == 0 {
+                            *key = u64::MAX;
+                        }
                     }
+                    least(&keys)
                 }
-                least(&keys)
             };
             if key < best.0 {
                 best = (key, NodeId((block * LANES) as u32 + u32::from(lane)));
@@ -148,26 +188,35 @@ impl Minima {
         best
     }
 
+    #[inline]
     fn update<S: Score>(&mut self, score: &S, state: &State, shape: &Shape, node: NodeId) {
-        let key = evaluate(score, state, shape, node);
         let (block, lane) = (node.index() / LANES, (node.index() % LANES) as u8);
         let old = self.blocks[block];
-        let new = if (key, lane) < old {
-            (key, lane)
-        } else if lane == old.1 && key > old.0 {
-            // The scan also sees changes whose entries are still to come, so that the block may
-            // even be better than before.
-            least(&evaluate_block(score, state, shape, block))
-        } else {
+        // Mostly the node is neither the block's best nor better; to see that, its key is enough.
+        if S::STRAIGHT
+            && old.place != Some(lane)
+            && old.bound < REFUSED
+            && raw_key(score, state, shape, node) > old.bound
+        {
             return;
+        }
+        let key = evaluate(score, state, shape, node);
+        let least = match old.place {
+            _ if key < old.bound => Least {
+                bound: key,
+                place: Some(lane),
+            },
+            Some(best) if key == old.bound && lane < best => Least {
+                place: Some(lane),
+                ..old
+            },
+            Some(best) if key > old.bound && lane == best => Least { place: None, ..old },
+            _ => return,
         };
-        self.blocks[block] = new;
+        self.blocks[block] = least;
         let (region, place) = (block / LANES, (block % LANES) as u8);
-        let best = self.regions[region];
-        if (new.0, place) <= best {
-            self.regions[region] = (new.0, place);
-        } else if place == best.1 {
-            self.scan_region(region);
+        if (least.bound, place) < self.regions[region] {
+            self.regions[region] = (least.bound, place);
         }
     }
 
@@ -175,9 +224,9 @@ impl Minima {
         let first = region * LANES;
         let blocks = &self.blocks[first..self.blocks.len().min(first + LANES)];
         let mut best = (u64::MAX, 0);
-        for (place, (key, _)) in blocks.iter().enumerate() {
-            if *key < best.0 {
-                best = (*key, place as u8);
+        for (place, block) in blocks.iter().enumerate() {
+            if block.bound < best.0 {
+                best = (block.bound, place as u8);
             }
         }
         self.regions[region] = best;

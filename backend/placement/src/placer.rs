@@ -145,7 +145,7 @@ impl Placer {
     /// Busy thousandths of cores that are expected of a node's VMs.
     pub fn expected_load_milli(&self, node: NodeId) -> u64 {
         let (block, lane) = self.state.block(node);
-        block.load_milli[lane]
+        block.tally[lane].load_milli
     }
 
     /// Whether a node takes VMs.

@@ -29,15 +29,12 @@ pub(crate) fn normalise(value: u32, least: u32, most: u32) -> f64 {
 }
 
 fn weighed(state: &State, node: NodeId) -> [u32; 4] {
-    let capacity = state.grid.class_of(node).capacity.to_array();
-    let free = state.free(node).to_array();
+    let (block, lane) = state.block(node);
+    let capacity = &state.capacities[block.kind[lane] as usize];
     WEIGHERS.map(|(dimension, use_counts, _)| {
         let d = dimension as usize;
-        if use_counts {
-            capacity[d] - free[d]
-        } else {
-            free[d]
-        }
+        let free = block.free[d][lane];
+        if use_counts { capacity[d] - free } else { free }
     })
 }
 
@@ -80,10 +77,10 @@ const TOPSIS_WEIGHTS: [f64; 4] = [1.0 / 18.0, 2.0 / 18.0, 5.0 / 18.0, 10.0 / 18.
 pub(crate) fn topsis_criteria(state: &State, shape: &Shape, nodes: &[NodeId]) -> Vec<[f64; 4]> {
     const READ: [Dimension; 2] = [Dimension::Cpu, Dimension::Mem];
     let used = |node: NodeId, d: usize| {
-        let inverse = shape.asks[state.kind(node)].inverse[d];
-        let taken =
-            state.grid.class_of(node).capacity.to_array()[d] - state.free(node).to_array()[d];
-        f64::from(taken) * inverse
+        let (block, lane) = state.block(node);
+        let kind = block.kind[lane] as usize;
+        let taken = state.capacities[kind][d] - block.free[d][lane];
+        f64::from(taken) * shape.asks[kind].inverse[d]
     };
     let (mut squares, mut most, mut up) = ([0.0; 2], [0.0_f64; 2], 0.0);
     for node in state.grid.node_ids() {

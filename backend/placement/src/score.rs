@@ -177,6 +177,21 @@ pub(crate) fn evaluate<S: Score>(score: &S, state: &State, shape: &Shape, node: 
     evaluate_lane(score, shape, node, block, lane)
 }
 
+/// The key of a node, whether it fits or not.
+#[inline]
+pub(crate) fn raw_key<S: Score>(score: &S, state: &State, shape: &Shape, node: NodeId) -> u64 {
+    let (block, lane) = (&state.blocks[node.index() / LANES], node.index() % LANES);
+    let ask = &shape.asks[block.kind[lane] as usize];
+    let spot = Spot {
+        node,
+        block,
+        lane,
+        ask,
+    };
+    score.key(shape, spot)
+}
+
+#[inline]
 fn evaluate_lane<S: Score>(
     score: &S,
     shape: &Shape,

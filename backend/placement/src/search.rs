@@ -104,7 +104,7 @@ impl Index {
         let minima = entry(&mut self.minima, request, || Minima::new(blocks));
         minima.refresh(score, state, shape, &self.journal);
         if !scene.groups.bind(request.groups) {
-            let (key, node) = minima.best();
+            let (key, node) = minima.best(score, state, shape);
             return refusal(key).map_or(Ok(node), Err);
         }
         scene

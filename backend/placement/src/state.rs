@@ -62,10 +62,17 @@ pub(crate) struct Block {
     /// A bit for each node that takes VMs.
     pub(crate) open: u64,
     pub(crate) kind: [u32; LANES],
-    /// VMs by the risk of their tenants.
-    pub(crate) vms_by_risk: [[u32; LANES]; RISKS],
+    /// Not by column: no scan reads it, and it changes as one.
+    pub(crate) tally: [Tally; LANES],
+}
+
+/// What a node's VMs add up to, beside their resources.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
     /// Expected busy thousandths of cores.
-    pub(crate) load_milli: [u64; LANES],
+    pub(crate) load_milli: u64,
+    /// VMs by the risk of their tenants.
+    pub(crate) vms_by_risk: [u32; RISKS],
 }
 
 /// What filters that never change look at: a node class on a site.
@@ -81,6 +88,8 @@ pub(crate) struct State {
     pub(crate) grid: Arc<Grid>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) kinds: Vec<Kind>,
+    /// By kind: what a node has when it is empty.
+    pub(crate) capacities: Vec<[u32; DIMENSIONS]>,
     /// Weight of one unit of each dimension: [`WEIGHT_ONE`] over the largest node's capacity.
     pub(crate) scale: [u64; DIMENSIONS],
     /// The largest capacity of any node in each dimension.
@@ -106,6 +115,7 @@ impl State {
         let mut state = Self {
             blocks: vec![Block::closed(); grid.nodes.len().div_ceil(LANES)],
             kinds: Vec::new(),
+            capacities: Vec::new(),
             scale,
             largest: Resources::from_array(largest),
             states: grid.nodes.iter().map(|node| node.state).collect(),
@@ -130,6 +140,7 @@ impl State {
             let next = kinds.len() as u32;
             let kind = *kinds.entry(kind).or_insert_with(|| {
                 self.kinds.push(kind);
+                self.capacities.push(class.capacity.to_array());
                 next
             });
             let count = class.accelerators.as_ref().map_or(0, |a| a.count);
@@ -188,19 +199,19 @@ impl State {
     /// VMs on a node.
     pub(crate) fn vms(&self, node: NodeId) -> u32 {
         let (block, lane) = self.block(node);
-        block.vms_by_risk.iter().map(|vms| vms[lane]).sum()
+        block.tally[lane].vms_by_risk.iter().sum()
     }
 
     /// What rules read of a node.
     pub(crate) fn facts(&self, node: NodeId) -> NodeFacts {
         let (block, lane) = self.block(node);
-        let vms_by_risk = std::array::from_fn(|risk| block.vms_by_risk[risk][lane]);
+        let vms_by_risk = block.tally[lane].vms_by_risk;
         NodeFacts {
             site: self.kinds[block.kind[lane] as usize].site,
             free: self.free(node),
             vms: vms_by_risk.iter().sum(),
             vms_by_risk,
-            expected_cpu_milli: block.load_milli[lane],
+            expected_cpu_milli: block.tally[lane].load_milli,
         }
     }
 
@@ -232,8 +243,8 @@ impl State {
             block.free[d][lane] = left.expect("what is taken was free");
         }
         block.weight[lane] -= ask.weight;
-        block.vms_by_risk[ask.risk as usize][lane] += 1;
-        block.load_milli[lane] += ask.load_milli;
+        block.tally[lane].vms_by_risk[ask.risk as usize] += 1;
+        block.tally[lane].load_milli += ask.load_milli;
         if !devices.is_empty() {
             for &(device, milli) in devices {
                 let free = self.device_mut(node, device);
@@ -248,16 +259,17 @@ impl State {
     /// # Panics
     /// Where the node would have more than its capacity.
     pub(crate) fn give_back(&mut self, node: NodeId, ask: &Ask, devices: &Devices) {
-        let capacity = self.grid.class_of(node).capacity.to_array();
-        let (block, lane) = self.block_mut(node);
+        let n = node.index();
+        let (block, lane) = (&mut self.blocks[n / LANES], n % LANES);
+        let capacity = &self.capacities[block.kind[lane] as usize];
         for &d in ask.dimensions() {
             let free = block.free[d][lane] + ask.demand[d];
             assert!(free <= capacity[d], "{node} got back more than it has");
             block.free[d][lane] = free;
         }
         block.weight[lane] += ask.weight;
-        block.vms_by_risk[ask.risk as usize][lane] -= 1;
-        block.load_milli[lane] -= ask.load_milli;
+        block.tally[lane].vms_by_risk[ask.risk as usize] -= 1;
+        block.tally[lane].load_milli -= ask.load_milli;
         if !devices.is_empty() {
             for &(device, milli) in devices {
                 let free = self.device_mut(node, device);
@@ -297,8 +309,7 @@ impl Block {
             one_kind: None,
             open: 0,
             kind: [0; LANES],
-            vms_by_risk: [[0; LANES]; RISKS],
-            load_milli: [0; LANES],
+            tally: [Tally::default(); LANES],
         }
     }
 }
