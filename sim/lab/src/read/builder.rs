@@ -23,7 +23,6 @@ pub(crate) struct Builder {
     few: Vec<([u32; DIMENSIONS], u32)>,
     shape_ids: HashMap<VmSpec, u32>,
     tenant_ids: HashMap<Box<[u8]>, u32>,
-    last_tenant: Option<(Box<[u8]>, u32)>,
     group_ids: HashMap<Box<[u8]>, u32>,
     end: Time,
     last_arrival: Time,
@@ -78,18 +77,13 @@ impl Builder {
 
     /// The tenant of this name.
     pub(crate) fn tenant(&mut self, name: &[u8]) -> u32 {
-        if let Some((last, id)) = &self.last_tenant
-            && **last == *name
-        {
-            return *id;
+        if let Some(&id) = self.tenant_ids.get(name) {
+            return id;
         }
-        let next = self.trace.tenants.len() as u32;
-        let id = *self.tenant_ids.entry(name.into()).or_insert(next);
-        if id == next {
-            let name = String::from_utf8_lossy(name).into_owned();
-            self.trace.tenants.push(name);
-        }
-        self.last_tenant = Some((name.into(), id));
+        let id = self.trace.tenants.len() as u32;
+        let text = String::from_utf8_lossy(name).into_owned();
+        self.trace.tenants.push(text);
+        self.tenant_ids.insert(name.into(), id);
         id
     }
 
