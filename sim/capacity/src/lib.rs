@@ -8,6 +8,7 @@
 //! - [`simulation`]: the same, event by event
 //! - [`waiting`]: the queue of VMs that found no node
 //! - [`meter`]: the figures, kept exactly and at a constant cost an event
+//! - `tally`: what is counted
 //! - [`stranding`]: how much of the shapes asked for a node has no room for
 //! - [`replay`]: any instant of a past run as a view
 
@@ -17,5 +18,6 @@ pub mod replay;
 pub mod run;
 pub mod simulation;
 pub mod stranding;
+mod tally;
 pub mod trace;
 pub mod waiting;

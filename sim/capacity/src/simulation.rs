@@ -1,9 +1,10 @@
 //! A simulation of one trace on one grid, event by event.
 
 use crate::meter::{Change, Meter};
-use crate::outcome::{Entry, Fate, Outcome, REFUSED, Summary};
+use crate::outcome::{Entry, Fate, Outcome, REFUSED};
 use crate::run::{Options, Waiting};
 use crate::stranding::Stranding;
+use crate::tally::{Tally, core_time};
 use crate::trace::{Trace, VmRequest};
 use crate::waiting::{self, Kind, Waiter};
 use engine::digest::Digest;
@@ -11,8 +12,6 @@ use engine::queue;
 use model::grid::Grid;
 use model::id::{GroupId, NodeId};
 use model::time::{Span, Time};
-use model::units::Dimension;
-use model::vm::{Demand, VmSpec};
 use placement::filter::Filter;
 use placement::placer::{Decision, Placer};
 use placement::policy::Policy;
@@ -78,20 +77,6 @@ pub struct Simulation<'a> {
 struct Departing {
     node: NodeId,
     shape: ShapeId,
-}
-
-/// Counts of a run so far.
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    placed: u64,
-    rejected: u64,
-    released: u64,
-    /// Cores times time asked for, in cpu_milli times milliseconds.
-    asked: u128,
-    granted: u128,
-    /// Waits of placed VMs that did wait, in milliseconds.
-    waits: Vec<i64>,
-    rejections: BTreeMap<Filter, u64>,
 }
 
 impl<'a> Simulation<'a> {
@@ -215,22 +200,9 @@ impl<'a> Simulation<'a> {
     /// Closes the run where it stands, and gives its figures; those over time take it that nothing
     /// changes any more until the end.
     pub fn finish(self) -> Outcome {
-        let tally = self.tally;
-        let vms = self.next as u64;
-        let mut summary = Summary {
-            vms,
-            placed: tally.placed,
-            rejected: tally.rejected,
-            released: tally.released,
-            waiting_at_end: self.waiting.len() as u64,
-            events: vms + tally.released,
-            decision_hash: self.digest.value(),
-            acceptance: ratio(tally.placed as f64, vms as f64),
-            acceptance_core_hours: ratio(tally.granted as f64, tally.asked as f64),
-            wait_seconds: wait_seconds(tally.waits, tally.placed, vms),
-            rejections: tally.rejections,
-            ..Summary::default()
-        };
+        let mut summary = self.tally.summary(self.next as u64);
+        summary.waiting_at_end = self.waiting.len() as u64;
+        summary.decision_hash = self.digest.value();
         let (series, nodes) = self.meter.finish(&mut summary);
         Outcome {
             summary,
@@ -410,41 +382,4 @@ impl<'a> Simulation<'a> {
             });
         }
     }
-}
-
-/// Cores times time, in cpu_milli times milliseconds. A VM counted in shares of a machine is weighed
-/// by the largest of its legal shares, in millionths of a machine.
-fn core_time(spec: &VmSpec, span: Span) -> u128 {
-    let cpu = match &spec.demand {
-        Demand::Fixed(resources) => resources.cpu_milli.0,
-        Demand::ShareOfModel(shares) => {
-            let of = |share: &[u32; model::units::DIMENSIONS]| share[Dimension::Cpu as usize];
-            shares.values().map(of).max().unwrap_or(0)
-        }
-    };
-    u128::from(cpu) * span.0.max(0) as u128
-}
-
-/// Mean of placed VMs, then the nearest-rank percentiles of all, those never placed being infinite.
-fn wait_seconds(mut waits: Vec<i64>, placed: u64, vms: u64) -> [f64; 4] {
-    waits.sort_unstable();
-    let at_once = placed - waits.len() as u64;
-    let total: i128 = waits.iter().map(|&wait| i128::from(wait)).sum();
-    let mean = total as f64 / 1_000.0 / placed.max(1) as f64;
-    let percentile = |percent: u64| {
-        let rank = (vms * percent).div_ceil(100).max(1);
-        if vms == 0 || rank <= at_once {
-            0.0
-        } else if rank <= placed {
-            Span(waits[(rank - at_once - 1) as usize]).seconds()
-        } else {
-            f64::INFINITY
-        }
-    };
-    [mean, percentile(50), percentile(95), percentile(99)]
-}
-
-/// A part of a whole; nothing of nothing is all of it.
-fn ratio(part: f64, whole: f64) -> f64 {
-    if whole == 0.0 { 1.0 } else { part / whole }
 }

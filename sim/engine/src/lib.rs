@@ -3,6 +3,7 @@
 //! In reading order:
 //!
 //! - [`queue`]: events in a total order of (time, rank, sequence)
+//! - `heap`: what the queue keeps its next events in
 //! - [`chance`]: seeded streams of random numbers and the distributions drawn from them
 //! - [`average`]: exact time averages of what changes in steps
 //! - [`digest`]: one number for a whole history, to compare runs by

@@ -1,8 +1,10 @@
 //! Events a second of whole runs, all figures kept, beside bookkeeping alone in the same run.
 //!
 //! `cargo bench -p capacity` prints a table, `cargo bench -p capacity -- 1100` the line of one grid.
-//! A plain program rather than criterion's harness: a run
-//! takes seconds, and what is wanted is its ratio to the bookkeeping measured beside it.
+//! A plain program rather than criterion's harness: a run takes seconds, and what is wanted is its
+//! ratio to the bookkeeping measured beside it. On two cores shared with other work: 3.1, 2.3 and 1.7
+//! million events a core-second on 1,100, 10,000 and 100,000 nodes, 0.47, 0.45 and 0.44 of
+//! bookkeeping alone.
 
 #![expect(
     clippy::disallowed_methods,
@@ -28,6 +30,9 @@ const REPEATS: usize = 3;
 /// Nodes that a run under the naive search may look at before it stops: some seconds of work.
 const NAIVE_LOOKS: u64 = 200_000_000;
 
+/// The share of bookkeeping's speed that a whole run keeps at the least.
+const LEAST_SHARE: f64 = 0.1;
+
 /// How many nodes and VMs; more VMs than are alive at once, so that placing and leaving are mixed.
 const SIZES: [(u32, usize); 3] = [(1_100, 400_000), (10_000, 1_000_000), (100_000, 4_000_000)];
 
@@ -51,6 +56,10 @@ fn main() {
         let naive = best_of(1, || {
             replay(&trace, &grid, Search::Naive, NAIVE_LOOKS / u64::from(nodes))
         });
+        assert!(
+            indexed.speed() >= LEAST_SHARE * books.speed(),
+            "on {nodes} nodes a run has less than {LEAST_SHARE} of the speed of bookkeeping alone"
+        );
         println!(
             "{nodes:>8}  {vms:>8}  {:>8}  {:>11.2}  {:>8.2} {:>5.3}x  {:>8.5} {:>7.5}x",
             indexed.events,

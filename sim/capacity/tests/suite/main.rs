@@ -2,6 +2,7 @@
 
 mod fixture;
 mod golden;
+mod oracle;
 mod property;
 mod queueing;
 mod replay;
