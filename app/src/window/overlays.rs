@@ -1,6 +1,7 @@
 //! What lies over the pages when asked for: command palette, shortcut sheet, log, about, notices.
 
 use crate::window::command::Command;
+use crate::window::kept::Page;
 use crate::window::notices::{Level, Notice, Notices};
 use crate::window::theme::{Palette, size, title_style};
 use egui::{Align, Align2, Context, Id, Key, Layout, RichText, ScrollArea, vec2};
@@ -258,4 +259,26 @@ pub fn cards(ctx: &Context, notices: &mut Notices) -> Option<Command> {
         notices.open.remove(place);
     }
     command
+}
+
+/// Says what would become of a file that hovers over the window.
+pub fn drop_hint(ctx: &Context, page: Page) {
+    if ctx.input(|input| input.raw.hovered_files.is_empty()) {
+        return;
+    }
+    let what = match page {
+        Page::Grid => "Drop to open this grid",
+        Page::Lab => "Drop to choose this trace",
+        Page::Design => "Drop to open this design",
+    };
+    egui::Area::new(Id::new("drop hint"))
+        .anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0))
+        .order(egui::Order::Tooltip)
+        .show(ctx, |ui| {
+            egui::Frame::popup(ui.style())
+                .inner_margin(24)
+                .show(ui, |ui| {
+                    ui.label(RichText::new(what).text_style(title_style()).strong());
+                });
+        });
 }

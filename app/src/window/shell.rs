@@ -41,6 +41,8 @@ pub struct Shell {
     /// The replay.
     pub player: Player,
     view: Option<Arc<View>>,
+    /// VMs of the view, for the status line; counted once a view, not once a frame.
+    vms: usize,
     opening: Option<Job<Result<Arc<Grid>, Trouble>>>,
     start_sample: bool,
     overlay: Overlay,
@@ -81,6 +83,7 @@ impl Shell {
             design: design_page(context),
             player: Player::default(),
             view: None,
+            vms: 0,
             opening: None,
             start_sample,
             overlay: Overlay::None,
@@ -153,6 +156,7 @@ impl Shell {
         self.asks
             .extend(overlays::show(ctx, &mut self.overlay, &self.notices));
         self.asks.extend(overlays::cards(ctx, &mut self.notices));
+        overlays::drop_hint(ctx, self.kept.page);
     }
 
     /// Lends the window to a page.
@@ -279,6 +283,17 @@ impl Shell {
         self.opening = Some(job);
     }
 
+    fn show_view(&mut self, view: Arc<View>) {
+        if self
+            .view
+            .as_ref()
+            .is_none_or(|shown| !Arc::ptr_eq(shown, &view))
+        {
+            self.vms = view.nodes.iter().map(|node| node.vms.len()).sum();
+            self.view = Some(view);
+        }
+    }
+
     fn take_grid(&mut self) {
         let Some(job) = &self.opening else {
             return;
@@ -289,7 +304,7 @@ impl Shell {
                 self.notices
                     .info(format!("Opened {}: {} nodes", grid.name, grid.nodes.len()));
                 self.player.unload();
-                self.view = Some(Arc::new(View::empty(grid)));
+                self.show_view(Arc::new(View::empty(grid)));
                 self.grid.chosen = None;
             }
             Poll::Done(Err(trouble)) => self.notices.error(trouble.text, trouble.details),
@@ -327,8 +342,8 @@ impl Shell {
         self.guard_closing(ctx);
         self.take_grid();
         self.player.tick(ctx);
-        if let Some(view) = self.player.view() {
-            self.view = Some(Arc::clone(view));
+        if let Some(view) = self.player.view().cloned() {
+            self.show_view(view);
         }
         let start_sample = std::mem::take(&mut self.start_sample);
         // A picture is to show a busy instant, not a moving one.

@@ -2,6 +2,7 @@
 
 use crate::harness::{settle, window};
 use app::window::command::Command;
+use app::window::files::Purpose;
 use app::window::kept::Page;
 use egui_kittest::kittest::Queryable;
 use model::id::NodeId;
@@ -95,4 +96,69 @@ fn small_heatmap_leads_to_the_grid() {
     harness.get_by_label("Show on grid").click();
     harness.run_steps(2);
     assert_eq!(harness.state().kept.page, Page::Grid);
+}
+
+/// Results are exported into a folder that the user names, with summary, tables and plots.
+#[test]
+fn results_are_exported() {
+    let mut harness = window(Page::Lab);
+    settle(&mut harness);
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("results");
+    let ctx = harness.ctx.clone();
+    let export = Command::Chosen(Purpose::ExportResults, folder.clone());
+    harness.state_mut().carry_out(&ctx, export);
+    settle(&mut harness);
+    let open = &harness.state().notices.open;
+    assert!(open.is_empty(), "{open:?}");
+    for file in ["summary.json", "series.csv", "run.sqlite"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+}
+
+/// A user's own rule chain joins the policies; one with faults is refused with its lines.
+#[test]
+fn rule_chain_is_added() {
+    let mut harness = window(Page::Lab);
+    settle(&mut harness);
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = placement::rule::sample::chain("tight").expect("a sample");
+    let (good, bad) = (
+        folder.path().join("mine.toml"),
+        folder.path().join("bad.toml"),
+    );
+    std::fs::write(&good, sample.text.replace("\"tight\"", "\"mine\"")).expect("written");
+    std::fs::write(&bad, "name = 7\n").expect("written");
+    let before = harness.state().lab.setup.policies.len();
+    let ctx = harness.ctx.clone();
+    for (path, policies, faults) in [(good, before + 1, 0), (bad, before + 1, 1)] {
+        let open = Command::Chosen(Purpose::OpenPolicy, path);
+        harness.state_mut().carry_out(&ctx, open);
+        settle(&mut harness);
+        assert_eq!(harness.state().lab.setup.policies.len(), policies);
+        assert_eq!(harness.state().notices.open.len(), faults);
+    }
+    let (last, chosen) = harness.state().lab.setup.policies.last().expect("one");
+    assert_eq!((last.name.as_str(), *chosen), ("mine", true));
+    let told = harness.state().notices.open[0].details.join("\n");
+    assert!(told.contains("bad.toml:1"), "{told}");
+}
+
+/// A trace with a malformed line is refused with its line; the results before it stay.
+#[test]
+fn malformed_trace_is_refused_with_its_line() {
+    let mut harness = window(Page::Lab);
+    settle(&mut harness);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("broken.csv");
+    let text = "vm_id,start_s,duration_s,vcpu,memory_gb\n0,0,10,1,1\n1,zero,10,1,1\n";
+    std::fs::write(&path, text).expect("written");
+    let ctx = harness.ctx.clone();
+    let open = Command::Chosen(Purpose::OpenTrace, path);
+    harness.state_mut().carry_out(&ctx, open);
+    harness.state_mut().carry_out(&ctx, Command::Run);
+    settle(&mut harness);
+    let told = harness.state().notices.open[0].details.join("\n");
+    assert!(told.contains("broken.csv:3"), "{told}");
+    assert_eq!(harness.state().lab.results.len(), 2);
 }

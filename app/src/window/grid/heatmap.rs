@@ -1,6 +1,7 @@
 //! The heatmap: pans, zooms, hovers and chooses; draws one textured quad a rack, so that a frame costs racks, not nodes.
 
 use crate::window::grid::layout::{Grouping, Layout};
+use crate::window::grid::metric::counted;
 use crate::window::grid::painting::{Look, Painting};
 use crate::window::theme::{Palette, font, size};
 use egui::{
@@ -368,12 +369,7 @@ impl Heatmap {
             FontId::proportional(font::BODY),
             palette.text_strong,
         );
-        let count = crate::window::grid::metric::grouped(nodes as u64);
-        let text = if nodes == 1 {
-            "1 node".to_owned()
-        } else {
-            format!("{count} nodes")
-        };
+        let text = counted(nodes, "node");
         if place.right() + 70.0 < frame.right() {
             painter.text(
                 place.right_bottom() + vec2(8.0, -1.0),

@@ -1,6 +1,6 @@
 //! The panel beside the heatmap: the chosen node with its hypervisor, bars and VMs; without one, the grid as a whole.
 
-use crate::window::grid::metric::{dimension_title, grouped, quantity};
+use crate::window::grid::metric::{counted, dimension_title, grouped, quantity};
 use crate::window::grid::painting::state_colour;
 use crate::window::theme::{Palette, font, size, title_style};
 use crate::window::widgets;
@@ -12,6 +12,9 @@ use model::id::NodeId;
 use model::units::Dimension;
 use model::view::View;
 use strum::VariantArray;
+
+/// The least height of the table of VMs.
+const VMS_LEAST_HEIGHT: f32 = 150.0;
 
 /// Fullest nodes shown of a grid.
 const FULLEST: usize = 8;
@@ -64,10 +67,10 @@ pub fn grid_summary(ui: &mut Ui, view: &View, totals: &Totals) -> Option<NodeId>
     let grid = &view.grid;
     ui.label(RichText::new(&grid.name).text_style(title_style()).strong());
     let counts = format!(
-        "{} nodes in {} racks on {} sites",
-        grouped(grid.nodes.len() as u64),
-        grouped(grid.racks.len() as u64),
-        grouped(grid.sites.len() as u64)
+        "{} in {} on {}",
+        counted(grid.nodes.len(), "node"),
+        counted(grid.racks.len(), "rack"),
+        counted(grid.sites.len(), "site")
     );
     ui.label(RichText::new(counts).weak());
     ui.add_space(size::GAP);
@@ -91,9 +94,12 @@ pub fn grid_summary(ui: &mut Ui, view: &View, totals: &Totals) -> Option<NodeId>
             bar(ui, dimension, totals.used[d], totals.capacity[d]);
         }
     }
-    widgets::section(ui, "Fullest nodes");
     let mut clicked = None;
-    for &(share, node) in &totals.fullest {
+    let fullest = totals.fullest.iter().filter(|(share, _)| *share > 0.0);
+    for (place, &(share, node)) in fullest.enumerate() {
+        if place == 0 {
+            widgets::section(ui, "Fullest nodes");
+        }
         let name = &grid.nodes[node.index()].name;
         ui.horizontal(|ui| {
             if ui.link(name).on_hover_text("Show this node").clicked() {
@@ -161,11 +167,7 @@ pub fn node(ui: &mut Ui, view: &View, node: NodeId) -> bool {
         }
     }
     hypervisor(ui, view, node);
-    let title = match shown.vms.len() {
-        0 => "No VMs".to_owned(),
-        1 => "1 VM".to_owned(),
-        count => format!("{count} VMs"),
-    };
+    let title = counted(shown.vms.len(), "VM");
     widgets::section(ui, &title);
     if !shown.vms.is_empty() {
         vms(ui, view, node);
@@ -221,6 +223,9 @@ fn hypervisor(ui: &mut Ui, view: &View, node: NodeId) {
 fn vms(ui: &mut Ui, view: &View, node: NodeId) {
     let vms = &view.nodes[node.index()].vms;
     let right = Layout::right_to_left(Align::Center);
+    // What is left of the panel, and never so little that nothing could be read.
+    let left = ui.clip_rect().bottom() - ui.cursor().top() - 2.0 * size::TABLE_ROW;
+    let height = left.max(VMS_LEAST_HEIGHT);
     TableBuilder::new(ui)
         .id_salt("vms of node")
         .striped(true)
@@ -230,7 +235,8 @@ fn vms(ui: &mut Ui, view: &View, node: NodeId) {
         .column(Column::auto().at_least(64.0))
         .column(Column::remainder())
         .auto_shrink([false, true])
-        .min_scrolled_height(160.0)
+        .min_scrolled_height(height)
+        .max_scroll_height(height)
         .header(size::TABLE_ROW, |mut header| {
             for title in ["VM", "CPU", "Memory", "Since"] {
                 header.col(|ui| {
@@ -299,6 +305,7 @@ pub fn tooltip(ui: &mut Ui, view: &View, node: NodeId) {
     let shown = &view.nodes[node.index()];
     let class = view.grid.class_of(node);
     ui.set_max_width(300.0);
+    ui.spacing_mut().interact_size.y = 0.0;
     ui.horizontal(|ui| {
         ui.label(RichText::new(&view.grid.nodes[node.index()].name).strong());
         ui.label(RichText::new(&view.grid.hypervisor_of(node).title).weak());

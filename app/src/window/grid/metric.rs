@@ -127,6 +127,12 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 node`, `1,100 nodes`.
+pub fn counted(number: usize, thing: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{end}", grouped(number as u64))
+}
+
 /// What is known of one node under a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reading {

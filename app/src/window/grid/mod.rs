@@ -9,6 +9,7 @@ pub mod painting;
 pub mod search;
 
 use crate::window::command::Command;
+use crate::window::files::Purpose;
 use crate::window::grid::heatmap::{Answer, Ask, Heatmap, ZOOM_STEP};
 use crate::window::grid::inspector::Totals;
 use crate::window::grid::layout::Grouping;
@@ -53,11 +54,7 @@ impl GridPage {
     /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
         let Some(view) = room.view.cloned() else {
-            widgets::empty_state(
-                ui,
-                "No grid is open",
-                "Open one with Ctrl+O, or drop a file here",
-            );
+            welcome(ui, room);
             return;
         };
         self.chosen = self.chosen.filter(|node| node.index() < view.nodes.len());
@@ -126,6 +123,9 @@ impl GridPage {
             ui.separator();
             grouping_picker(ui, &mut room.kept.grouping);
             self.search_box(ui, view);
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                open_menu(ui, room);
+            });
         });
         ui.horizontal(|ui| {
             if let Some(painting) = self.heatmap.painting() {
@@ -168,6 +168,7 @@ impl GridPage {
             egui::TextEdit::singleline(&mut self.search.text)
                 .id(Id::new("node search"))
                 .hint_text("Find nodes")
+                .margin(Margin::symmetric(8, 4))
                 .desired_width(210.0),
         );
         field.widget_info(|| {
@@ -316,6 +317,61 @@ pub fn hover(response: &egui::Response, view: &View, node: NodeId) {
     )
     .gap(14.0)
     .show(|ui| inspector::tooltip(ui, view, node));
+}
+
+/// What there is to start from while no grid is open.
+fn welcome(ui: &mut Ui, room: &mut Room<'_>) {
+    if room.jobs.running().next().is_some() {
+        widgets::empty_state(ui, "Opening…", "");
+        return;
+    }
+    widgets::empty_state(
+        ui,
+        "No grid is open",
+        "Start from a sample, or drop a file here",
+    );
+    ui.add_space(size::GROUP_GAP);
+    ui.vertical_centered(|ui| {
+        for sample in model::samples::GRIDS {
+            let button = egui::Button::new(sample.title).min_size(egui::vec2(240.0, 30.0));
+            if ui.add(button).on_hover_text(sample.about).clicked() {
+                room.ask(Command::OpenSample(sample.name));
+            }
+        }
+        let button = egui::Button::new("Open file…").min_size(egui::vec2(240.0, 30.0));
+        if ui.add(button).clicked() {
+            room.ask(Command::Ask(Purpose::OpenGrid));
+        }
+    });
+}
+
+/// Samples, recent files and the file dialog in one menu.
+fn open_menu(ui: &mut Ui, room: &mut Room<'_>) {
+    ui.menu_button("Open grid", |ui| {
+        for sample in model::samples::GRIDS {
+            let button = ui.button(sample.title).on_hover_text(sample.about);
+            if button.clicked() {
+                room.ask(Command::OpenSample(sample.name));
+                ui.close();
+            }
+        }
+        for path in room.kept.recent_grids.clone() {
+            let name = path
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .to_string_lossy();
+            let button = ui.button(name).on_hover_text(path.display().to_string());
+            if button.clicked() {
+                room.ask(Command::Chosen(Purpose::OpenGrid, path));
+                ui.close();
+            }
+        }
+        ui.separator();
+        if ui.button("Open file…").clicked() {
+            room.ask(Command::Ask(Purpose::OpenGrid));
+            ui.close();
+        }
+    });
 }
 
 fn grouping_picker(ui: &mut Ui, grouping: &mut Grouping) {

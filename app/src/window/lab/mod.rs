@@ -21,7 +21,7 @@ use lab::recorded::Recorded;
 use lab::run::{NamedPolicy, RunResult};
 use model::time::Time;
 use model::units::Dimension;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where a replay starts.
@@ -36,6 +36,9 @@ pub enum ReplayStart {
     /// At an instant, playing.
     PlayingAt(Time),
 }
+
+/// Where the replay of a run that the user started is shown at first: a grid is empty at its start.
+const MIDDLE: ReplayStart = ReplayStart::Share(0.5);
 
 /// A replay being made ready.
 struct Loading {
@@ -79,7 +82,7 @@ impl Default for LabPage {
             loading: None,
             opening_policy: None,
             exporting: None,
-            next_start: ReplayStart::At(Time::ZERO),
+            next_start: MIDDLE,
         }
     }
 }
@@ -298,7 +301,7 @@ impl LabPage {
                 self.first = 0;
                 self.second = (self.results.len() > 1).then_some(1);
                 self.replayed = None;
-                let rest = ReplayStart::At(Time::ZERO);
+                let rest = MIDDLE;
                 let start = std::mem::replace(&mut self.next_start, rest);
                 self.replay(ctx, 0, start, room);
             }
@@ -313,7 +316,11 @@ impl LabPage {
             return;
         };
         self.replayed = Some(place);
-        let title = format!("{} under {}", result.trace.name, result.policy.name);
+        let trace = Path::new(&result.trace.name).file_name();
+        let trace = trace.map_or(result.trace.name.as_str().into(), |name| {
+            name.to_string_lossy()
+        });
+        let title = format!("{trace} under {}", result.policy.name);
         let job = room.jobs.start(ctx, "Preparing the replay", move |_| {
             sources::record(&result)
         });

@@ -4,6 +4,7 @@ use crate::window::command::Command;
 use crate::window::design::DesignPage;
 use crate::window::design::command::DesignCommand;
 use crate::window::files::Purpose;
+use crate::window::grid::metric::counted;
 use crate::window::kept::Page;
 use crate::window::shell::Shell;
 use crate::window::theme::{Palette, ThemeChoice, font, size};
@@ -293,10 +294,10 @@ pub fn status_line(ui: &mut Ui, shell: &mut Shell) {
             ui.horizontal_centered(|ui| {
                 match &shell.view {
                     Some(view) => {
-                        let vms: usize = view.nodes.iter().map(|node| node.vms.len()).sum();
-                        let nodes = view.nodes.len();
+                        let (nodes, vms) =
+                            (counted(view.nodes.len(), "node"), counted(shell.vms, "VM"));
                         ui.label(RichText::new(&view.grid.name).strong());
-                        ui.label(RichText::new(format!("{nodes} nodes · {vms} VMs")).weak());
+                        ui.label(RichText::new(format!("{nodes} · {vms}")).weak());
                     }
                     None => {
                         ui.label(RichText::new("No grid").weak());
@@ -319,20 +320,17 @@ fn work(ui: &mut Ui, shell: &mut Shell) {
         }
     }
     for (name, progress) in shell.jobs.running() {
-        if ui
-            .small_button("Cancel")
-            .on_hover_text(format!("Stop: {name}"))
-            .clicked()
-        {
-            progress.cancel();
-        }
         match progress.share() {
             Some(share) => {
-                ui.add(
-                    egui::ProgressBar::new(share)
-                        .desired_width(140.0)
-                        .desired_height(12.0),
-                );
+                // Work that tells its progress listens to a cancel too.
+                let cancel = ui.small_button("Cancel");
+                if cancel.on_hover_text(format!("Stop {name}")).clicked() {
+                    progress.cancel();
+                }
+                let bar = egui::ProgressBar::new(share)
+                    .desired_width(140.0)
+                    .desired_height(12.0);
+                ui.add(bar);
             }
             None => {
                 ui.add(egui::Spinner::new().size(14.0));
