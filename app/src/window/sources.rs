@@ -126,8 +126,7 @@ pub fn policies() -> Vec<NamedPolicy> {
 /// All that is wrong with the file.
 pub fn open_policy(path: &Path) -> Result<NamedPolicy, Trouble> {
     let text = format!("The rule chain {} was not opened", path.display());
-    NamedPolicy::of(&path.display().to_string())
-        .map_err(|error| Trouble::of(&text, &error))
+    NamedPolicy::of(&path.display().to_string()).map_err(|error| Trouble::of(&text, &error))
 }
 
 fn named(policy: Policy) -> NamedPolicy {

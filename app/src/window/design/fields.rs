@@ -3,93 +3,16 @@
 use super::act::Act;
 use super::document::Gesture;
 use super::edit::{Edit, Field};
+use super::numbers::{MIXED, Unit, number};
+use super::typing::{Take, Typing, text_field};
 use crate::window::theme::Palette;
-use egui::{
-    Align2, DragValue, Id, Response, RichText, Sense, TextEdit, TextStyle, Ui, WidgetInfo,
-    WidgetType, vec2,
-};
+use egui::{Align2, Response, RichText, Sense, TextStyle, Ui, WidgetInfo, WidgetType, vec2};
 use model::design::Component;
-use std::ops::RangeInclusive;
 
-/// What a field shows where the selected components differ.
-const MIXED: &str = "mixed";
 /// Width of the labels.
 const LABEL_WIDTH: f32 = 128.0;
-/// Width of a number with its unit.
-const NUMBER_WIDTH: f32 = 120.0;
 /// Width of the menu of known words beside a field.
 const MENU_WIDTH: f32 = 34.0;
-
-/// The field that is being typed in: its text, which may not be acceptable yet, and what is to be done
-/// when it is left.
-#[derive(Clone, Debug, Default)]
-pub struct Typing {
-    field: Option<(Id, String)>,
-    on_leave: Option<Edit>,
-    /// Whether the field was drawn in this frame.
-    seen: bool,
-}
-
-impl Typing {
-    /// Lets go of it: the design has changed by other means.
-    pub fn forget(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Call before the fields are drawn.
-    pub fn begin(&mut self) {
-        self.seen = false;
-    }
-
-    /// Call after the fields are drawn: a field that is gone, as another component was selected, was left.
-    pub fn end(&mut self, acts: &mut Vec<Act>) {
-        if self.field.is_some() && !self.seen {
-            self.leave(acts);
-        }
-    }
-
-    /// What is to be done when the field is left; nothing while its text is not acceptable.
-    pub fn when_left(&mut self, edit: Option<Edit>) {
-        self.on_leave = edit;
-    }
-
-    fn leave(&mut self, acts: &mut Vec<Act>) {
-        acts.extend(self.on_leave.take().map(Act::Edit));
-        acts.push(Act::EndGesture);
-        self.forget();
-    }
-
-    fn text_of(&self, id: Id) -> Option<&String> {
-        self.field
-            .as_ref()
-            .filter(|(field, _)| *field == id)
-            .map(|(_, text)| text)
-    }
-}
-
-/// When an edited text is taken over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Take {
-    /// With every letter.
-    AtOnce,
-    /// When the field is left: half a name may be another one's.
-    WhenLeft,
-}
-
-/// How a number is shown: the unit, how many stored units make one, and its bounds in stored units.
-#[derive(Clone, Copy, Debug)]
-pub struct Unit {
-    /// Written behind the number, with a blank before it.
-    pub suffix: &'static str,
-    /// Stored units in one shown unit.
-    pub per: f64,
-    /// Least and most, in stored units.
-    pub least: u32,
-    /// See `least`.
-    pub most: u32,
-    /// Shown units a point of dragging.
-    pub speed: f64,
-}
 
 /// The components that the rows edit.
 pub struct Fields<'a> {
@@ -337,65 +260,6 @@ pub fn choice<T: Clone + PartialEq>(
             .response
     });
     new
-}
-
-/// A line of text over what is shown, with what is typed kept until the field is left; the text, where it
-/// was changed in this frame.
-pub fn text_field(
-    ui: &mut Ui,
-    id: Id,
-    width: f32,
-    (hint, shown): (&str, &str),
-    typing: &mut Typing,
-    acts: &mut Vec<Act>,
-) -> (Response, Option<String>) {
-    let mut text = typing.text_of(id).map_or(shown, String::as_str).to_owned();
-    let response = ui.add(
-        TextEdit::singleline(&mut text)
-            .id(id)
-            .hint_text(hint)
-            .desired_width(width),
-    );
-    let changed = response.changed();
-    if changed {
-        typing.field = Some((id, text.clone()));
-    }
-    if typing.text_of(id).is_some() {
-        typing.seen = true;
-        if !response.has_focus() {
-            typing.leave(acts);
-        }
-    }
-    (response, changed.then_some(text))
-}
-
-/// A number with its unit; `set` is called with a new one.
-pub fn number(ui: &mut Ui, value: u32, unit: Unit, mixed: bool, set: impl FnOnce(u32)) -> Response {
-    let mut shown = f64::from(value) / unit.per;
-    let range: RangeInclusive<f64> =
-        f64::from(unit.least) / unit.per..=f64::from(unit.most) / unit.per;
-    let mut field = DragValue::new(&mut shown)
-        .range(range)
-        .clamp_existing_to_range(false)
-        .speed(unit.speed)
-        .max_decimals(3);
-    field = if mixed {
-        field.custom_formatter(|_, _| MIXED.to_owned())
-    } else {
-        field.suffix(unit.suffix)
-    };
-    let size = vec2(NUMBER_WIDTH, ui.spacing().interact_size.y);
-    let response = ui.add_sized(size, field).on_hover_text(format!(
-        "From {} to {}{}. Drag, or click to type.",
-        f64::from(unit.least) / unit.per,
-        f64::from(unit.most) / unit.per,
-        unit.suffix
-    ));
-    let new = (shown * unit.per).round();
-    if response.changed() && new >= 0.0 {
-        set(new.min(f64::from(unit.most)) as u32);
-    }
-    response
 }
 
 /// The words of a list written with commas.

@@ -1,22 +1,28 @@
 //! The inspector: all parameters of what is selected, of several components at once where several are.
+//!
+//! - `rows`: the rows of a component, by section
+
+mod rows;
+
+use rows::{kind_row, load_rows, name_row, optional, placement_rows, size_rows, software_rows};
 
 use super::act::Act;
 use super::card::kind_colour;
 use super::document::{Document, Gesture};
 use super::edit::{DesignField, Edit, Field, LinkField, component_place};
-use super::fields::{Fields, Take, Typing, Unit, choice, number, row, text_field};
+use super::fields::{Fields, choice, row};
 use super::icons::icon;
+use super::numbers::{INSTANCES, PORT, number};
 use super::parameters;
 use super::problems::Problem;
 use super::scene::{cores, disk, mem};
 use super::selection::{Item, Selection};
+use super::typing::{Typing, text_field};
 use crate::window::theme::{Palette, size, title_style};
 use egui::{CollapsingHeader, RichText, Sense, Ui, vec2};
-use model::design::{Beside, Component, ComponentKind, Design, Thresholds};
+use model::design::{Component, Design};
 use model::grid::Grid as NodeGrid;
-use model::hypervisor::{Arch, Guest, Virtualisation, Work};
-use model::kind::DEFAULT_IMAGE;
-use model::vm::{Risk, Scope};
+use model::vm::Risk;
 use std::collections::BTreeSet;
 use strum::VariantArray;
 
@@ -256,70 +262,6 @@ impl Inspector {
     }
 }
 
-const INSTANCES: Unit = Unit {
-    suffix: "",
-    per: 1.0,
-    least: 1,
-    most: 10_000,
-    speed: 0.1,
-};
-const PORT: Unit = Unit {
-    suffix: "",
-    per: 1.0,
-    least: 0,
-    most: 65_535,
-    speed: 1.0,
-};
-const CPU: Unit = Unit {
-    suffix: " cores",
-    per: 1_000.0,
-    least: 0,
-    most: 10_000_000,
-    speed: 0.05,
-};
-const MEM: Unit = Unit {
-    suffix: " GiB",
-    per: 1_024.0,
-    least: 0,
-    most: 64 * 1_048_576,
-    speed: 0.1,
-};
-const DISK: Unit = Unit {
-    suffix: " GiB",
-    per: 1.0,
-    least: 0,
-    most: 1_048_576,
-    speed: 1.0,
-};
-const IOPS: Unit = Unit {
-    suffix: " IO/s",
-    per: 1.0,
-    least: 0,
-    most: 100_000_000,
-    speed: 50.0,
-};
-const NET: Unit = Unit {
-    suffix: " Mbit/s",
-    per: 1.0,
-    least: 0,
-    most: 1_000_000,
-    speed: 5.0,
-};
-const ACCEL: Unit = Unit {
-    suffix: " devices",
-    per: 1_000.0,
-    least: 0,
-    most: 16_000,
-    speed: 0.05,
-};
-const SHARE: Unit = Unit {
-    suffix: " %",
-    per: 10.0,
-    least: 0,
-    most: 1_000,
-    speed: 0.5,
-};
-
 fn heading(ui: &mut Ui, components: &[&Component]) {
     let first = components[0];
     ui.horizontal(|ui| {
@@ -336,237 +278,6 @@ fn heading(ui: &mut Ui, components: &[&Component]) {
         };
         ui.label(RichText::new(title).text_style(title_style()).strong());
     });
-}
-
-fn name_row(fields: &mut Fields<'_>, design: &Design) -> egui::Response {
-    let place = fields.places[0];
-    fields.text(
-        "Name",
-        "Letters, digits, -",
-        Take::WhenLeft,
-        |c| c.name.clone(),
-        |text| {
-            if text.is_empty() {
-                return Err("a component needs a name".into());
-            }
-            if let Some(wrong) = text
-                .chars()
-                .find(|c| !c.is_ascii_alphanumeric() && *c != '-')
-            {
-                return Err(format!(
-                    "{wrong:?} cannot be in a name; use letters, digits and -"
-                ));
-            }
-            let other = design
-                .components
-                .iter()
-                .enumerate()
-                .any(|(at, other)| at != place && other.name == text);
-            if other {
-                return Err(format!("another component is called {text}"));
-            }
-            Ok(Field::Name(text.to_owned()))
-        },
-    )
-}
-
-fn kind_row(fields: &mut Fields<'_>) {
-    let kinds: Vec<_> = ComponentKind::VARIANTS
-        .iter()
-        .map(|&kind| (kind, kind.defaults().title.to_owned()))
-        .collect();
-    fields.choice("Kind", &kinds, |c| c.kind, |_, kind| Field::Kind(kind));
-}
-
-fn size_rows(fields: &mut Fields<'_>, known: &Known) {
-    fields.number("Processor", CPU, |c| c.cpu_milli, |_, n| Field::CpuMilli(n));
-    fields.number("Memory", MEM, |c| c.mem_mib, |_, n| Field::MemMib(n));
-    fields.number("Disk", DISK, |c| c.disk_gib, |_, n| Field::DiskGib(n));
-    fields.number(
-        "Disk operations",
-        IOPS,
-        |c| c.disk_iops,
-        |_, n| Field::DiskIops(n),
-    );
-    fields.number("Network", NET, |c| c.net_mbps, |_, n| Field::NetMbps(n));
-    fields.number(
-        "Accelerators",
-        ACCEL,
-        |c| c.accel_milli,
-        |_, n| Field::AccelMilli(n),
-    );
-    if fields
-        .components
-        .iter()
-        .any(|c| c.accel_milli > 0 || !c.accel_models.is_empty())
-    {
-        fields.list(
-            "Accelerator models",
-            "Any",
-            &known.accel_models,
-            |c| &c.accel_models,
-            Field::AccelModels,
-        );
-    }
-}
-
-fn software_rows(fields: &mut Fields<'_>) {
-    fields.text(
-        "Image",
-        DEFAULT_IMAGE,
-        Take::AtOnce,
-        |c| c.image.clone(),
-        |text| Ok(Field::Image(text.to_owned())),
-    );
-    fields.choice(
-        "Guest",
-        &words(Guest::VARIANTS),
-        |c| c.guest,
-        |_, guest| Field::Guest(guest),
-    );
-    fields.choice(
-        "Architecture",
-        &optional(Arch::VARIANTS, "Any"),
-        |c| c.arch,
-        |_, arch| Field::Arch(arch),
-    );
-    let ways = optional(Virtualisation::VARIANTS, "Any");
-    fields.choice(
-        "Virtualisation",
-        &ways,
-        |c| c.virtualisation,
-        |_, how| Field::Virtualisation(how),
-    );
-    fields.list(
-        "Add applications",
-        "nginx, certbot",
-        &[],
-        |c| &c.add_applications,
-        Field::AddApplications,
-    );
-    fields.list(
-        "Remove applications",
-        "telnet",
-        &[],
-        |c| &c.remove_applications,
-        Field::RemoveApplications,
-    );
-}
-
-fn placement_rows(fields: &mut Fields<'_>, design: &Design, known: &Known) {
-    fields.list(
-        "Licences",
-        "None",
-        &known.licences,
-        |c| &c.licences,
-        Field::Licences,
-    );
-    fields.list("Sites", "Any", &known.sites, |c| &c.sites, Field::Sites);
-    let spread = vec![
-        (None, "Anywhere".to_owned()),
-        (Some(Scope::Node), "On different nodes".to_owned()),
-        (Some(Scope::Rack), "In different racks".to_owned()),
-        (Some(Scope::Site), "On different sites".to_owned()),
-    ];
-    fields.choice(
-        "Spread instances",
-        &spread,
-        |c| c.spread,
-        |_, scope| Field::Spread(scope),
-    );
-    let mut others = vec![(None, "Nothing".to_owned())];
-    others.extend(
-        design
-            .components
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| !fields.places.contains(place))
-            .map(|(_, other)| (Some(other.name.clone()), other.name.clone())),
-    );
-    let beside_of = |c: &Component| c.beside.as_ref().map(|beside| beside.component.clone());
-    fields.choice("Run beside", &others, beside_of, |c, name| {
-        let scope = c.beside.as_ref().map_or(Scope::Node, |beside| beside.scope);
-        Field::Beside(name.map(|component| Beside { component, scope }))
-    });
-    if fields.components.iter().all(|c| c.beside.is_some()) {
-        let near: Vec<_> = Scope::VARIANTS
-            .iter()
-            .map(|&scope| (scope, format!("Same {scope}")))
-            .collect();
-        let scope_of = |c: &Component| c.beside.as_ref().map_or(Scope::Node, |beside| beside.scope);
-        fields.choice("How near", &near, scope_of, |c, scope| {
-            Field::Beside(c.beside.clone().map(|beside| Beside { scope, ..beside }))
-        });
-    }
-    fields.switch(
-        "Highly available",
-        |c| c.highly_available,
-        |_, on| Field::HighlyAvailable(on),
-    );
-}
-
-fn load_rows(fields: &mut Fields<'_>) {
-    fields.choice(
-        "Work",
-        &words(Work::VARIANTS),
-        |c| c.work,
-        |_, work| Field::Work(work),
-    );
-    fields.number(
-        "Expected load",
-        SHARE,
-        |c| c.expected_load_milli,
-        |_, n| Field::ExpectedLoadMilli(n),
-    );
-    fields.switch(
-        "Scale with load",
-        |c| c.thresholds.is_some(),
-        |c, on| Field::Thresholds(on.then(|| thresholds(c))),
-    );
-    if !fields.components.iter().all(|c| c.thresholds.is_some()) {
-        return;
-    }
-    let set = |change: fn(&mut Thresholds, u32)| {
-        move |c: &Component, n: u32| {
-            let mut changed = thresholds(c);
-            change(&mut changed, n);
-            Field::Thresholds(Some(changed))
-        }
-    };
-    fields.number(
-        "Add one above",
-        SHARE,
-        |c| thresholds(c).up_cpu_milli,
-        set(|t, n| t.up_cpu_milli = n),
-    );
-    fields.number(
-        "Remove one below",
-        SHARE,
-        |c| thresholds(c).down_cpu_milli,
-        set(|t, n| t.down_cpu_milli = n),
-    );
-    fields.number(
-        "Fewest instances",
-        INSTANCES,
-        |c| thresholds(c).min_instances,
-        set(|t, n| t.min_instances = n),
-    );
-    fields.number(
-        "Most instances",
-        INSTANCES,
-        |c| thresholds(c).max_instances,
-        set(|t, n| t.max_instances = n),
-    );
-}
-
-/// The component's thresholds, or those that it begins with.
-fn thresholds(component: &Component) -> Thresholds {
-    component.thresholds.unwrap_or(Thresholds {
-        up_cpu_milli: 700,
-        down_cpu_milli: 300,
-        min_instances: component.instances,
-        max_instances: component.instances.saturating_mul(4).max(2),
-    })
 }
 
 fn links_of(ui: &mut Ui, design: &Design, place: usize, acts: &mut Vec<Act>) {
@@ -671,30 +382,4 @@ fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
     CollapsingHeader::new(RichText::new(title).strong())
         .default_open(true)
         .show_unindented(ui, add);
-}
-
-/// A word of the model as people write it: `load-balancer` is `Load balancer`, `x86_64` stays.
-pub fn spoken(word: &str) -> String {
-    if word.chars().any(|c| c.is_ascii_digit()) {
-        return word.to_owned();
-    }
-    let mut chars = word.chars();
-    let first = chars.next().map(|c| c.to_ascii_uppercase());
-    first
-        .into_iter()
-        .chain(chars.map(|c| if c == '-' { ' ' } else { c }))
-        .collect()
-}
-
-fn words<W: Copy + Into<&'static str>>(all: &[W]) -> Vec<(W, String)> {
-    all.iter()
-        .map(|&word| (word, spoken(word.into())))
-        .collect()
-}
-
-fn optional<W: Copy + Into<&'static str>>(all: &[W], none: &str) -> Vec<(Option<W>, String)> {
-    let named = all.iter().map(|&word| (Some(word), spoken(word.into())));
-    std::iter::once((None, none.to_owned()))
-        .chain(named)
-        .collect()
 }

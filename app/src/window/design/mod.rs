@@ -11,7 +11,8 @@
 //! - [`problems`], [`scene`]: what is wrong, and what the canvas shows
 //! - [`act`], [`command`]: what the user did and can ask for
 //! - [`sheet`], [`card`], [`wire`], [`icons`]: the drawn graph
-//! - [`canvas`], [`palette`], [`inspector`] with [`fields`] and [`parameters`], [`lower`]: the page's parts
+//! - [`canvas`], [`palette`], [`inspector`] with [`fields`], [`numbers`], [`typing`] and
+//!   [`parameters`], [`lower`]: the page's parts
 //! - [`planning`], [`plan_view`]: assignment and plan on the open grid, with explanations
 //! - [`questions`]: unsaved changes, recovery, where to link to
 //! - [`page`]: how it hangs together
@@ -35,6 +36,7 @@ pub mod fields;
 pub mod icons;
 pub mod inspector;
 pub mod lower;
+pub mod numbers;
 pub mod page;
 pub mod palette;
 pub mod parameters;
@@ -47,6 +49,7 @@ pub mod selection;
 pub mod sheet;
 pub mod snap;
 pub mod storage;
+pub mod typing;
 pub mod viewport;
 pub mod wire;
 

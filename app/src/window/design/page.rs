@@ -321,7 +321,7 @@ impl DesignPage {
         } else {
             Panel::bottom("design lower")
                 .resizable(true)
-                .default_size(230.0)
+                .default_size(260.0)
                 .min_size(90.0)
         };
         let frame = Frame::NONE

@@ -3,7 +3,7 @@
 use super::act::Act;
 use super::document::Gesture;
 use super::edit::{Edit, Field};
-use super::fields::{Typing, text_field};
+use super::typing::{Typing, text_field};
 use egui::Ui;
 use model::design::Component;
 use std::collections::BTreeMap;

@@ -1,12 +1,13 @@
 //! The plan as a user reads it: VMs with their nodes, and for each the nodes refused and the scores of the rest.
 
 use super::act::Act;
-use super::planning::{Outcome, Planning, policies};
+use super::planning::{Outcome, Planning};
 use super::scene::{cores, disk, mem};
 use super::selection::{Item, Selection};
 use crate::window::design::command::DesignCommand;
+use crate::window::sources::policy_words;
 use crate::window::theme::{Palette, size};
-use egui::{CollapsingHeader, RichText, ScrollArea, Ui};
+use egui::{CollapsingHeader, RichText, ScrollArea, Ui, UiBuilder};
 use egui_extras::{Column, TableBuilder};
 use model::assignment::{AssignedVm, Assignment};
 use model::view::View;
@@ -77,17 +78,16 @@ fn bar(
     view: Option<&Arc<View>>,
     acts: &mut Vec<Act>,
 ) {
-    let all = policies();
     let caption = ui.label("Policy");
     egui::ComboBox::from_id_salt("plan policy")
-        .selected_text(all[planning.policy.0].entry().title)
+        .selected_text(policy_words(&planning.policies[planning.policy]).0)
         .width(190.0)
         .show_ui(ui, |ui| {
-            for (place, policy) in all.iter().enumerate() {
-                let entry = policy.entry();
-                let label = ui.selectable_label(place == planning.policy.0, entry.title);
-                if label.on_hover_text(entry.description).clicked() {
-                    planning.policy.0 = place;
+            for (place, policy) in planning.policies.iter().enumerate() {
+                let (title, about) = policy_words(policy);
+                let label = ui.selectable_label(place == planning.policy, title);
+                if label.on_hover_text(about).clicked() {
+                    planning.policy = place;
                 }
             }
         })
@@ -100,7 +100,7 @@ fn bar(
     }
     let stale = planning
         .outcome()
-        .and_then(|(_, basis)| basis.stale(revision, view, planning.policy.0));
+        .and_then(|(_, basis)| basis.stale(revision, view, planning.policy));
     let palette = Palette::of(ui.ctx());
     let text = if planning.outcome().is_some() {
         "Plan again"
@@ -147,34 +147,35 @@ fn planned_ui(
     shown: usize,
     acts: &mut Vec<Act>,
 ) -> Option<usize> {
-    let mut chosen = None;
-    let height = ui.available_height();
-    let width = ui.available_width();
-    ui.horizontal_top(|ui| {
-        ui.allocate_ui(egui::vec2(width * TABLE_SHARE, height), |ui| {
-            chosen = vm_table(ui, assignment, vms, shown, acts);
-        });
-        ui.separator();
-        ui.vertical(|ui| {
-            ScrollArea::vertical()
-                .id_salt("reasons")
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    let Some(vm) = vms.get(shown) else {
-                        return;
-                    };
-                    ui.label(RichText::new(format!("{} goes to {}", vm.name, vm.node)).strong());
-                    if !vm.kept_off.is_empty() {
-                        let places = vm.kept_off.join(", ");
-                        ui.label(format!(
-                            "Kept off {places}, where its group would not all fit"
-                        ));
-                    }
-                    explanation_ui(ui, &vm.explanation);
-                });
+    let area = ui.available_rect_before_wrap();
+    let (left, right) = area.split_left_right_at_fraction(TABLE_SHARE);
+    let table = UiBuilder::new().max_rect(left).id_salt("vms");
+    let chosen = ui
+        .scope_builder(table, |ui| vm_table(ui, assignment, vms, shown, acts))
+        .inner;
+    let reasons = UiBuilder::new().max_rect(right.with_min_x(right.min.x + size::GROUP_GAP));
+    ui.scope_builder(reasons.id_salt("reasons"), |ui| {
+        ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+            if let (Some(vm), Some(assigned)) = (vms.get(shown), assignment.vms.get(shown)) {
+                reasons_ui(ui, vm, &groups_of(assignment, assigned));
+            }
         });
     });
     chosen
+}
+
+fn reasons_ui(ui: &mut Ui, vm: &PlannedVm, groups: &str) {
+    ui.label(RichText::new(format!("{} goes to {}", vm.name, vm.node)).strong());
+    if !groups.is_empty() {
+        ui.label(format!("Its groups: {groups}"));
+    }
+    if !vm.kept_off.is_empty() {
+        let places = vm.kept_off.join(", ");
+        ui.label(format!(
+            "Kept off {places}, where its group would not all fit"
+        ));
+    }
+    explanation_ui(ui, &vm.explanation);
 }
 
 fn vm_table(
@@ -187,12 +188,11 @@ fn vm_table(
     let mut chosen = None;
     TableBuilder::new(ui)
         .striped(true)
-        .column(Column::initial(130.0).clip(true))
-        .column(Column::initial(190.0).clip(true))
-        .column(Column::initial(130.0).clip(true))
+        .column(Column::initial(104.0).clip(true).resizable(true))
+        .column(Column::initial(130.0).clip(true).resizable(true))
         .column(Column::remainder().clip(true))
         .header(size::TABLE_ROW, |mut header| {
-            for title in ["VM", "Size", "Node", "Groups"] {
+            for title in ["VM", "Node", "Size"] {
                 header.col(|ui| {
                     ui.label(RichText::new(title).weak());
                 });
@@ -210,13 +210,10 @@ fn vm_table(
                     }
                 });
                 row.col(|ui| {
-                    ui.label(size_of(assigned));
-                });
-                row.col(|ui| {
                     ui.label(&vm.node);
                 });
                 row.col(|ui| {
-                    ui.label(groups_of(assignment, assigned));
+                    ui.label(size_of(assigned));
                 });
             });
         });
@@ -251,13 +248,14 @@ fn explanation_ui(ui: &mut Ui, explanation: &Explanation) {
         counted(explanation.fitting, "node"),
         refused
     ));
+    scores_ui(ui, explanation);
+    ui.add_space(size::GAP);
     for by in &explanation.refused {
         refused_ui(ui, by);
     }
     if let Some(hint) = &explanation.hint {
         ui.label(RichText::new(format!("Hint: {hint}")).strong());
     }
-    scores_ui(ui, explanation);
 }
 
 fn refused_ui(ui: &mut Ui, by: &RefusedBy) {

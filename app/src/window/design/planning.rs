@@ -3,6 +3,7 @@
 use super::document::Document;
 use crate::window::jobs::{Job, Poll};
 use crate::window::room::Room;
+use crate::window::sources;
 use egui::Context;
 use model::assignment::Assignment;
 use model::design::Design;
@@ -46,7 +47,7 @@ pub struct Basis {
     pub revision: u64,
     /// The grid at its instant.
     pub view: Arc<View>,
-    /// The policy's place in [`policies`].
+    /// The policy's place in [`Planning::policies`].
     pub policy: usize,
 }
 
@@ -61,33 +62,34 @@ enum State {
 }
 
 /// The last plan asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Planning {
-    /// The policy chosen, by its place in [`policies`].
-    pub policy: Choice,
+    /// All policies to choose from: the catalogue, then rule chains.
+    pub policies: Vec<Policy>,
+    /// The policy chosen, by its place among them.
+    pub policy: usize,
     /// The VM whose reasons are shown, by its place in the assignment.
     pub vm: usize,
     state: State,
 }
 
-/// A policy chosen; best fit at the start, as customers pay for what is packed tightly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice(pub usize);
-
-impl Default for Choice {
+impl Default for Planning {
+    /// Best fit at the start, as customers pay for what is packed tightly.
     fn default() -> Self {
-        Self(
-            policies()
-                .iter()
-                .position(|policy| *policy == Policy::BestFit)
-                .unwrap_or(0),
-        )
+        let policies: Vec<Policy> = sources::policies()
+            .into_iter()
+            .map(|named| named.policy)
+            .collect();
+        let best_fit = policies
+            .iter()
+            .position(|policy| *policy == Policy::BestFit);
+        Self {
+            policies,
+            policy: best_fit.unwrap_or(0),
+            vm: 0,
+            state: State::Nothing,
+        }
     }
-}
-
-/// All policies to choose from.
-pub fn policies() -> Vec<Policy> {
-    Policy::all()
 }
 
 /// Assigns and plans a design.
@@ -144,6 +146,11 @@ impl Planning {
         matches!(self.state, State::Broken)
     }
 
+    /// Forgets the plan: it was of another design.
+    pub fn forget(&mut self) {
+        self.state = State::Nothing;
+    }
+
     /// Starts planning in the background; what was planned before is forgotten.
     pub fn start(&mut self, ctx: &Context, document: &Document, room: &mut Room<'_>) {
         let Some(view) = room.view.cloned() else {
@@ -157,9 +164,9 @@ impl Planning {
         let basis = Basis {
             revision: document.revision(),
             view: Arc::clone(&view),
-            policy: self.policy.0,
+            policy: self.policy,
         };
-        let policy = policies().swap_remove(self.policy.0);
+        let policy = self.policies[self.policy].clone();
         self.vm = 0;
         let job = room.jobs.start(ctx, "Planning the design", move |_| {
             work_out(&design, &view, &policy)
@@ -188,8 +195,10 @@ impl Basis {
         view: Option<&Arc<View>>,
         policy: usize,
     ) -> Option<&'static str> {
-        let same_grid =
-            view.is_some_and(|view| Arc::ptr_eq(view, &self.view) || view == &self.view);
+        // Views of one instant of one grid are equal; comparing every VM in each frame would cost.
+        let same_grid = view.is_some_and(|view| {
+            Arc::ptr_eq(&view.grid, &self.view.grid) && view.at == self.view.at
+        });
         match () {
             () if revision != self.revision => Some("The design has changed since"),
             () if !same_grid => Some("The grid has changed since"),

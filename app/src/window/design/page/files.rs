@@ -6,7 +6,6 @@ use crate::window::design::act::{Act, Source};
 use crate::window::design::codec;
 use crate::window::design::document::Document;
 use crate::window::design::lower::Tab;
-use crate::window::design::planning::Planning;
 use crate::window::design::problems::problems;
 use crate::window::design::questions::{Answer, Goal, leftover_ui, unsaved_ui};
 use crate::window::design::storage::{self, StorageError};
@@ -154,7 +153,7 @@ impl DesignPage {
     pub(super) fn replace(&mut self, document: Document) {
         self.document = document;
         self.inspector.forget();
-        self.planning = Planning::default();
+        self.planning.forget();
         self.shown = None;
         self.refresh();
         self.canvas.fit();
