@@ -278,6 +278,7 @@ impl Command {
 /// The command whose key was pressed this frame, if any.
 pub fn pressed(ctx: &egui::Context, page: Page) -> Option<Command> {
     let typing = ctx.text_edit_focused();
+    let focused = ctx.memory(|memory| memory.focused().is_some());
     let mut keys: Vec<(KeyboardShortcut, Command)> = Command::catalogue()
         .into_iter()
         .filter_map(|command| {
@@ -296,9 +297,15 @@ pub fn pressed(ctx: &egui::Context, page: Page) -> Option<Command> {
     keys.into_iter()
         .find(|(shortcut, _)| {
             !(typing && is_for_text(shortcut))
+                && !(focused && is_for_focus(shortcut))
                 && ctx.input_mut(|input| input.consume_shortcut(shortcut))
         })
         .map(|(_, command)| command)
+}
+
+/// Whether a key presses the widget that has the focus.
+fn is_for_focus(shortcut: &KeyboardShortcut) -> bool {
+    !shortcut.modifiers.any() && matches!(shortcut.logical_key, Key::Space | Key::Enter)
 }
 
 /// Whether a key means something in a text field.

@@ -37,6 +37,7 @@ pub struct Player {
     playing: bool,
     speed: f64,
     last_seconds: Option<f64>,
+    slider: Option<egui::Id>,
 }
 
 impl Default for Player {
@@ -48,6 +49,7 @@ impl Default for Player {
             playing: false,
             speed: 1.0,
             last_seconds: None,
+            slider: None,
         }
     }
 }
@@ -154,9 +156,10 @@ impl Player {
     /// Carries out a command of the replay.
     pub fn command(&mut self, command: &Command) {
         let step = Span((self.end().0 / STEPS).max(1));
+        // Whoever steps or jumps wants to look.
+        let playing = std::mem::replace(&mut self.playing, false);
         match command {
-            Command::Play if self.playing => self.playing = false,
-            Command::Play => self.play(),
+            Command::Play if !playing => self.play(),
             Command::StepForward => self.seek(self.at + step),
             Command::StepBack => self.seek(Time(self.at.0 - step.0)),
             Command::Start => self.seek(Time::ZERO),
@@ -233,6 +236,7 @@ impl Player {
     fn slider(&mut self, ui: &mut Ui) {
         /// Room right of the slider: the time and the speed.
         const RIGHT: f32 = 300.0;
+        self.slider_keys(ui);
         let end = self.end().seconds();
         let mut seconds = self.at.seconds();
         ui.spacing_mut().slider_width = (ui.available_width() - RIGHT).max(80.0);
@@ -245,13 +249,23 @@ impl Player {
             self.playing = false;
             self.seek(Time::from_seconds(seconds));
         }
-        if response.has_focus() {
-            let (home, last) =
-                ui.input(|input| (input.key_pressed(Key::Home), input.key_pressed(Key::End)));
-            if home {
-                self.seek(Time::ZERO);
-            } else if last {
-                self.seek(self.end());
+        self.slider = Some(response.id);
+    }
+
+    /// Keys of the focused slider: its own steps of a millisecond would lead nowhere.
+    fn slider_keys(&mut self, ui: &Ui) {
+        if self.slider.is_none() || ui.memory(|memory| memory.focused()) != self.slider {
+            return;
+        }
+        let keys = [
+            (Key::ArrowRight, Command::StepForward),
+            (Key::ArrowLeft, Command::StepBack),
+            (Key::Home, Command::Start),
+            (Key::End, Command::End),
+        ];
+        for (key, command) in keys {
+            if ui.input_mut(|input| input.consume_key(egui::Modifiers::NONE, key)) {
+                self.command(&command);
             }
         }
     }

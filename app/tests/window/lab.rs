@@ -162,3 +162,29 @@ fn malformed_trace_is_refused_with_its_line() {
     assert!(told.contains("broken.csv:3"), "{told}");
     assert_eq!(harness.state().lab.results.len(), 2);
 }
+
+/// On the Lab page the arrow keys step through the replay, Home and End go to its ends, Space plays.
+#[test]
+fn keys_move_the_replay() {
+    let mut harness = window(Page::Lab);
+    settle(&mut harness);
+    harness.state_mut().player.seek(Time::ZERO);
+    harness.key_press(egui::Key::ArrowRight);
+    harness.run_steps(2);
+    let step = harness.state().player.at();
+    assert!(step > Time::ZERO);
+    harness.key_press(egui::Key::ArrowLeft);
+    harness.run_steps(2);
+    assert_eq!(harness.state().player.at(), Time::ZERO);
+    harness.key_press(egui::Key::End);
+    harness.run_steps(2);
+    assert_eq!(harness.state().player.at(), harness.state().player.end());
+    harness.key_press(egui::Key::Space);
+    harness.run_steps(2);
+    assert!(harness.state().player.is_playing());
+    harness.get_by_label("Replay time").focus();
+    harness.key_press(egui::Key::Home);
+    harness.run_steps(2);
+    assert!(!harness.state().player.is_playing());
+    assert_eq!(harness.state().player.at(), Time::ZERO);
+}
