@@ -296,9 +296,8 @@ pub fn pressed(ctx: &egui::Context, page: Page) -> Option<Command> {
     keys.sort_by_key(|(shortcut, _)| !shortcut.modifiers.shift);
     keys.into_iter()
         .find(|(shortcut, _)| {
-            !(typing && is_for_text(shortcut))
-                && !(focused && is_for_focus(shortcut))
-                && ctx.input_mut(|input| input.consume_shortcut(shortcut))
+            let taken = typing && is_for_text(shortcut) || focused && is_for_focus(shortcut);
+            !taken && ctx.input_mut(|input| input.consume_shortcut(shortcut))
         })
         .map(|(_, command)| command)
 }
