@@ -161,3 +161,17 @@ fn unsaved_changes_survive_the_session() {
             .is_empty()
     );
 }
+
+/// Leaving with unsaved changes is asked about, and closes the window only once they are given up.
+#[test]
+fn leaving_is_asked_about() {
+    let mut window = with_firewall();
+    window.state_mut().page.leave();
+    window.run();
+    window.click("Keep editing");
+    assert!(window.state().page.is_unsaved());
+    window.state_mut().page.leave();
+    window.run();
+    window.click("Discard changes");
+    assert!(!window.state().page.is_unsaved());
+}

@@ -20,7 +20,7 @@ use super::selection::{Item, Selection};
 use super::typing::{Typing, text_field};
 use crate::window::theme::{Palette, size, title_style};
 use egui::{CollapsingHeader, RichText, Sense, Ui, vec2};
-use model::design::{Component, Design};
+use model::design::{Component, Design, Link};
 use model::grid::Grid as NodeGrid;
 use model::vm::Risk;
 use std::collections::BTreeSet;
@@ -191,7 +191,7 @@ impl Inspector {
         let links: Vec<usize> = selection.links.iter().copied().collect();
         let first = &design.links[links[0]];
         let title = match links.len() {
-            1 => format!("{} → {}", first.from, first.to),
+            1 => format!("{} to {}", first.from, first.to),
             many => format!("{many} links"),
         };
         ui.label(RichText::new(title).text_style(title_style()).strong());
@@ -213,11 +213,7 @@ impl Inspector {
                 acts.push(Act::EndGesture);
             }
         });
-        ui.label(
-            RichText::new("Port 0 is the default port of the component that accepts.")
-                .weak()
-                .small(),
-        );
+        ui.label(RichText::new(port_note(design, first)).weak().small());
         ui.horizontal(|ui| {
             if ui.button("Reverse").clicked() {
                 acts.push(Act::Edit(Edit::ChangeLinks {
@@ -262,6 +258,15 @@ impl Inspector {
     }
 }
 
+/// Which port 0 stands for.
+fn port_note(design: &Design, link: &Link) -> String {
+    let accepting = component_place(design, &link.to).map(|place| design.components[place].kind);
+    match accepting.map(|kind| kind.defaults().port) {
+        None | Some(0) => "0 is the default port of the component that accepts".to_owned(),
+        Some(port) => format!("0 is the default port of {}, {port}", link.to),
+    }
+}
+
 fn heading(ui: &mut Ui, components: &[&Component]) {
     let first = components[0];
     ui.horizontal(|ui| {
@@ -289,9 +294,9 @@ fn links_of(ui: &mut Ui, design: &Design, place: usize, acts: &mut Vec<Act>) {
             format!(" :{}", link.port)
         };
         let text = if link.from == *name {
-            format!("→ {}{port}", link.to)
+            format!("To {}{port}", link.to)
         } else if link.to == *name {
-            format!("← {}{port}", link.from)
+            format!("From {}{port}", link.from)
         } else {
             continue;
         };
