@@ -240,14 +240,13 @@ impl Player {
         let end = self.end().seconds();
         let mut seconds = self.at.seconds();
         ui.spacing_mut().slider_width = (ui.available_width() - RIGHT).max(80.0);
-        let slider = egui::Slider::new(&mut seconds, 0.0..=end.max(0.001))
-            .show_value(false)
-            .step_by(0.001);
+        let slider = egui::Slider::new(&mut seconds, 0.0..=end.max(0.001)).show_value(false);
         let response = ui.add(slider);
         response.widget_info(|| egui::WidgetInfo::slider(true, seconds, "Replay time"));
-        if response.changed() {
+        let at = Time::from_seconds(seconds);
+        if response.changed() && at != self.at {
             self.playing = false;
-            self.seek(Time::from_seconds(seconds));
+            self.seek(at);
         }
         self.slider = Some(response.id);
     }

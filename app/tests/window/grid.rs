@@ -152,3 +152,16 @@ fn idle_window_asks_for_no_frame() {
         assert_eq!(delay, Duration::MAX, "{page}");
     }
 }
+
+/// Another sample is opened from the menu, and takes the place of the replay.
+#[test]
+fn sample_is_opened_from_the_menu() {
+    let mut harness = ready();
+    harness.get_by_label("Open grid").click();
+    harness.run_steps(3);
+    harness.get_by_label("Ten thousand nodes").click();
+    harness.step();
+    settle(&mut harness);
+    assert_eq!(harness.state().view().expect("open").nodes.len(), 10_000);
+    assert!(!harness.state().player.is_loaded());
+}

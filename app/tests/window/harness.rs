@@ -35,6 +35,8 @@ pub fn bare_window(page: Page) -> Harness<'static, Shell> {
 fn build(page: Page, sample: bool) -> Harness<'static, Shell> {
     Harness::builder()
         .with_size(egui::vec2(1_400.0, 900.0))
+        // Odd, as the frames of a real screen are.
+        .with_step_dt(0.0173)
         .build_eframe(|creation| {
             let args = OpenArgs {
                 page: Some(page),

@@ -188,3 +188,23 @@ fn keys_move_the_replay() {
     assert!(!harness.state().player.is_playing());
     assert_eq!(harness.state().player.at(), Time::ZERO);
 }
+
+/// A playing replay goes on from frame to frame until it is paused.
+#[test]
+fn replay_plays_on() {
+    let mut harness = window(Page::Grid);
+    settle(&mut harness);
+    harness.state_mut().player.seek(Time::ZERO);
+    harness.get_by_label("Play or pause replay").click();
+    harness.run_steps(2);
+    let mut before = harness.state().player.at();
+    for _ in 0..10 {
+        harness.run_steps(1);
+        let at = harness.state().player.at();
+        assert!(at > before, "the replay stands still at {at}");
+        before = at;
+    }
+    harness.get_by_label("Play or pause replay").click();
+    harness.run_steps(2);
+    assert!(!harness.state().player.is_playing());
+}
