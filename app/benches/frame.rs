@@ -3,7 +3,6 @@
 //! `cargo bench -p app --bench frame`; the graphics card's own time is not in it.
 
 use app::window::OpenArgs;
-use app::window::command::Command;
 use app::window::files::DesktopDialogs;
 use app::window::grid::heatmap::{Ask, Heatmap};
 use app::window::grid::layout::{Grouping, Layout};
@@ -17,7 +16,7 @@ use model::units::Resources;
 use model::view::View;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const SIZE: Vec2 = vec2(1_600.0, 1_000.0);
 const FRAMES: usize = 200;
@@ -41,7 +40,11 @@ fn main() {
         layout(nodes, &views[0]);
         window(
             &format!("whole window, {nodes} nodes, pointer moves"),
-            sample,
+            &views[..1],
+        );
+        window(
+            &format!("whole window, {nodes} nodes, a new view a frame"),
+            &views,
         );
     }
 }
@@ -91,24 +94,16 @@ fn layout(nodes: usize, view: &View) {
     );
 }
 
-fn window(name: &str, sample: &'static str) {
+fn window(name: &str, views: &[Arc<View>]) {
     let ctx = context();
     let creation = eframe::CreationContext::_new_kittest(ctx.clone());
     let failure = Arc::new(Mutex::new(None));
-    let shell = Shell::new(
-        &creation,
-        OpenArgs::default(),
-        Arc::new(DesktopDialogs),
-        failure,
-    );
+    let dialogs = Arc::new(DesktopDialogs);
+    let shell = Shell::new(&creation, OpenArgs::default(), dialogs, failure);
     let mut shell = shell.without_sample();
-    shell.carry_out(&ctx, Command::OpenSample(sample));
-    while shell.view().is_none() {
-        shell.jobs.wait_for_end(Duration::from_secs(10));
-        shell.tick(&ctx);
-    }
-    measure(name, &ctx, |ui, _| {
+    measure(name, &ctx, |ui, frame| {
         shell.tick(ui.ctx());
+        shell.show_view(Arc::clone(&views[frame % views.len()]));
         shell.show(ui);
     });
 }

@@ -283,7 +283,8 @@ impl Shell {
         self.opening = Some(job);
     }
 
-    fn show_view(&mut self, view: Arc<View>) {
+    /// Shows an instant of a grid.
+    pub fn show_view(&mut self, view: Arc<View>) {
         if self
             .view
             .as_ref()
