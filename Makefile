@@ -11,7 +11,7 @@ CARGO ?= cargo
 .PHONY: run test lint bench screenshot
 
 run: packages-RUN
-	$(CARGO) run --release --package app
+	$(CARGO) run --package app
 
 test: packages-TEST lint
 	$(CARGO) test --workspace

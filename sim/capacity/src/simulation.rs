@@ -45,7 +45,8 @@ pub enum Event {
 ///
 /// At one instant departures come first, then deadlines, then arrivals; among equals the lowest
 /// place in the trace. Everything up to and including the end of the trace happens, or up to the
-/// last arrival, where the trace says that it ends before that.
+/// last arrival, where the trace says that it ends before that; after that only the departures that
+/// the trace dates, unmeasured.
 #[derive(Debug)]
 pub struct Simulation<'a> {
     trace: &'a Trace,
@@ -55,6 +56,8 @@ pub struct Simulation<'a> {
     queueing: bool,
     keep_log: bool,
     end: Time,
+    /// When the last dated departure may be; at least `end`.
+    over: Time,
     now: Time,
     /// Place in the trace of the next arrival.
     next: usize,
@@ -96,6 +99,7 @@ impl<'a> Simulation<'a> {
             .collect();
         let last = trace.vms.last().map_or(Time::ZERO, |vm| vm.arrival);
         let end = trace.end.max(last).max(Time::ZERO);
+        let over = trace.dated_until.max(end);
         let stranding = Stranding::new(trace, grid, &mut placer, &shapes);
         let meter = Meter::new(trace, &placer, stranding, end, options.bins);
         let (queueing, patience) = match options.waiting {
@@ -110,6 +114,7 @@ impl<'a> Simulation<'a> {
             queueing,
             keep_log: options.log,
             end,
+            over,
             now: Time::ZERO,
             next: 0,
             departures: queue::Queue::new(),
@@ -129,7 +134,7 @@ impl<'a> Simulation<'a> {
         self.now
     }
 
-    /// When the run ends.
+    /// When the run's figures end.
     pub fn end(&self) -> Time {
         self.end
     }
@@ -174,11 +179,11 @@ impl<'a> Simulation<'a> {
             Time::NEVER
         };
         let first = departure.min(deadline).min(arrival);
-        if first > self.end {
+        if first > self.over {
             return None;
         }
         self.now = first;
-        self.meter.advance(first);
+        self.meter.advance(first.min(self.end));
         if departure == first {
             let due = self.departures.pop()?;
             let vm = due.rank;
@@ -257,7 +262,7 @@ impl<'a> Simulation<'a> {
             .changed(node, shape, &self.placer, Change::Released);
         self.tally.released += 1;
         self.write(vm, Fate::Released(node));
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() && self.now <= self.end {
             self.ask_waiting(node);
         }
     }
@@ -323,7 +328,7 @@ impl<'a> Simulation<'a> {
         let request = &self.trace.vms[vm as usize];
         if request.duration.is_some() {
             let leaves = self.now + self.remaining(request);
-            if leaves <= self.end {
+            if leaves <= self.over {
                 self.departures.push(leaves, vm, Departing { node, shape });
             }
         }

@@ -35,8 +35,11 @@ pub struct Trace {
     pub tenants: Vec<String>,
     /// Rules of groups.
     pub groups: Vec<GroupRule>,
-    /// When the trace ends; open VMs are alive then.
+    /// When the trace ends, and with it every figure over time; open VMs are alive then.
     pub end: Time,
+    /// Departures that the trace dates after its end are handled up to here, unmeasured; earlier than
+    /// `end`: none are.
+    pub dated_until: Time,
     /// What its reader left out or took for granted, for the user to know.
     pub notes: Vec<String>,
 }

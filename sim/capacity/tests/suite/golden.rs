@@ -154,3 +154,24 @@ fn check_cpu_mem(found: [f64; DIMENSIONS], expected: f64) {
     check(found[1], expected);
     assert_eq!(found[2..], [0.0; DIMENSIONS - 2]);
 }
+
+/// A departure dated after the end of the trace is handled, and no figure over time counts it.
+#[test]
+fn late_departures_are_handled_unmeasured() {
+    let vms = [(0, Some(50), 0), (10, Some(500), 0)];
+    let grid = fixture::grid(&[(1, Resources::cpu_mem(4_000, 4))]);
+    let until = |dated_until| {
+        let trace = Trace {
+            dated_until: Time(dated_until),
+            ..fixture::trace(&[Resources::cpu_mem(1_000, 1)], &vms, 100)
+        };
+        let options = Options::default();
+        run(&trace, &grid, &Policy::BestFit, &options, &Unwatched).expect("nobody cancels")
+    };
+    let (without, with) = (until(0), until(510));
+    assert_eq!((without.summary.released, with.summary.released), (1, 2));
+    assert_eq!((without.summary.events, with.summary.events), (3, 4));
+    assert_eq!(without.series, with.series);
+    assert_eq!(without.nodes, with.nodes);
+    assert_eq!(without.summary.alive, with.summary.alive);
+}

@@ -27,6 +27,7 @@ pub(crate) struct Builder {
     end: Time,
     last_arrival: Time,
     record_end: Option<Time>,
+    all_departures: bool,
 }
 
 impl Builder {
@@ -128,6 +129,11 @@ impl Builder {
         self.record_end = self.record_end.max(Some(at));
     }
 
+    /// Departures that the file dates after the end of its record count as seen.
+    pub(crate) fn handle_all_departures(&mut self) {
+        self.all_departures = true;
+    }
+
     /// The trace: by arrival, then as in the file.
     ///
     /// # Errors
@@ -173,6 +179,9 @@ impl Builder {
                 "{count} VMs end after the trace does, at {seconds} s"
             ));
         }
+        if self.all_departures {
+            self.trace.dated_until = self.end;
+        }
     }
 
     /// Counts the times from the first arrival where they are counted from an epoch.
@@ -185,6 +194,7 @@ impl Builder {
             vm.arrival = Time((vm.arrival - first).0);
         }
         self.trace.end = Time((self.trace.end - first).0);
+        self.trace.dated_until = Time((self.trace.dated_until - first).0);
         let seconds = first.seconds();
         self.note(format!(
             "times are counted from the first arrival, {seconds} s"

@@ -22,6 +22,7 @@
 //! | `expected_load_milli` | expected share of its vCPUs in use, in thousandths |
 //!
 //! The trace ends when its censored VMs were last seen; without such, with the last arrival or departure.
+//! Departures dated after that are handled too, but no figure over time counts them.
 //! Other columns are left out, and the trace's notes say so.
 
 mod rare;
@@ -82,6 +83,7 @@ pub(crate) fn knows(header: &[String]) -> bool {
 pub(crate) fn read(source: Source<'_>) -> Result<Trace, ReadError> {
     let mut table = Table::open(source)?;
     let mut builder = Builder::new(table.file());
+    builder.handle_all_departures();
     let columns = Columns::of(&table, &mut builder)?;
     while let Some(row) = table.next()? {
         let name = columns.name.map(|c| row.text(c)).transpose()?;

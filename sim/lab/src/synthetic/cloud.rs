@@ -186,6 +186,7 @@ impl<'w> Cloud<'w> {
                 .collect(),
             groups: Vec::new(),
             end: Time((days * DAY_HOURS * HOUR_MILLIS) as i64),
+            dated_until: Time::ZERO,
             notes: Vec::new(),
         }
     }

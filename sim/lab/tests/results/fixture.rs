@@ -44,7 +44,8 @@ pub fn trace() -> Trace {
     half.demand = model::vm::Demand::Fixed(Resources::from_array([1000, 2048, 0, 0, 0, 500]));
     let vm = |place: u32| VmRequest {
         arrival: Time(i64::from(place) * 10_000),
-        duration: (!place.is_multiple_of(10)).then(|| Span(i64::from(place * 7919 % 900 + 20) * 1000)),
+        duration: (!place.is_multiple_of(10))
+            .then(|| Span(i64::from(place * 7919 % 900 + 20) * 1000)),
         shape: if place.is_multiple_of(7) {
             2
         } else {
