@@ -78,7 +78,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if args.json {
         print_json(&results, out)
     } else {
-        print_table(&results, out)
+        print_table(args, &results, out)
     }
 }
 
@@ -139,8 +139,8 @@ fn print_json(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure>
     Ok(writeln!(out, "{value:#}")?)
 }
 
-/// One column a policy. Dimensions of which no VM took anything are left out, and waits where nobody waited.
-fn print_table(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure> {
+/// One column a policy. Dimensions of which no VM took anything are left out, and waits where nobody may wait.
+fn print_table(args: &Args, results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure> {
     let first = &results[0];
     writeln!(
         out,
@@ -172,7 +172,7 @@ fn print_table(results: &[RunResult], out: &mut dyn Write) -> Result<(), Failure
             Some(dimension) => results
                 .iter()
                 .all(|result| result.outcome.summary.allocated[dimension as usize] == 0.0),
-            None => figure.unit == Unit::Seconds && cells.iter().all(|value| *value == 0.0),
+            None => figure.unit == Unit::Seconds && !args.queue,
         };
         if !dull {
             let values = cells.into_iter().map(|value| shown(figure.unit, value));

@@ -45,6 +45,8 @@ pub struct Shell {
     vms: usize,
     opening: Option<Job<Result<Arc<Grid>, Trouble>>>,
     start_sample: bool,
+    /// Whether to open the sample design.
+    start_design: bool,
     overlay: Overlay,
     question: Option<FileQuestion>,
     dialogs: Arc<dyn Dialogs>,
@@ -68,6 +70,7 @@ impl Shell {
         let chosen =
             |purpose, path: Option<PathBuf>| path.map(|path| Command::Chosen(purpose, path));
         let start_sample = args.grid.is_none() && args.trace.is_none();
+        let start_design = args.design.is_none();
         let asks = [
             chosen(Purpose::OpenGrid, args.grid),
             chosen(Purpose::OpenTrace, args.trace),
@@ -86,6 +89,7 @@ impl Shell {
             vms: 0,
             opening: None,
             start_sample,
+            start_design,
             overlay: Overlay::None,
             question: None,
             dialogs,
@@ -94,9 +98,10 @@ impl Shell {
         }
     }
 
-    /// The same window without the sample run at its start.
+    /// The same window without the sample run and the sample design at its start.
     pub fn without_sample(mut self) -> Self {
         self.start_sample = false;
+        self.start_design = false;
         self
     }
 
@@ -347,6 +352,7 @@ impl Shell {
             self.show_view(view);
         }
         let start_sample = std::mem::take(&mut self.start_sample);
+        let start_design = std::mem::take(&mut self.start_design);
         // A picture is to show a busy instant, not a moving one.
         let start = match self.screenshot {
             Some(_) => ReplayStart::Share(0.6),
@@ -355,6 +361,9 @@ impl Shell {
         let (mut room, pages) = self.split(ctx);
         if start_sample {
             pages.1.run_sample(ctx, start, &mut room);
+        }
+        if start_design {
+            pages.2.open_sample(&mut room);
         }
         pages.1.logic(ctx, &mut room);
         pages.2.logic(ctx, &mut room);

@@ -24,6 +24,11 @@ impl DesignPage {
         ctx.request_repaint();
     }
 
+    /// Shows the first sample, so that nobody starts before an empty canvas.
+    pub fn open_sample(&mut self, room: &mut Room<'_>) {
+        self.want(Source::Sample(0), room);
+    }
+
     /// Writes the design to a file that the user chose.
     pub fn save_as(&mut self, ctx: &Context, path: &Path, room: &mut Room<'_>) {
         self.write(path, room);
