@@ -97,23 +97,28 @@ pub(crate) fn read_archive(source: Source<'_>) -> Result<Trace, ReadError> {
 
 /// The mean of a day's use.
 fn mean_percent(file: &str, text: &[u8]) -> Result<u32, ReadError> {
-    let (mut sum, mut count) = (0, 0);
+    let (mut sum, mut count, mut lines) = (0, 0, 0);
     for (place, line) in text.split(|&b| b == b'\n').enumerate() {
         let line = line.trim_ascii();
+        lines = place as u64 + 1;
         if line.is_empty() && count == SAMPLES {
             continue;
         }
         let number = std::str::from_utf8(line).ok().and_then(|l| l.parse().ok());
         let Some(percent @ 0..=100_u32) = number else {
             let expected = "a whole number of per cent, 0 to 100";
-            return Err(fault(file, place as u64 + 1, "", line, expected));
+            return Err(fault(file, lines, "", line, expected));
         };
         if count == SAMPLES {
             let expected = format!("an end after {SAMPLES} lines");
-            return Err(fault(file, place as u64 + 1, "", line, &expected));
+            return Err(fault(file, lines, "", line, &expected));
         }
         sum += percent;
         count += 1;
+    }
+    if count < SAMPLES {
+        let found = format!("{count} lines");
+        return Err(fault_of(file, lines, "", found, format!("{SAMPLES}")));
     }
     Ok((sum + SAMPLES as u32 / 2) / SAMPLES as u32)
 }

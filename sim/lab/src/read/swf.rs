@@ -115,7 +115,7 @@ impl<'a> Job<'a> {
 
     /// The VM of this job; `None` where it never ran.
     fn request(&self, builder: &mut Builder) -> Result<Option<VmRequest>, ReadError> {
-        let (Some((_, seconds)), Some((place, processors))) =
+        let (Some((lasted, seconds)), Some((place, processors))) =
             (self.known([4, 9]), self.known([8, 5]))
         else {
             return Ok(None);
@@ -136,7 +136,7 @@ impl<'a> Job<'a> {
         };
         Ok(Some(VmRequest {
             arrival: Time(self.millis(2, self.field(2))?),
-            duration: Some(Span(self.millis(4, seconds)?)),
+            duration: Some(Span(self.millis(lasted, seconds)?)),
             shape: builder.plain_shape(Resources::cpu_mem(cpu_milli, mem_mib)),
             tenant: builder.tenant(user.as_bytes()),
             priority: 0,

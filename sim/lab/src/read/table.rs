@@ -252,8 +252,9 @@ pub(crate) fn whole_millis(millis: f64) -> Option<i64> {
     (millis.abs() <= MOST_MILLIS).then(|| millis.round() as i64)
 }
 
-/// Ten thousand years: sums of such times stay far from the ends of an `i64`.
-const MOST_MILLIS: f64 = 10_000.0 * 365.0 * 86_400_000.0;
+/// A thousand years: the sum of two such times is before the [`engine::queue::HORIZON`], so that every VM of a trace
+/// can depart.
+const MOST_MILLIS: f64 = 1_000.0 * 365.0 * 86_400_000.0;
 /// What binary fractions may leave over of a whole number.
 const ROUNDING: f64 = 1e-6;
 

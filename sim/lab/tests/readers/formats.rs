@@ -313,6 +313,10 @@ fn planetlab_faults() {
         &format!("vm:288: found nothing, {percent}"),
     );
     check(
+        "5\n".repeat(286) + "5",
+        "vm:287: found 287 lines, expected 288",
+    );
+    check(
         "5\n".repeat(289),
         "vm:289: found \"5\", expected an end after 288 lines",
     );

@@ -144,6 +144,11 @@ fn refuses_malformed_lines() {
         "1,0,5,1,1e99",
         "vms.csv:3: memory_gb: found \"1e99\", expected a number of GiB, 0 to 4194303",
     );
+    // Later than the queue of events reaches.
+    check(
+        "1,1e11,5,1,1",
+        "vms.csv:3: start_s: found \"1e11\", expected a number of seconds",
+    );
     check(
         "1,nan,5,1,1",
         "vms.csv:3: start_s: found \"nan\", expected a number of seconds",
