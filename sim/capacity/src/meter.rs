@@ -24,8 +24,9 @@ const LANES: usize = EMPTY + 3;
 /// One node's figures.
 #[derive(Clone, Debug)]
 struct NodeMeter {
-    /// Allocated times milliseconds to the end, as if nothing changed any more.
-    area: [i64; DIMENSIONS],
+    /// Allocated times milliseconds to the end, as if nothing changed any more. An `i64` would not
+    /// do: a terabyte in MiB overflows it after three centuries.
+    area: [i128; DIMENSIONS],
     /// Milliseconds without a VM, alike.
     empty_millis: i64,
     least_free: [u32; DIMENSIONS],
@@ -137,7 +138,7 @@ impl Meter {
         for &d in &self.asked {
             let delta = sign * i64::from(asked[d]);
             let free = i64::from(free_of[d]);
-            meter.area[d] += delta * self.left;
+            meter.area[d] += i128::from(delta) * i128::from(self.left);
             meter.least_free[d] = meter.least_free[d].min(free_of[d]);
             self.integrals.add(ALLOCATED + d, delta);
             let stranded = free * unfit - (free + delta) * meter.unfit;
@@ -243,7 +244,7 @@ impl Meter {
 }
 
 /// Whether a shape asks for anything in a dimension on any node.
-fn asks(spec: &VmSpec, d: usize) -> bool {
+pub(crate) fn asks(spec: &VmSpec, d: usize) -> bool {
     let accelerated = d == Dimension::Accel as usize && spec.accelerators.is_some();
     accelerated
         || match &spec.demand {

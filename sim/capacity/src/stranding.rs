@@ -1,9 +1,10 @@
 //! How much of the shapes asked for a node has no room for: the weight of its stranded capacity.
 
+use crate::meter::asks;
 use crate::trace::Trace;
 use model::grid::{Grid, NodeState};
 use model::id::{NodeClassId, NodeId, SiteId};
-use model::units::{DIMENSIONS, Resources};
+use model::units::{DIMENSIONS, Dimension, Resources};
 use placement::placer::Placer;
 use placement::state::ShapeId;
 use std::cmp::Reverse;
@@ -64,7 +65,7 @@ impl Stranding {
         for (slot, &(shape, count)) in weights.iter().enumerate() {
             let count = i32::try_from(count).expect("a trace has fewer than 2^31 VMs");
             stranding.total += i64::from(count);
-            if placer.spec(shape).accelerators.is_some() {
+            if asks(placer.spec(shape), Dimension::Accel as usize) {
                 stranding.accelerated.push((shape, i64::from(count)));
             } else {
                 stranding.counts[slot / LANES][slot % LANES] = count;

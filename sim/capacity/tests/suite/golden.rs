@@ -175,3 +175,24 @@ fn late_departures_are_handled_unmeasured() {
     assert_eq!(without.nodes, with.nodes);
     assert_eq!(without.summary.alive, with.summary.alive);
 }
+
+/// A terabyte taken for a thousand years, as long as a trace may last, is more MiB times milliseconds
+/// than 64 bits hold, and is counted all the same.
+#[test]
+fn a_terabyte_for_a_thousand_years() {
+    const YEARS: i64 = 1_000 * 365 * 86_400_000;
+    let whole = Resources::cpu_mem(1_000, 1 << 20);
+    let grid = fixture::grid(&[(1, whole)]);
+    let trace = fixture::trace(&[whole], &[(YEARS / 2, None, 0)], YEARS);
+    let outcome = run(
+        &trace,
+        &grid,
+        &Policy::BestFit,
+        &Options::default(),
+        &Unwatched,
+    );
+    let outcome = outcome.expect("nobody cancels");
+    let mem = Dimension::Mem as usize;
+    assert_eq!(outcome.nodes[0].allocated[mem], 0.5);
+    assert_eq!(outcome.summary.allocated[mem], 0.5);
+}

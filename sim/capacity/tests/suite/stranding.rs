@@ -30,7 +30,7 @@ fn grid() -> Arc<Grid> {
     grid
 }
 
-/// Plain shapes, shares of a device and whole ones, one legal on one model only, one of another
+/// Plain shapes, shares of a device and whole ones, by name and as a bare sum, one legal on one model only, one of another
 /// architecture, one too large for any node.
 fn shapes() -> Vec<VmSpec> {
     let plain = |cores: u32, mem: u32| VmSpec::plain(Resources::cpu_mem(cores * 1_000, mem));
@@ -45,6 +45,8 @@ fn shapes() -> Vec<VmSpec> {
     let mut shapes: Vec<VmSpec> = (1..=6).map(|n| plain(n, n * 9)).collect();
     shapes.extend([400, 700].map(|milli| accelerated(AcceleratorAmount::ShareMilli(milli))));
     shapes.extend([1, 2].map(|count| accelerated(AcceleratorAmount::Devices(count))));
+    // A bare sum names no devices, and yet is served from one.
+    shapes.push(VmSpec::plain(Resources::from_array([500, 4, 0, 0, 0, 600])));
     let mut of_model = plain(1, 1);
     let half = BTreeMap::from([("m0".to_owned(), [500_000, 250_000, 0, 0, 0, 0])]);
     of_model.demand = Demand::ShareOfModel(half);
