@@ -350,7 +350,8 @@ impl fmt::Display for Explanation {
             let (key, count) = (by.filter.key(), by.count);
             let nodes = if count == 1 { "node" } else { "nodes" };
             writeln!(f, "refused by {key}: {count} {nodes} ({})", by.filter)?;
-            for node in by.nodes.iter().take(ROWS_SHOWN) {
+            let shown = ROWS_SHOWN.min(by.nodes.len());
+            for node in &by.nodes[..shown] {
                 let (asked, found) = (&node.asked, &node.found);
                 writeln!(
                     f,
@@ -359,8 +360,8 @@ impl fmt::Display for Explanation {
                     unit(by.filter)
                 )?;
             }
-            if by.count > ROWS_SHOWN {
-                writeln!(f, "  … {} more", by.count - ROWS_SHOWN.min(by.nodes.len()))?;
+            if by.count > shown {
+                writeln!(f, "  … {} more", by.count - shown)?;
             }
         }
         self.write_scores(f)?;

@@ -44,19 +44,19 @@ impl Groups {
 
     pub(crate) fn join(&mut self, groups: &[GroupId], grid: &Grid, node: NodeId) {
         for group in groups {
-            let scope = scope_of(self.rules[group.index()].scope, grid, node);
-            *self.members[group.index()].entry(scope).or_insert(0) += 1;
+            let place = place_of(grid, self.rules[group.index()].scope, node);
+            *self.members[group.index()].entry(place).or_insert(0) += 1;
         }
     }
 
     pub(crate) fn leave(&mut self, groups: &[GroupId], grid: &Grid, node: NodeId) {
         for group in groups {
-            let scope = scope_of(self.rules[group.index()].scope, grid, node);
+            let place = place_of(grid, self.rules[group.index()].scope, node);
             let members = &mut self.members[group.index()];
-            let count = members.get_mut(&scope).expect("who leaves had joined");
+            let count = members.get_mut(&place).expect("who leaves had joined");
             *count -= 1;
             if *count == 0 {
-                members.remove(&scope);
+                members.remove(&place);
             }
         }
     }
@@ -70,7 +70,7 @@ impl Groups {
         for group in groups {
             let rule = self.rules[group.index()];
             let members = &self.members[group.index()];
-            let inside = members.contains_key(&scope_of(rule.scope, grid, node));
+            let inside = members.contains_key(&place_of(grid, rule.scope, node));
             match rule.kind {
                 Affinity::Together if !members.is_empty() && !inside => {
                     return Some(Filter::Affinity);
@@ -122,7 +122,7 @@ fn mark(words: &mut [u64], nodes: &[NodeId]) {
 }
 
 /// The number of the node, rack or site that a node is in.
-fn scope_of(scope: Scope, grid: &Grid, node: NodeId) -> u32 {
+pub(crate) fn place_of(grid: &Grid, scope: Scope, node: NodeId) -> u32 {
     match scope {
         Scope::Node => node.0,
         Scope::Rack => grid.nodes[node.index()].rack.0,

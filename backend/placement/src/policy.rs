@@ -1,6 +1,7 @@
 //! The catalogue of rules of decision.
 
 use crate::rule::RuleChain;
+use model::fault::nearest;
 use std::fmt;
 
 /// A rule of decision: where to place.
@@ -86,14 +87,15 @@ const MOST_LOTS: u32 = 64;
 /// No policy has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown policy {name:?}; known are {}\nhint: did you mean {nearest}?",
-    known()
+    "unknown policy {name:?}; known are {}{}",
+    known(),
+    hint(.nearest)
 )]
 pub struct UnknownPolicy {
     /// The name given.
     pub name: String,
-    /// The known name nearest to it.
-    pub nearest: &'static str,
+    /// The known name that was meant, perhaps.
+    pub nearest: Option<&'static str>,
 }
 
 impl Policy {
@@ -128,7 +130,7 @@ impl Policy {
         all.find(|policy| policy.entry().key == name)
             .ok_or_else(|| UnknownPolicy {
                 name: name.to_owned(),
-                nearest: nearest(name),
+                nearest: nearest(name, Self::all().iter().map(|policy| policy.entry().key)),
             })
     }
 
@@ -266,24 +268,6 @@ fn known() -> String {
     keys.join(", ")
 }
 
-fn nearest(name: &str) -> &'static str {
-    let keys = Policy::all().into_iter().map(|policy| policy.entry().key);
-    keys.min_by_key(|key| edits(name, key))
-        .expect("the catalogue is not empty")
-}
-
-/// Insertions, removals and replacements from one word to another (Levenshtein).
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
+fn hint(nearest: &Option<&str>) -> String {
+    nearest.map_or_else(String::new, |near| format!("\nhint: did you mean {near}?"))
 }

@@ -164,10 +164,8 @@ impl Score for Chained<'_> {
     fn key(&self, _: &Shape, spot: Spot<'_>) -> u64 {
         let shape = spot.ask.facts.as_ref();
         let shape = shape.expect("a shape fits only where it is legal");
-        // A chain may use all 64 bits. The 64 highest keys are the worst rank in every rule or
-        // within 63 of it; they count as equal.
-        let key = self.chain.key(shape, &self.state.facts(spot.node));
-        key.min(REFUSED - 1)
+        // Its bits are fewer than 64, so that it lies below every key of refusal.
+        self.chain.key(shape, &self.state.facts(spot.node))
     }
 }
 

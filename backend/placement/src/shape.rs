@@ -136,16 +136,20 @@ impl Ask {
     }
 }
 
-/// The devices asked for. A bare sum without an [`model::vm::AcceleratorAsk`] is a share of one
-/// device up to 999 thousandths, and whole devices, rounded up, from there.
+/// The devices asked for; without an [`model::vm::AcceleratorAsk`], those of the bare sum.
 pub(crate) fn accelerators_of(spec: &VmSpec, demand: Resources) -> Option<AcceleratorAmount> {
-    let bare = demand.accel_milli.0;
-    let bare = match bare {
+    let named = spec.accelerators.as_ref().map(|ask| ask.amount);
+    named.or_else(|| amount_of(demand.accel_milli.0))
+}
+
+/// A sum of thousandths as devices: a share of one up to 999, and whole ones, rounded up, from there.
+pub(crate) fn amount_of(accel_milli: u32) -> Option<AcceleratorAmount> {
+    const WHOLE: u32 = DEVICE_MILLI as u32;
+    match accel_milli {
         0 => None,
-        1..=999 => Some(AcceleratorAmount::ShareMilli(bare)),
-        _ => Some(AcceleratorAmount::Devices(bare.div_ceil(1_000))),
-    };
-    spec.accelerators.as_ref().map(|ask| ask.amount).or(bare)
+        1..WHOLE => Some(AcceleratorAmount::ShareMilli(accel_milli)),
+        _ => Some(AcceleratorAmount::Devices(accel_milli.div_ceil(WHOLE))),
+    }
 }
 
 /// The first filter that keeps a VM off every node of a class on a site for ever.

@@ -3,14 +3,12 @@
 use super::room::Room;
 use super::{AssignError, MAX_PARTS};
 use crate::filter::Filter;
+use crate::shape::amount_of;
 use model::design::{Component, ComponentKind};
 use model::hypervisor::Capability;
 use model::units::{AccelMilli, Dimension, Resources};
 use model::vm::{AcceleratorAmount, AcceleratorAsk, Demand, Risk, VmSpec};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Thousandths of one device.
-const DEVICE_MILLI: u32 = 1_000;
 
 /// The shapes of one instance's VMs: a single one, or the parts in order.
 pub(super) fn parts(
@@ -71,20 +69,12 @@ fn asked(component: &Component) -> Resources {
         component.disk_gib,
         component.disk_iops,
         component.net_mbps,
-        amount(component.accel_milli).map_or(0, AcceleratorAmount::milli),
+        amount_of(component.accel_milli).map_or(0, AcceleratorAmount::milli),
     ])
 }
 
-fn amount(accel_milli: u32) -> Option<AcceleratorAmount> {
-    match accel_milli {
-        0 => None,
-        share if share < DEVICE_MILLI => Some(AcceleratorAmount::ShareMilli(share)),
-        whole => Some(AcceleratorAmount::Devices(whole.div_ceil(DEVICE_MILLI))),
-    }
-}
-
 fn spec(component: &Component, risk: Risk, asked: Resources) -> VmSpec {
-    let accelerators = amount(component.accel_milli).map(|amount| AcceleratorAsk {
+    let accelerators = amount_of(component.accel_milli).map(|amount| AcceleratorAsk {
         models: component.accel_models.iter().cloned().collect(),
         amount,
     });
@@ -219,7 +209,7 @@ fn unsuited_hint(component: &Component, refused: &[(Filter, u32)], room: &Room<'
         Filter::Risk => {
             "no node takes a tenant of this risk class; lower it, or add nodes that do".into()
         }
-        other => format!("add nodes without this fault: {other:?}"),
+        other => format!("add nodes that pass this filter: {other}"),
     }
 }
 

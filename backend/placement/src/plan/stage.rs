@@ -3,9 +3,10 @@
 use super::hint;
 use super::{Planned, PlannedVm, ROWS_KEPT, Unplaced};
 use crate::explain::Chosen;
+use crate::group::place_of;
 use crate::placer::{Decision, Placer, Search};
 use crate::policy::Policy;
-use crate::state::{Request, ShapeId};
+use crate::state::{DEVICE_MILLI, Request, ShapeId};
 use model::assignment::Assignment;
 use model::grid::{Grid, NodeState};
 use model::id::{GroupId, NodeId};
@@ -15,9 +16,6 @@ use model::view::{NodeView, View, VmView};
 use model::vm::{Affinity, Demand, Scope, VmSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Thousandths of one device.
-const DEVICE_MILLI: u32 = 1_000;
 
 /// A placer filled with what runs already, and what was learnt from the rounds so far.
 pub(super) struct Stage<'a> {
@@ -270,17 +268,8 @@ fn request<'r>(shapes: &[ShapeId], groups: &'r [Vec<GroupId>], vm: usize) -> Req
     }
 }
 
-/// The node, rack or site in which a node is.
-pub(super) fn place_of(grid: &Grid, scope: Scope, node: NodeId) -> u32 {
-    match scope {
-        Scope::Node => node.0,
-        Scope::Rack => grid.nodes[node.index()].rack.0,
-        Scope::Site => grid.site_of(node).0,
-    }
-}
-
 /// `site berlin`.
-pub(super) fn name_of(grid: &Grid, scope: Scope, place: u32) -> String {
+fn name_of(grid: &Grid, scope: Scope, place: u32) -> String {
     let name = match scope {
         Scope::Node => &grid.nodes[place as usize].name,
         Scope::Rack => &grid.racks[place as usize].name,
@@ -362,6 +351,7 @@ fn seated(vm: &VmView) -> VmSpec {
 
 /// What a node uses beside its VMs; `None` where the figures contradict each other.
 fn beside_vms(node: &NodeView, capacity: Resources, devices: usize) -> Option<Resources> {
+    let whole_device = u32::from(DEVICE_MILLI);
     let mut vms = Resources::default();
     let mut taken = vec![0_u32; devices];
     for vm in &node.vms {
@@ -371,14 +361,14 @@ fn beside_vms(node: &NodeView, capacity: Resources, devices: usize) -> Option<Re
             *taken.get_mut(usize::from(*device))? += u32::from(*milli);
             sum += u32::from(*milli);
         }
-        let whole = sum < DEVICE_MILLI || sum.is_multiple_of(DEVICE_MILLI);
+        let whole = sum < whole_device || sum.is_multiple_of(whole_device);
         if sum != vm.resources.accel_milli.0 || !whole {
             return None;
         }
     }
     let rest = node.used.checked_sub(vms)?;
     let fits = node.used.first_shortage(capacity).is_none();
-    let devices_fit = taken.iter().all(|taken| *taken <= DEVICE_MILLI);
+    let devices_fit = taken.iter().all(|taken| *taken <= whole_device);
     // Nobody says which devices are used beside those of the VMs.
     (fits && devices_fit && rest.accel_milli.0 == 0).then_some(rest)
 }

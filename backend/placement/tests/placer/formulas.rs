@@ -279,6 +279,18 @@ fn random_fit_is_even() {
     );
 }
 
+/// Where fewer nodes are kept than are shown, the text tells how many it leaves out all the same.
+#[test]
+fn an_explanation_counts_what_it_leaves_out() {
+    let nodes = (0..5).map(|_| class(1_000, 512, 0)).collect();
+    let mut placer = placer(grid(nodes), "best-fit");
+    let shape = placer.shape(&vm(2_000, 1));
+    let request = Request { shape, groups: &[] };
+    let text = placer.explain_within(request, 2).to_string();
+    assert!(text.contains("refused by free-cpu: 5 nodes"), "{text}");
+    assert!(text.contains("  … 3 more\n"), "{text}");
+}
+
 /// Names of the catalogue lead to their policies; others to the list and the nearest name.
 #[test]
 fn policies_are_found_by_name() {
@@ -287,7 +299,7 @@ fn policies_are_found_by_name() {
     }
     assert_eq!(Policy::named("best-of-7"), Ok(Policy::BestOf { k: 7 }));
     let error = Policy::named("bestfit").expect_err("no such policy");
-    assert_eq!(error.nearest, "best-fit");
+    assert_eq!(error.nearest, Some("best-fit"));
     let text = error.to_string();
     assert!(
         text.starts_with("unknown policy \"bestfit\"; known are first-fit, best-fit, "),
