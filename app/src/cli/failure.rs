@@ -53,14 +53,6 @@ impl Failure {
         })
     }
 
-    /// A failed input or run, with what the user can do about it.
-    pub fn failed_with(error: impl fmt::Display, hint: impl Into<String>) -> Self {
-        Self::Failed(Message {
-            text: error.to_string(),
-            hint: Some(hint.into()),
-        })
-    }
-
     /// A failed input or run, told with all its causes; a hint may be its last line.
     pub fn of(error: &dyn Error) -> Self {
         Self::Failed(Message::of(error))

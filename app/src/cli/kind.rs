@@ -2,7 +2,7 @@
 
 use lab::read::ReadError;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 /// A kind of file that people write or draw.
@@ -45,17 +45,16 @@ impl Kind {
     /// # Errors
     /// Where the file cannot be opened.
     pub fn of_file(path: &Path) -> Result<Option<Self>, ReadError> {
-        /// A header of comments may come first; a trace of millions of lines is not worth more.
-        const MOST_LINES: usize = 10_000;
+        /// A header of comments may come first; a trace of millions of lines, or a file without
+        /// line ends, is not worth more.
+        const MOST_BYTES: u64 = 1 << 20;
         let file = File::open(path).map_err(|source| ReadError::Io {
             path: path.display().to_string(),
             line: 0,
             source,
         })?;
-        let lines = BufReader::new(file)
-            .lines()
-            .take(MOST_LINES)
-            .map_while(Result::ok);
+        let lines = BufReader::new(file.take(MOST_BYTES)).lines();
+        let lines = lines.map_while(Result::ok);
         let mut first = true;
         for line in lines {
             // The node list of openb is the one CSV that is a grid.
