@@ -173,10 +173,10 @@ impl<'a> Simulation<'a> {
             None => Time::NEVER,
         };
         let departure = self.departures.next_at().unwrap_or(Time::NEVER);
-        let deadline = if self.queueing {
-            self.waiting.next_deadline().unwrap_or(Time::NEVER)
-        } else {
-            Time::NEVER
+        // Whoever waits when the trace ends is waiting still.
+        let deadline = match self.waiting.next_deadline() {
+            Some(deadline) if self.queueing && deadline <= self.end => deadline,
+            _ => Time::NEVER,
         };
         let first = departure.min(deadline).min(arrival);
         if first > self.over {

@@ -2,12 +2,12 @@
 
 use crate::fixture;
 use capacity::outcome::{Entry, Fate, Outcome};
-use capacity::run::{Options, run};
+use capacity::run::{Options, Waiting, run};
 use capacity::trace::Trace;
 use engine::watch::Unwatched;
 use model::grid::Grid;
 use model::id::NodeId;
-use model::time::Time;
+use model::time::{Span, Time};
 use model::units::{DIMENSIONS, Dimension, Resources};
 use placement::filter::Filter;
 use placement::placer::Search;
@@ -174,6 +174,26 @@ fn late_departures_are_handled_unmeasured() {
     assert_eq!(without.series, with.series);
     assert_eq!(without.nodes, with.nodes);
     assert_eq!(without.summary.alive, with.summary.alive);
+}
+
+/// Who waits when the trace ends is waiting still, whatever departures the trace dates after that.
+#[test]
+fn nobody_gives_up_after_the_end() {
+    let vms = [(0, Some(500), 0), (90, Some(10), 0)];
+    let trace = Trace {
+        dated_until: Time(500),
+        ..fixture::trace(&[Resources::cpu_mem(1_000, 1)], &vms, 100)
+    };
+    let grid = fixture::grid(&[(1, Resources::cpu_mem(1_000, 1))]);
+    let patience = Some(Span(50));
+    let options = Options {
+        waiting: Waiting::Queue { patience },
+        ..Options::default()
+    };
+    let outcome = run(&trace, &grid, &Policy::BestFit, &options, &Unwatched);
+    let summary = outcome.expect("nobody cancels").summary;
+    let counts = (summary.placed, summary.rejected, summary.released);
+    assert_eq!((counts, summary.waiting_at_end), ((1, 0, 1), 1));
 }
 
 /// A terabyte taken for a thousand years, as long as a trace may last, is more MiB times milliseconds
