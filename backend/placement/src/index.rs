@@ -53,6 +53,23 @@ impl Journal {
         self.revision += 1;
         self.stamps[node.index() / LANES] = self.revision;
     }
+
+    /// How many changes there were.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The nodes that changed since a revision; `None` where they are no longer known one by one.
+    pub(crate) fn since(&self, seen: u64) -> Option<impl Iterator<Item = NodeId> + '_> {
+        let known = self.revision - seen <= self.ring.len() as u64;
+        let node = |entry: u64| NodeId(self.ring[entry as usize & (self.ring.len() - 1)]);
+        known.then(|| (seen..self.revision).map(node))
+    }
+
+    /// Whether a block changed since a revision.
+    pub(crate) fn changed(&self, block: usize, seen: u64) -> bool {
+        self.stamps[block] > seen
+    }
 }
 
 /// What is known of the best node of a block, or of the best block of a region.
@@ -311,18 +328,4 @@ pub(crate) fn ranked(words: &[u64], rank: u32) -> NodeId {
         left -= here;
     }
     unreachable!("a rank is below the number of bits")
-}
-
-/// The nodes of the set bits, in order.
-pub(crate) fn set_bits(words: &[u64]) -> impl Iterator<Item = NodeId> + '_ {
-    words.iter().enumerate().flat_map(|(block, &word)| {
-        let mut word = word;
-        std::iter::from_fn(move || {
-            (word != 0).then(|| {
-                let lane = word.trailing_zeros();
-                word &= word - 1;
-                NodeId((block * LANES) as u32 + lane)
-            })
-        })
-    })
 }

@@ -11,9 +11,9 @@
 //! - [`policy`]: the catalogue of rules of decision
 //! - `score`: scores that read one node alone
 //! - [`mix`]: what the typical mix of shapes could still use of a node
-//! - `scan`: scores that depend on all nodes that fit
+//! - `nova`, `topsis`: scores that depend on all nodes that fit
 //! - `naive`: the oracle, which looks at every node
-//! - `index`, `search`: the fast paths, which decide the same
+//! - `index`, `sweep`, `search`: the fast paths, which decide the same
 //! - [`placer`]: state and policy together: decide, place, release
 //! - [`explain`], `scoretable`: any decision taken apart
 //! - [`assign`]: the logical step, components to VMs
@@ -28,13 +28,15 @@ mod group;
 mod index;
 pub mod mix;
 mod naive;
+mod nova;
 pub mod placer;
 pub mod plan;
 pub mod policy;
 pub mod rule;
-mod scan;
 mod score;
 mod scoretable;
 mod search;
 mod shape;
 pub mod state;
+mod sweep;
+mod topsis;

@@ -5,12 +5,13 @@ use crate::facts::asked_of;
 use crate::filter::Filter;
 use crate::group::Groups;
 use crate::mix::{Fragmenting, Mix, Stranding};
+use crate::nova::nova;
 use crate::policy::Policy;
 use crate::rule::key::CompiledChain;
-use crate::scan;
 use crate::score::{Chained, Cosine, Dot, L2, Score, Spot};
 use crate::shape::{Shape, static_refusal};
 use crate::state::{DEVICE_MILLI, Request, State};
+use crate::topsis::topsis;
 use model::grid::NodeState;
 use model::id::NodeId;
 use model::units::Resources;
@@ -110,8 +111,8 @@ impl<'a> Scene<'a> {
                 self.least(&Fragmenting { state, shapes, mix }, shape, &nodes)
             }
             Policy::Chain(_) => self.least(&self.chained(), shape, &nodes),
-            Policy::Nova => scan::nova(state, &nodes),
-            Policy::Topsis => scan::topsis(state, shape, &nodes),
+            Policy::Nova => nova(state, &nodes),
+            Policy::Topsis => topsis(state, shape, &nodes),
         };
         Ok(chosen.expect("some node fits"))
     }

@@ -48,8 +48,9 @@ pub enum Path {
     Minima,
     /// Fitting nodes of each block of 64, kept by shape, brought up to date where nodes changed.
     Lots,
-    /// Fitting nodes kept as for lots; all of them are scored at each decision, as each score
-    /// depends on all the others.
+    /// Fitting nodes kept as for lots, as each score depends on all the others. Nova keeps each
+    /// block's range of every weigher by shape and scores only blocks that could have the best;
+    /// TOPSIS keeps the sums over all nodes and scores every node that fits, block by block.
     Scan,
 }
 

@@ -2,11 +2,12 @@
 
 use crate::mix::{Fragmenting, MIX_PARTS, Stranding};
 use crate::naive::Scene;
+use crate::nova::{NOVA_COLUMNS, nova_weights};
 use crate::policy::Policy;
-use crate::scan::{NOVA_COLUMNS, TOPSIS_COLUMNS, nova_weights, topsis_criteria, topsis_scores};
 use crate::score::{Best, Cosine, Dot, L2, Score, Spot, Worst};
 use crate::shape::{Ask, Shape};
 use crate::state::{Request, State};
+use crate::topsis;
 use model::id::NodeId;
 use model::units::{DIMENSIONS, Dimension};
 
@@ -96,17 +97,16 @@ pub(crate) fn table(
             )
         }
         Policy::Topsis => {
-            let criteria = topsis_criteria(state, shape, nodes);
-            let scores = topsis_scores(&criteria);
-            let rows = nodes.iter().zip(criteria).zip(scores);
-            let rows = rows.map(|((node, criteria), score)| {
-                (*node, criteria.into_iter().chain([score]).collect())
+            let rated = nodes.iter().zip(topsis::rate(state, shape, nodes));
+            let mut rated: Vec<_> = rated.collect();
+            // By what the policy compares: rounding may make the closeness of unlike nodes equal.
+            rated.sort_by(|(a, (_, x)), (b, (_, y))| x.total_cmp(y).then(a.cmp(b)));
+            let rows = rated.into_iter().map(|(node, (criteria, remoteness))| {
+                let closeness = topsis::closeness(remoteness);
+                (*node, criteria.into_iter().chain([closeness]).collect())
             });
-            let columns = TOPSIS_COLUMNS.iter().copied().chain(["closeness, high"]);
-            (
-                columns.map(str::to_owned).collect(),
-                by_last(rows.collect()),
-            )
+            let columns = topsis::COLUMNS.iter().copied().chain(["closeness, high"]);
+            (columns.map(str::to_owned).collect(), rows.collect())
         }
         Policy::Chain(chain) => {
             let chained = scene.chained();

@@ -2,15 +2,15 @@
 
 use crate::chance::Chance;
 use crate::filter::Filter;
-use crate::index::{Fitting, Journal, Minima, ranked, set_bits};
+use crate::index::{Fitting, Journal, Minima, ranked};
 use crate::mix::{Fragmenting, Stranding};
 use crate::naive::Scene;
 use crate::policy::Policy;
-use crate::scan;
 use crate::score::{
     Best, Cosine, Dot, First, L2, REFUSED, Score, Worst, evaluate, evaluate_block, least, refusal,
 };
 use crate::state::{Request, State};
+use crate::sweep::{Ranges, Uses};
 use model::id::NodeId;
 
 /// What is kept between decisions to find the next one fast.
@@ -21,6 +21,10 @@ pub(crate) struct Index {
     minima: Vec<Option<Minima>>,
     /// By shape; made at its first decision.
     fitting: Vec<Option<Fitting>>,
+    /// By shape; made at its first decision under Nova.
+    ranges: Vec<Option<Ranges>>,
+    /// Made at the first decision under TOPSIS.
+    uses: Option<Uses>,
     /// A bit for each node that groups leave to the request in hand.
     allowed: Vec<u64>,
 }
@@ -31,6 +35,8 @@ impl Index {
             journal: Journal::new(blocks),
             minima: Vec::new(),
             fitting: Vec::new(),
+            ranges: Vec::new(),
+            uses: None,
             allowed: vec![!0; blocks],
         }
     }
@@ -44,6 +50,7 @@ impl Index {
     pub(crate) fn forget(&mut self) {
         self.minima.clear();
         self.fitting.clear();
+        self.ranges.clear();
     }
 
     /// The node that a policy takes.
@@ -69,25 +76,39 @@ impl Index {
                 self.least(scene, &Fragmenting { state, shapes, mix }, request)
             }
             Policy::Chain(_) => self.least(scene, &scene.chained(), request),
-            Policy::RandomFit => self.among(scene, request, |words, total| {
-                ranked(words, chance.below(total))
-            }),
-            Policy::BestOf { k } => self.among(scene, request, |words, total| {
+            Policy::RandomFit => {
+                let fits = self.fitting(scene, request)?;
+                Ok(ranked(fits.words, chance.below(fits.total)))
+            }
+            Policy::BestOf { k } => {
                 let shape = &shapes[request.shape.0 as usize];
-                let drawn = (0..*k).map(|_| ranked(words, chance.below(total)));
-                drawn
-                    .min_by_key(|node| (evaluate(&Best, state, shape, *node), *node))
-                    .expect("at least one lot is drawn")
-            }),
-            Policy::Nova => self.among(scene, request, |words, _| {
-                let nodes: Vec<NodeId> = set_bits(words).collect();
-                scan::nova(state, &nodes).expect("some node fits")
-            }),
-            Policy::Topsis => self.among(scene, request, |words, _| {
+                let fits = self.fitting(scene, request)?;
+                let drawn = (0..*k).map(|_| ranked(fits.words, chance.below(fits.total)));
+                let best = drawn.min_by_key(|node| (evaluate(&Best, state, shape, *node), *node));
+                Ok(best.expect("at least one lot is drawn"))
+            }
+            Policy::Nova => {
+                let blocks = state.blocks.len();
+                let mut tables = std::mem::take(&mut self.ranges);
+                let ranges = entry(&mut tables, request, || Ranges::new(blocks));
+                let chosen = self.fitting(scene, request).map(|fits| {
+                    ranges.refresh(state, fits.all, fits.journal);
+                    ranges.best(state, fits.all, fits.words)
+                });
+                self.ranges = tables;
+                Ok(chosen?.expect("some node fits"))
+            }
+            Policy::Topsis => {
                 let shape = &shapes[request.shape.0 as usize];
-                let nodes: Vec<NodeId> = set_bits(words).collect();
-                scan::topsis(state, shape, &nodes).expect("some node fits")
-            }),
+                let uses = self.uses.take();
+                let mut uses = uses.unwrap_or_else(|| Uses::new(state.blocks.len()));
+                let chosen = self.fitting(scene, request).map(|fits| {
+                    uses.refresh(state, fits.journal);
+                    uses.best(state, shape, fits.words)
+                });
+                self.uses = Some(uses);
+                Ok(chosen?.expect("some node fits"))
+            }
         }
     }
 
@@ -117,35 +138,53 @@ impl Index {
         }
     }
 
-    /// The node that `choose` takes of those that fit, given as bits and counted.
-    fn among(
-        &mut self,
-        scene: Scene<'_>,
-        request: Request<'_>,
-        choose: impl FnOnce(&[u64], u32) -> NodeId,
-    ) -> Result<NodeId, Filter> {
+    /// The nodes that fit; some do.
+    fn fitting(&mut self, scene: Scene<'_>, request: Request<'_>) -> Result<Fits<'_>, Filter> {
         let state = scene.state;
         let shape = &scene.shapes[request.shape.0 as usize];
         let blocks = state.blocks.len();
         let fitting = entry(&mut self.fitting, request, || Fitting::new(blocks));
         fitting.refresh(state, shape, &self.journal);
+        let (all, journal) = (fitting.words(), &self.journal);
         if !scene.groups.bind(request.groups) {
             return match fitting.total() {
                 0 => Err(first_refusal(state, scene, request)),
-                total => Ok(choose(fitting.words(), total)),
+                total => Ok(Fits {
+                    words: all,
+                    total,
+                    all,
+                    journal,
+                }),
             };
         }
         scene
             .groups
             .write_allowed(request.groups, &mut self.allowed);
-        for (allowed, fits) in self.allowed.iter_mut().zip(fitting.words()) {
+        for (allowed, fits) in self.allowed.iter_mut().zip(all) {
             *allowed &= fits;
         }
         match self.allowed.iter().map(|word| word.count_ones()).sum() {
             0 => Err(refused_by(scene, request)),
-            total => Ok(choose(&self.allowed, total)),
+            total => Ok(Fits {
+                words: &self.allowed,
+                total,
+                all,
+                journal,
+            }),
         }
     }
+}
+
+/// The nodes that fit a request.
+struct Fits<'a> {
+    /// A bit each, block by block.
+    words: &'a [u64],
+    /// How many.
+    total: u32,
+    /// As `words`, but for groups.
+    all: &'a [u64],
+    /// What changed.
+    journal: &'a Journal,
 }
 
 fn entry<'a, T>(
