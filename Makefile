@@ -4,7 +4,7 @@
 # A C compiler builds SQLite; the rest is what winit and glow open at run time.
 RUN_PACKAGES := gcc libc6-dev libegl1 libgl1 libgl1-mesa-dri libwayland-client0 libwayland-egl1 \
 	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0 libxkbcommon0 libxrandr2
-TEST_PACKAGES := $(RUN_PACKAGES) openbox xdotool xvfb
+TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb
 
 CARGO ?= cargo
 

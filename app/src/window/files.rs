@@ -4,7 +4,7 @@ use crate::window::command::{Command, Description};
 use crate::window::jobs::{Job, Poll};
 use crate::window::kept::Page;
 use crate::window::room::Room;
-use crate::window::theme::size;
+use crate::window::theme::{Palette, size};
 use egui::{Key, KeyboardShortcut, Modifiers, RichText};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -153,6 +153,8 @@ pub struct FileQuestion {
     dialogs: Arc<dyn Dialogs>,
     browsing: Option<Job<Option<PathBuf>>>,
     fresh: bool,
+    /// An existing file that the user was asked about; saving there again replaces it.
+    replacing: Option<PathBuf>,
 }
 
 impl FileQuestion {
@@ -167,6 +169,7 @@ impl FileQuestion {
             dialogs,
             browsing: None,
             fresh: true,
+            replacing: None,
         }
     }
 
@@ -240,12 +243,19 @@ impl FileQuestion {
             }
         });
         ui.add_space(size::GAP);
+        let asked = self.replacing.as_deref() == Some(Path::new(self.path.trim()));
+        if asked {
+            let bad = Palette::of(ui.ctx()).bad;
+            ui.label(RichText::new("This file exists and would be replaced").color(bad));
+        }
         ui.horizontal(|ui| {
             let ready = !self.path.trim().is_empty();
-            if ui
-                .add_enabled(ready, egui::Button::new(self.purpose.button()))
-                .clicked()
-            {
+            let button = if asked {
+                "Replace"
+            } else {
+                self.purpose.button()
+            };
+            if ui.add_enabled(ready, egui::Button::new(button)).clicked() {
                 *stay &= !self.accept(room);
             }
             if ui.button("Cancel").clicked() {
@@ -273,9 +283,15 @@ impl FileQuestion {
         }
     }
 
-    fn accept(&self, room: &mut Room<'_>) -> bool {
+    fn accept(&mut self, room: &mut Room<'_>) -> bool {
         let path = self.path.trim();
         if path.is_empty() {
+            return false;
+        }
+        let existing = Path::new(path);
+        let asked = self.replacing.as_deref() == Some(existing);
+        if self.purpose.browse() == Browse::Save && !asked && existing.exists() {
+            self.replacing = Some(existing.to_owned());
             return false;
         }
         room.ask(Command::Chosen(self.purpose, PathBuf::from(path)));

@@ -243,13 +243,16 @@ pub fn cards(ctx: &Context, notices: &mut Notices) -> Option<Command> {
                         ui.label(RichText::new(detail).monospace());
                     }
                     let more = notice.details.len().saturating_sub(CARD_LINES);
-                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                        if ui.button("Dismiss").clicked() {
-                            dismissed = Some(place);
-                        }
-                        if more > 0 && ui.button(format!("Show {more} more in log")).clicked() {
-                            command = Some(Command::Log);
-                        }
+                    // In a row, as the layout alone would take all the height that is left.
+                    ui.horizontal(|ui| {
+                        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                            if ui.button("Dismiss").clicked() {
+                                dismissed = Some(place);
+                            }
+                            if more > 0 && ui.button(format!("Show {more} more in log")).clicked() {
+                                command = Some(Command::Log);
+                            }
+                        });
                     });
                 });
                 ui.add_space(size::GAP);

@@ -160,6 +160,11 @@ fn malformed_trace_is_refused_with_its_line() {
     settle(&mut harness);
     let told = harness.state().notices.open[0].details.join("\n");
     assert!(told.contains("broken.csv:3"), "{told}");
+    harness.run_steps(2);
+    let shown = harness.get_by_label("Dismiss").rect();
+    harness.run_steps(20);
+    let still = harness.get_by_label("Dismiss").rect();
+    assert_eq!(still, shown, "the card keeps its size");
     assert_eq!(harness.state().lab.results.len(), 2);
 }
 

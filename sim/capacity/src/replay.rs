@@ -76,7 +76,7 @@ impl Replay {
             let vms = outcome.summary.vms;
             return Err(NoLog { vms });
         }
-        let last = outcome.log.last().map_or(Time::ZERO, |entry| entry.at);
+        let last = trace.vms.last().map_or(Time::ZERO, |vm| vm.arrival);
         let stays = stays_of(&trace, &outcome);
         Ok(Self {
             end: trace.end.max(last),

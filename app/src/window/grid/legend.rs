@@ -27,7 +27,7 @@ pub fn legend(ui: &mut Ui, metric: Metric, map: ColourMap, spread: &Spread) {
                 let text = if metric == Metric::Vms {
                     format!("Mean {:.1} VMs", mean * spread.most_vms as f32)
                 } else {
-                    format!("Mean {:.1} %", mean * 100.0)
+                    format!("Mean of nodes {:.1} %", mean * 100.0)
                 };
                 ui.label(RichText::new(text).color(palette.text_weak));
             }
