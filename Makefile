@@ -25,10 +25,10 @@ bench:
 
 # Remakes the pictures of the README by the program itself.
 screenshot: packages-TEST
-	$(CARGO) build --release --package app
-	for page in grid lab design; do \
+	$(CARGO) build --package app
+	mkdir -p assets/pictures; for page in grid lab design; do \
 		xvfb-run --auto-servernum --server-args='-screen 0 1440x900x24' \
-			target/release/gridwright --page $$page --screenshot assets/pictures/$$page.png || exit 1; \
+			target/debug/gridwright --page $$page --screenshot assets/pictures/$$page.png || exit 1; \
 	done
 
 # dpkg names what is missing; a machine without dpkg is trusted to have it.
