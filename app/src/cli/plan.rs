@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::simulate::policy;
 use super::table::Table;
 use lab::read::{self, ReadError};
-use model::assignment::Assignment;
+use model::assignment::{AssignedVm, Assignment};
 use model::design_file::check_design;
 use model::grid::Grid;
 use model::topology::Topology;
@@ -64,6 +64,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         policy.name,
         assignment.vms.len(),
     )?;
+    for note in splits(&assignment, &topology) {
+        writeln!(out, "note: {note}")?;
+    }
     writeln!(out)?;
     table(&assignment, &planned, &grid).print(out)?;
     if args.explain {
@@ -83,10 +86,26 @@ fn topology(path: &Path) -> Result<Topology, ReadError> {
     check_design(&path.display().to_string(), &text).map_err(ReadError::Faults)
 }
 
+/// A line for each component whose instances are larger than any node.
+fn splits(assignment: &Assignment, topology: &Topology) -> Vec<String> {
+    let components = topology.components().iter().enumerate();
+    components
+        .filter_map(|(place, component)| {
+            let of_component = |vm: &&AssignedVm| vm.component.index() == place;
+            let parts = assignment.vms.iter().filter(of_component);
+            let most = parts.filter_map(|vm| vm.part).max()? + 1;
+            let name = &component.name;
+            Some(format!(
+                "an instance of {name} is larger than a node can hold, and becomes {most} VMs"
+            ))
+        })
+        .collect()
+}
+
 fn table(assignment: &Assignment, planned: &Planned, grid: &Grid) -> Table {
     let head = ["VM", "asks", "groups", "node", "rack", "site"];
     let rows = assignment.vms.iter().zip(&planned.plan.placements);
-    let row = |(vm, placement): (&model::assignment::AssignedVm, &model::plan::Placement)| {
+    let row = |(vm, placement): (&AssignedVm, &model::plan::Placement)| {
         let node = &grid.nodes[placement.node.index()];
         let groups: Vec<&str> = vm
             .groups

@@ -127,11 +127,13 @@ fn input<T: DeserializeOwned>(database: &Connection, name: &str) -> Read<T> {
 }
 
 fn trace(database: &Connection) -> Read<Trace> {
-    let sql = "SELECT trace, trace_end_millis FROM run LIMIT 1";
-    let (name, end) = database.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let sql = "SELECT trace, trace_end_millis, trace_dated_until_millis FROM run LIMIT 1";
+    let (name, end, dated_until) =
+        database.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut trace = Trace {
         name,
         end: Time(end),
+        dated_until: Time(dated_until),
         shapes: input(database, "shapes")?,
         tenants: input(database, "tenants")?,
         groups: input(database, "groups")?,

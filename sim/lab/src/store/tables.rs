@@ -21,6 +21,8 @@ pub(crate) fn runs(results: &[RunResult]) -> Table {
     table.text("version", results.iter().map(|_| env!("CARGO_PKG_VERSION")));
     table.text("trace", results.iter().map(|r| r.trace.name.clone()));
     table.count("trace_end_millis", results.iter().map(|r| r.trace.end.0));
+    let dated_until = results.iter().map(|r| r.trace.dated_until.0);
+    table.count("trace_dated_until_millis", dated_until);
     table.text("grid", results.iter().map(|r| r.grid.name.clone()));
     table.count("nodes", results.iter().map(|r| r.grid.nodes.len() as i64));
     // SQLite's integers are signed; a seed is 64 bits without a sign.

@@ -61,6 +61,7 @@ pub fn trace() -> Trace {
         shapes: vec![plain(2, 4), plain(4, 20), half],
         tenants: vec!["ann".into(), "bob".into(), "cem".into()],
         end: Time(4_000_000),
+        dated_until: Time(3_000_000),
         ..Trace::default()
     }
 }
