@@ -1,4 +1,4 @@
-//! CPU time of a frame of the window, headless, at 10,000 and 100,000 nodes: layout of widgets, painting, tessellation.
+//! Wall clock of a frame of the window, headless, at 10,000 and 100,000 nodes: layout of widgets, painting, tessellation.
 //!
 //! `cargo bench -p app --bench frame`; the graphics card's own time is not in it.
 
@@ -24,7 +24,7 @@ const FRAMES: usize = 200;
 fn main() {
     println!(
         "{:44} {:>10} {:>10}",
-        "CPU time of a frame, 1600 x 1000", "median µs", "p99 µs"
+        "Wall time of a frame, 1600 x 1000", "median µs", "p99 µs"
     );
     for sample in ["ten-thousand", "hundred-thousand"] {
         let views = views(sample);
