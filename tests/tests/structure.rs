@@ -18,6 +18,7 @@ use Purity::{Impure, Pure};
 /// `model` may be named by all. The live and the simulated side meet in `placement` and `control`
 /// alone; nothing points back to `sim` or `app`.
 const CRATES: &[(&str, Purity, &[&str])] = &[
+    ("agent", Pure, &["model"]),
     (
         "app",
         Impure,

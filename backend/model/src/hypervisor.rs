@@ -13,6 +13,8 @@ macro_rules! profile_files {
     };
 }
 
+/// Declares enums of plain words: each is written, read and listed under its name in kebab case.
+#[macro_export]
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident,)* })*) => {$(
         $(#[$doc])*
@@ -25,7 +27,7 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant,)* }
     )*};
 }
-pub(crate) use words;
+pub use words;
 
 words! {
     /// Where the hypervisor stands.
@@ -88,6 +90,8 @@ words! {
         ScaleNet,
         /// A console of the guest.
         Console,
+        /// Make another VM of one.
+        Copy,
         /// Save a VM as an image.
         SaveImage,
         /// Pass a whole accelerator, or a share of one, to the guest.

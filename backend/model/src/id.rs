@@ -44,6 +44,10 @@ ids! {
     GroupId(u32), "group ";
     /// A component: its place in its design or topology.
     ComponentId(u32), "component ";
+    /// A tenant's network, apart from those of others; also the number of its VXLAN.
+    NetworkId(u32), "network ";
+    /// A secret key; the key itself is never written down.
+    KeyId(u64), "key ";
     /// An operation somebody asked for; a repeated id gives the first result.
     OperationId(u64), "operation ";
     /// How often the grid has changed; a plan of an older generation is refused.

@@ -17,7 +17,9 @@
 //! - [`topology`]: a checked design; cannot be wrong
 //! - [`assignment`]: components to VMs, no node named yet
 //! - [`plan`]: VMs to nodes, immutable
+//! - [`blueprint`]: all that a node needs to know to make one VM
 //! - [`order`]: normalised messages to a node
+//! - [`fingerprint`]: what a node found out about itself
 //! - [`report`]: what comes back of an order
 //! - [`event`]: one line of the grid's history
 //! - [`sample`]: one measurement in the one schema
@@ -45,6 +47,8 @@
 //! | **Group** | VMs bound together or apart by a rule: [`assignment::Group`] |
 //! | **Plan** | the physical step: VMs to nodes, stamped with the grid's generation; [`plan::Plan`] |
 //! | **Order** | one normalised message to a node: [`order::Order`] |
+//! | **Blueprint** | one VM down to its last partition, as an order carries it: [`blueprint::Blueprint`] |
+//! | **Fingerprint** | what a node found out about itself: [`fingerprint::Fingerprint`] |
 //! | **Operation** | what somebody asked for, from acceptance to its one end: [`id::OperationId`] |
 //! | **Step** | one act of an order on a node: format this partition, send this call |
 //! | **Report** | what came back of an order, or what a node noticed by itself: [`report::Report`] |
@@ -59,11 +63,13 @@
 //! | **Fault** | one thing wrong with a file or a drawing: [`fault::Fault`] |
 
 pub mod assignment;
+pub mod blueprint;
 pub mod design;
 pub mod design_file;
 pub mod design_writer;
 pub mod event;
 pub mod fault;
+pub mod fingerprint;
 pub mod grid;
 pub mod grid_builder;
 pub mod grid_file;

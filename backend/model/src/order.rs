@@ -1,23 +1,84 @@
 //! One normalised message to a node, whatever hypervisor rules it.
 
-use crate::hypervisor::words;
+use crate::blueprint::Blueprint;
+use crate::hypervisor::Capability;
 use crate::id::{Generation, NodeId, OperationId, VmId};
 use crate::time::Time;
-use crate::units::Resources;
 use serde::{Deserialize, Serialize};
 
-words! {
-    /// Which of a VM's resources an order scales.
-    ScaledResource {
-        /// vCPUs.
-        Cpu,
-        /// Memory.
-        Mem,
-        /// Disks.
-        Disk,
-        /// Network limits.
-        Net,
+/// What is to be given to a VM, or taken from it: a new size, never a difference, so that a
+/// repeated order changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "resource", rename_all = "kebab-case")]
+pub enum Scale {
+    /// vCPUs.
+    Cpu {
+        /// How many.
+        cpus: u32,
+    },
+    /// Memory.
+    Mem {
+        /// How much.
+        mem_mib: u32,
+    },
+    /// The size of a disk; data beyond a smaller end must have been moved before.
+    Disk {
+        /// The disk's name.
+        disk: String,
+        /// Its new size.
+        size_mib: u64,
+    },
+    /// Limits of a disk.
+    DiskIo {
+        /// The disk's name.
+        disk: String,
+        /// Operations a second; `None`: no limit.
+        iops: Option<u32>,
+        /// Throughput in MiB a second; `None`: no limit.
+        mibps: Option<u32>,
+    },
+    /// Limit of a network interface.
+    Net {
+        /// The interface's name.
+        interface: String,
+        /// Bandwidth in Mbit a second; `None`: no limit.
+        mbps: Option<u32>,
+    },
+}
+
+impl Scale {
+    /// What a driver must be able to do for it while the VM runs.
+    pub const fn needs(&self) -> Capability {
+        match self {
+            Self::Cpu { .. } => Capability::ScaleCpu,
+            Self::Mem { .. } => Capability::ScaleMem,
+            Self::Disk { .. } | Self::DiskIo { .. } => Capability::ScaleDisk,
+            Self::Net { .. } => Capability::ScaleNet,
+        }
     }
+}
+
+/// How long a guest may take over its own shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "kebab-case")]
+pub enum Shutdown {
+    /// Asked; forced after this many milliseconds.
+    Asked {
+        /// The guest's time.
+        patience_millis: u32,
+    },
+    /// At once, as by pulling the plug.
+    Forced,
+}
+
+/// Where a VM's disks are while it moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// Both nodes see the same disks.
+    Shared,
+    /// Each node has its own; the bytes are copied.
+    Local,
 }
 
 /// What is to be done to a VM.
@@ -26,29 +87,28 @@ words! {
 pub enum Verb {
     /// Build its disks and define it.
     Create {
-        /// Its size.
-        resources: Resources,
-        /// Digest or name of the image.
-        image: String,
+        /// All that there is to know of it.
+        blueprint: Box<Blueprint>,
     },
     /// Wipe and forget it.
     Delete,
-    /// Make another VM of it.
+    /// Make another VM of it, on the same node.
     Copy {
-        /// The new VM.
-        to: VmId,
+        /// The new VM, with disks of the same names and sizes.
+        to: Box<Blueprint>,
     },
     /// Give it more or less.
     Scale {
         /// Of what.
-        resource: ScaledResource,
-        /// The new size.
-        resources: Resources,
+        scale: Scale,
     },
     /// Boot it.
     Start,
     /// Shut it down.
-    Stop,
+    Stop {
+        /// How.
+        shutdown: Shutdown,
+    },
     /// Freeze it.
     Pause,
     /// Go on after a pause.
@@ -65,6 +125,11 @@ pub enum Verb {
         /// The snapshot's name.
         name: String,
     },
+    /// Drop an instant that was kept.
+    DropSnapshot {
+        /// The snapshot's name.
+        name: String,
+    },
     /// Measure it now.
     ReportStatistics,
     /// Save it as an image.
@@ -72,11 +137,44 @@ pub enum Verb {
         /// The image's name.
         name: String,
     },
-    /// Move it.
+    /// Make room for a VM that moves here, and listen for it.
+    Receive {
+        /// All that there is to know of it.
+        blueprint: Box<Blueprint>,
+        /// Where its disks are.
+        storage: Storage,
+    },
+    /// Move it, running, to the node that listens; wipe it here once it runs there.
     Migrate {
         /// Where to.
         to: NodeId,
+        /// Where the other agent listens, as the report of its [`Verb::Receive`] said.
+        address: String,
+        /// Where its disks are.
+        storage: Storage,
     },
+}
+
+impl Verb {
+    /// What the node's driver must be able to do for it, beyond the mandatory part.
+    pub const fn needs(&self) -> Option<Capability> {
+        match self {
+            Self::Create { .. }
+            | Self::Delete
+            | Self::Start
+            | Self::Stop { .. }
+            | Self::Reboot
+            | Self::ReportStatistics => None,
+            Self::Copy { .. } => Some(Capability::Copy),
+            Self::Scale { scale } => Some(scale.needs()),
+            Self::Pause | Self::Resume => Some(Capability::Pause),
+            Self::Snapshot { .. } | Self::Restore { .. } | Self::DropSnapshot { .. } => {
+                Some(Capability::Snapshot)
+            }
+            Self::SaveImage { .. } => Some(Capability::SaveImage),
+            Self::Receive { .. } | Self::Migrate { .. } => Some(Capability::LiveMigration),
+        }
+    }
 }
 
 /// A verb with its addressee; a repeated operation gives the first result, an older generation is refused.

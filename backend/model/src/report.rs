@@ -1,7 +1,9 @@
 //! What came back of an order, or what a node noticed by itself.
 
+use crate::fingerprint::Fingerprint;
 use crate::hypervisor::words;
-use crate::id::{NodeId, OperationId, VmId};
+use crate::id::{Generation, KeyId, NodeId, OperationId, VmId};
+use crate::sample::Sample;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +28,35 @@ words! {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Outcome {
+    /// The order is on the node's disk and will end.
+    Accepted,
+    /// The order was not taken; nothing has happened.
+    Refused {
+        /// In words for a person.
+        reason: String,
+        /// The newest generation that the node knows.
+        newest: Generation,
+    },
+    /// A step of the order moved on.
+    Progressed {
+        /// The step in words, as `format root`.
+        step: String,
+        /// How much of the step is done, in thousandths.
+        done_milli: u16,
+    },
+    /// The order cannot go on before these keys are sent again.
+    KeysWanted {
+        /// Which.
+        keys: Vec<KeyId>,
+    },
+    /// The node is ready for a VM that moves here.
+    Listening {
+        /// Where the other agent connects to.
+        address: String,
+    },
     /// The order was carried out.
     Done,
     /// It failed and left nothing behind.
@@ -36,15 +64,27 @@ pub enum Outcome {
         /// In words for a person.
         reason: String,
     },
-    /// A VM is now in this state.
+    /// It was called off and left nothing behind.
+    Cancelled,
+    /// A VM is now in this state; `None`: it is gone.
     Seen {
         /// The state.
-        state: VmState,
+        state: Option<VmState>,
+    },
+    /// What the node is.
+    Fingerprinted {
+        /// All of it.
+        fingerprint: Box<Fingerprint>,
+    },
+    /// What was measured.
+    Sampled {
+        /// One or more.
+        samples: Vec<Sample>,
     },
 }
 
 /// One message from a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// From where.
     pub node: NodeId,

@@ -119,7 +119,7 @@ fn commands_are_refused_and_change_nothing() {
     let (view, events) = (recorded.view(), recorded.events(0, usize::MAX));
     let stop = Command::Vm {
         vm: VmId(0),
-        verb: Verb::Stop,
+        verb: Verb::Pause,
     };
     let drain = Command::Node {
         node: NodeId(0),

@@ -1,0 +1,341 @@
+//! The plug-in that turns acts into one hypervisor's own calls.
+//!
+//! A driver has one door, [`Driver::perform`], over a closed list of [`Act`]s: the same list is what
+//! a driver outside the agent receives as framed JSON, what the conformance suite walks through,
+//! and what [`Driver::translate`] shows to the admin.
+
+use crate::machine::Machine;
+use crate::secret::Keys;
+use crate::watch::{CalledOff, Watch};
+use model::fingerprint::FoundHypervisor;
+use model::hypervisor::Capability;
+use model::id::{KeyId, VmId};
+use model::order::{Scale, Shutdown, Storage};
+use model::report::VmState;
+use model::sample::{Metric, Source, Subject};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One act on one VM. Every act may be repeated: where its effect already holds, it changes nothing
+/// and succeeds. That is how a killed agent resumes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::EnumDiscriminants)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+#[strum_discriminants(
+    name(ActKind),
+    doc = "An [`Act`] without its particulars.",
+    derive(
+        PartialOrd,
+        Ord,
+        Hash,
+        Serialize,
+        Deserialize,
+        strum::VariantArray,
+        strum::IntoStaticStr,
+        strum::Display
+    ),
+    serde(rename_all = "kebab-case"),
+    strum(serialize_all = "kebab-case")
+)]
+pub enum Act {
+    /// Take note of a VM whose disks and taps are there; nothing runs yet.
+    Define {
+        /// The VM.
+        machine: Box<Machine>,
+    },
+    /// Boot it; done once its vCPUs run.
+    Start,
+    /// Shut it down; done once nothing of it runs.
+    Stop {
+        /// How.
+        shutdown: Shutdown,
+    },
+    /// Stop if it runs, and forget it; its disks stay.
+    Destroy,
+    /// Stop and start.
+    Reboot,
+    /// Freeze it.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// Keep this instant: disks, and memory where it runs.
+    Snapshot {
+        /// The snapshot's name.
+        name: String,
+    },
+    /// Go back to an instant.
+    Restore {
+        /// The snapshot's name.
+        name: String,
+    },
+    /// Drop an instant that was kept.
+    DropSnapshot {
+        /// The snapshot's name.
+        name: String,
+    },
+    /// Make and define another VM whose disks begin as copies of this one's.
+    Copy {
+        /// The new VM; the driver makes the files of its disks.
+        to: Box<Machine>,
+    },
+    /// Write its first disk, or its root file system, as an image.
+    SaveImage {
+        /// The file to make; a raw disk, or for a container a tar stream of its root.
+        file: PathBuf,
+    },
+    /// Give it more or less.
+    Scale {
+        /// Of what.
+        scale: Scale,
+    },
+    /// Define it and listen for it, as it moves here; its disks are there and empty.
+    Receive {
+        /// The VM as it is to be here.
+        machine: Box<Machine>,
+        /// Where its disks are.
+        storage: Storage,
+        /// The node's address on which to listen.
+        host: String,
+    },
+    /// Move it, running, to where another driver listens; done once it runs there and never here.
+    Send {
+        /// As [`Effect::listening`] of the other driver told.
+        address: String,
+        /// Where its disks are.
+        storage: Storage,
+    },
+}
+
+impl Act {
+    /// What a driver must declare to be asked for it; `None`: every driver does it.
+    pub const fn needs(&self) -> Option<Capability> {
+        match self {
+            Self::Define { .. }
+            | Self::Start
+            | Self::Stop { .. }
+            | Self::Destroy
+            | Self::Reboot => None,
+            Self::Pause | Self::Resume => Some(Capability::Pause),
+            Self::Snapshot { .. } | Self::Restore { .. } | Self::DropSnapshot { .. } => {
+                Some(Capability::Snapshot)
+            }
+            Self::Copy { .. } => Some(Capability::Copy),
+            Self::SaveImage { .. } => Some(Capability::SaveImage),
+            Self::Scale { scale } => Some(scale.needs()),
+            Self::Receive { .. } | Self::Send { .. } => Some(Capability::LiveMigration),
+        }
+    }
+}
+
+/// What came of an act.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// The VM's state after it; `None`: it is gone.
+    pub state: Option<VmState>,
+    /// Of [`Act::Receive`]: where the other driver connects to.
+    #[serde(default)]
+    pub listening: Option<String>,
+    /// Of [`Act::Send`]: how long no vCPU ran, in milliseconds, as the hypervisor measured it.
+    #[serde(default)]
+    pub downtime_millis: Option<u64>,
+}
+
+/// One call of a hypervisor's own interface, for a person to read; keys are named by id only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NativeCall {
+    /// The interface: `exec`, `qmp`, `mconsole`, `http`, `signal`, `file`.
+    pub interface: String,
+    /// The call, in that interface's own notation, on one line.
+    pub call: String,
+}
+
+/// Why a driver did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "error", rename_all = "kebab-case")]
+pub enum DriverError {
+    /// This driver never can.
+    #[error("{driver} cannot {what}")]
+    Unsupported {
+        /// The driver.
+        driver: String,
+        /// What was asked, as `pause a VM`.
+        what: String,
+    },
+    /// Not in this state.
+    #[error("{vm} cannot {act} while it is {state}")]
+    Illegal {
+        /// The VM.
+        vm: VmId,
+        /// What was asked.
+        act: String,
+        /// The state in words; `absent` where there is no such VM.
+        state: String,
+    },
+    /// The machine cannot be run here.
+    #[error("{field} is {found}, expected {expected}")]
+    Invalid {
+        /// The field of the machine, as `disks[0].format`.
+        field: String,
+        /// What it holds.
+        found: String,
+        /// What it may hold.
+        expected: String,
+    },
+    /// A key was not sent.
+    #[error("{0} was not sent; send the order again with it")]
+    KeyMissing(KeyId),
+    /// A program or device of the node is missing.
+    #[error("{what} is missing; {hint}")]
+    Missing {
+        /// What.
+        what: String,
+        /// What the admin can do, as `install qemu-system-x86`.
+        hint: String,
+    },
+    /// The hypervisor refused or broke.
+    #[error("{doing}: {said}")]
+    Hypervisor {
+        /// What was being done.
+        doing: String,
+        /// What the hypervisor said.
+        said: String,
+    },
+    /// The act was called off.
+    #[error("{doing}: {why}")]
+    CalledOff {
+        /// What was being done.
+        doing: String,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+impl DriverError {
+    /// For `map_err` where a [`Watch`] says stop.
+    pub fn called_off(doing: &str, why: CalledOff) -> Self {
+        Self::CalledOff {
+            doing: doing.to_owned(),
+            why: why.to_string(),
+        }
+    }
+}
+
+/// What a driver sees of a VM now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Which.
+    pub vm: VmId,
+    /// Its state.
+    pub state: VmState,
+    /// vCPUs it has now; `None`: the hypervisor does not tell.
+    pub cpus: Option<u32>,
+    /// Memory it has now, in MiB; `None`: the hypervisor does not tell.
+    pub mem_mib: Option<u32>,
+}
+
+/// One figure of a VM, in the schema's unit. What a source cannot tell is absent, never zero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Of which part of the VM.
+    pub subject: Subject,
+    /// Who measured.
+    pub source: Source,
+    /// Of what.
+    pub metric: Metric,
+    /// How much; where `metric` is a rate, the running total, which the agent makes a rate.
+    pub value: f64,
+}
+
+/// The way to a VM's console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "console", rename_all = "kebab-case")]
+pub enum Console {
+    /// A unix socket of the node that carries the bytes both ways.
+    Socket {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// A file of the node to which the guest's output is appended.
+    Log {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+/// One hypervisor on this node. A driver keeps what it must remember in files of its own folder, so
+/// that a new process finds all VMs again.
+///
+/// Promises, held by one conformance suite for all drivers:
+/// 1. [`Self::perform`] follows the table of [`crate::lifecycle`]: an act that it forbids is refused
+///    as [`DriverError::Illegal`] and changes nothing.
+/// 2. An act that needs an undeclared capability is refused as [`DriverError::Unsupported`].
+/// 3. Every act may be repeated, also after the agent was killed within it.
+/// 4. Acts on different VMs run in parallel; the caller sends one VM one act at a time.
+pub trait Driver: Send + Sync {
+    /// The word by which profiles name it, as `qemu`.
+    fn name(&self) -> &str;
+
+    /// Tries what works here, by a probe and not by a file's existence.
+    ///
+    /// # Errors
+    /// Where the hypervisor does not work here at all, with what is missing.
+    fn fingerprint(&self, watch: &dyn Watch) -> Result<FoundHypervisor, DriverError>;
+
+    /// What it can do beyond the mandatory part.
+    fn capabilities(&self) -> Vec<Capability>;
+
+    /// Whether it could run this machine.
+    ///
+    /// # Errors
+    /// The first field that it could not honour.
+    fn validate(&self, machine: &Machine) -> Result<(), DriverError>;
+
+    /// The calls that [`Self::perform`] would make now, in order, with keys by id; what only an
+    /// answer can tell stands as `<name>`.
+    ///
+    /// # Errors
+    /// As [`Self::perform`] would, without having tried.
+    fn translate(&self, vm: VmId, act: &Act) -> Result<Vec<NativeCall>, DriverError>;
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// Where it could not; the VM is then as it was, or in a state that [`Self::inspect`] tells.
+    fn perform(
+        &self,
+        vm: VmId,
+        act: &Act,
+        keys: &Keys,
+        watch: &dyn Watch,
+    ) -> Result<Effect, DriverError>;
+
+    /// A VM as it is now; `None`: there is none.
+    ///
+    /// # Errors
+    /// Where the hypervisor does not answer.
+    fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError>;
+
+    /// All VMs that are defined, by id.
+    ///
+    /// # Errors
+    /// Where the hypervisor does not answer.
+    fn list(&self) -> Result<Vec<VmId>, DriverError>;
+
+    /// What can be measured of a VM now.
+    ///
+    /// # Errors
+    /// Where the hypervisor does not answer.
+    fn statistics(&self, vm: VmId) -> Result<Vec<Reading>, DriverError>;
+
+    /// Finds all VMs again after the agent was restarted, and touches none: what a killed agent left
+    /// half done is told as it is.
+    ///
+    /// # Errors
+    /// Where the hypervisor does not answer.
+    fn recover(&self) -> Result<Vec<Seen>, DriverError>;
+
+    /// The way to a VM's console.
+    ///
+    /// # Errors
+    /// Where there is none.
+    fn console(&self, vm: VmId) -> Result<Console, DriverError>;
+}
