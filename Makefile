@@ -4,16 +4,20 @@
 # A C compiler builds SQLite; the rest is what winit and glow open at run time.
 RUN_PACKAGES := gcc libc6-dev libegl1 libgl1 libgl1-mesa-dri libwayland-client0 libwayland-egl1 \
 	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0 libxkbcommon0 libxrandr2
-TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb
+TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb \
+	btrfs-progs busybox-static cpio cryptsetup-bin dosfstools e2fsprogs extlinux fdisk gdisk \
+	grub-pc-bin grub2-common incus iproute2 kmod mmdebstrap mtools nftables ntfs-3g ovmf parted \
+	qemu-block-extra qemu-system-arm qemu-system-riscv qemu-system-x86 qemu-utils runsc seabios \
+	socat syslinux-common uml-utilities user-mode-linux xfsprogs xz-utils zstd
 
 CARGO ?= cargo
 
-.PHONY: run test lint bench screenshot
+.PHONY: run test lint bench guests screenshot
 
 run: packages-RUN
 	$(CARGO) run --package app
 
-test: packages-TEST lint
+test: packages-TEST guests lint
 	$(CARGO) test --workspace
 
 lint:
@@ -23,6 +27,10 @@ lint:
 bench:
 	$(CARGO) bench --package placement --package capacity --package app
 
+# Kernels that the tests boot.
+guests:
+	@sh tests/guests.sh target/guests
+
 # Remakes the pictures of the README by the program itself.
 screenshot: packages-TEST
 	$(CARGO) build --package app
@@ -31,7 +39,8 @@ screenshot: packages-TEST
 			target/debug/gridwright --page $$page --screenshot assets/pictures/$$page.png || exit 1; \
 	done
 
-# dpkg names what is missing; a machine without dpkg is trusted to have it.
+# dpkg names what is missing; a machine without dpkg is trusted to have it. What only the backports
+# of the release have, or have newer, comes from there.
 packages-%:
 	@command -v dpkg-query >/dev/null || exit 0; \
 	missing=; \
@@ -42,8 +51,7 @@ packages-%:
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then \
 		echo "installing$$missing"; \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
-			|| { echo "error: could not install$$missing" >&2; exit 1; }; \
+		sh tests/install.sh $$missing || { echo "error: could not install$$missing" >&2; exit 1; }; \
 	else \
 		echo "error: missing system packages; as root run: apt-get install$$missing" >&2; \
 		exit 1; \

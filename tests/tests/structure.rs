@@ -27,6 +27,7 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     ),
     ("capacity", Pure, &["engine", "model", "placement"]),
     ("control", Pure, &["model", "placement"]),
+    ("drivers", Impure, &["agent", "model"]),
     // `model` for its instants and spans, and nothing else: it knows nothing of grids.
     ("engine", Pure, &["model"]),
     (

@@ -1,0 +1,7 @@
+//! The only place that talks to hypervisors: one module for each, behind `agent::driver::Driver`.
+//!
+//! - [`admission`]: refuses what the lifecycle or the declared capabilities forbid
+//! - [`folder`]: what a driver must remember of its VMs, in files that survive it
+
+pub mod admission;
+pub mod folder;

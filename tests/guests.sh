@@ -1,0 +1,45 @@
+#!/bin/sh
+# Fetches what the tests boot: for each architecture a Debian kernel, its modules and a static
+# busybox, from the archive that this machine's own apt uses. Nothing is installed.
+# Usage: guests.sh FOLDER; fills FOLDER/<arch>/{vmlinuz,modules,busybox}, and skips what is there.
+set -eu
+folder=$(mkdir -p "$1" && cd "$1" && pwd)
+
+archive=$(sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
+[ -n "$archive" ] || archive=$(sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\).*/\2/p' /etc/apt/sources.list | head -n 1)
+[ -n "$archive" ] || { echo "error: no Debian archive in /etc/apt; expected a line 'deb …' or 'URIs: …'" >&2; exit 1; }
+
+fetch() { # arch, Debian's word for it, suite, kernel's meta package
+	[ -e "$folder/$1/complete" ] && return
+	echo "fetching the guest kernel for $1"
+	work=$folder/$1.partial
+	rm -rf "$work" "${folder:?}/$1"
+	mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/packages" "$work/root"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $3 main" >"$work/sources.list"
+	options="-qq -o APT::Architecture=$2 -o APT::Architectures=$2 -o Dir::Etc::SourceList=$work/sources.list
+		-o Dir::Etc::SourceParts=- -o Dir::State::Lists=$work/lists -o Dir::Cache=$work/cache
+		-o Dir::State::status=/dev/null -o APT::Sandbox::User=root"
+	# shellcheck disable=SC2086
+	{
+		apt-get $options update
+		kernel=$(apt-cache $options depends "$4" | sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n 1)
+		(cd "$work/packages" && apt-get $options download "$kernel" busybox-static)
+	}
+	for package in "$work"/packages/*.deb; do dpkg-deb --extract "$package" "$work/root"; done
+	mkdir "$work/out"
+	mv "$work"/root/boot/vmlinu?-* "$work/out/vmlinuz"
+	mkdir -p "$work/out/modules"
+	mv "$work"/root/usr/lib/modules/* "$work/out/modules/" 2>/dev/null || mv "$work"/root/lib/modules/* "$work/out/modules/"
+	mv "$work"/root/usr/bin/busybox "$work/out/busybox" 2>/dev/null || mv "$work"/root/bin/busybox "$work/out/busybox"
+	for modules in "$work"/out/modules/*; do
+		mkdir -p "$work/depmod/lib/modules" && ln -s "$modules" "$work/depmod/lib/modules/"
+		depmod -b "$work/depmod" "$(basename "$modules")"
+	done
+	touch "$work/out/complete"
+	mv "$work/out" "$folder/$1"
+	rm -rf "$work"
+}
+
+fetch x86_64 amd64 bookworm linux-image-cloud-amd64
+fetch aarch64 arm64 bookworm linux-image-cloud-arm64
+fetch riscv64 riscv64 trixie linux-image-riscv64

@@ -1,0 +1,352 @@
+//! One suite for every driver: the whole state × act table, capabilities declared = capabilities
+//! shown, dry runs that tell what is then called, repeats, recovery.
+
+use agent::driver::{Act, ActKind, Driver, DriverError, NativeCall};
+use agent::lifecycle::after;
+use agent::machine::Machine;
+use agent::secret::Keys;
+use agent::watch::{CalledOff, Watch};
+use model::id::VmId;
+use model::order::{Scale, Shutdown};
+use model::report::VmState;
+use std::sync::Mutex;
+use strum::VariantArray;
+
+/// A driver with machines that really boot under it.
+pub trait Subject {
+    /// A driver over the same folder each time: a second one finds the VMs of the first.
+    fn driver(&self) -> Box<dyn Driver>;
+
+    /// A small machine, its disks or root folder freshly made.
+    fn machine(&self, vm: VmId) -> Machine;
+
+    /// Waits until the guest says that it is up.
+    fn wait_booted(&self, vm: VmId);
+
+    /// A file that an image may be saved as.
+    fn image_file(&self, vm: VmId) -> std::path::PathBuf;
+}
+
+/// Notes the calls that a driver makes.
+#[derive(Default)]
+struct Notes(Mutex<Vec<NativeCall>>);
+
+impl Watch for Notes {
+    fn progressed(&self, _done_milli: u16) {}
+
+    fn calling(&self, call: &NativeCall) {
+        self.0
+            .lock()
+            .expect("nobody panics here")
+            .push(call.clone());
+    }
+
+    fn checkpoint(&self) -> Result<(), CalledOff> {
+        Ok(())
+    }
+}
+
+/// States into which the suite brings a VM by itself.
+const STATES: [Option<VmState>; 4] = [
+    None,
+    Some(VmState::Stopped),
+    Some(VmState::Running),
+    Some(VmState::Paused),
+];
+
+/// Every state × every act; sending and receiving take two nodes and have a test of their own.
+pub fn follows_the_table(subject: &dyn Subject) {
+    let mut next = 1_000;
+    for state in STATES {
+        for &kind in ActKind::VARIANTS {
+            if matches!(kind, ActKind::Send | ActKind::Receive) {
+                continue;
+            }
+            let vm = VmId(next);
+            next += 10;
+            if !reach(subject, vm, state, kind) {
+                continue;
+            }
+            for act in acts(subject, vm, kind) {
+                try_one(subject, vm, state, &act);
+            }
+            clear(subject, &[vm, VmId(vm.0 + 1)]);
+        }
+    }
+    let driver = subject.driver();
+    assert_eq!(driver.list().expect("a list"), [], "VMs are left over");
+}
+
+/// The driver answers one act as the table and its capabilities say, and then sees what it promised.
+fn try_one(subject: &dyn Subject, vm: VmId, state: Option<VmState>, act: &Act) {
+    let driver = subject.driver();
+    let kind = ActKind::from(act);
+    let case = format!("{}: {kind} while {state:?}: {act:?}", driver.name());
+    let declared = act
+        .needs()
+        .is_none_or(|needed| driver.capabilities().contains(&needed));
+    let dry = driver.translate(vm, act);
+    let notes = Notes::default();
+    let done = driver.perform(vm, act, &Keys::default(), &notes);
+    let expected = after(state, kind);
+    match (&expected, &done) {
+        _ if !declared => {
+            assert!(
+                matches!(done, Err(DriverError::Unsupported { .. })),
+                "{case}: an undeclared capability gave {done:?}"
+            );
+            assert!(
+                matches!(dry, Err(DriverError::Unsupported { .. })),
+                "{case}: {dry:?}"
+            );
+        }
+        (Ok(then), Ok(effect)) => {
+            assert_eq!(effect.state, *then, "{case}: the effect");
+            check_calls(&case, &dry.expect("a dry run of what was done"), &notes);
+        }
+        (Err(_), Err(DriverError::Illegal { .. })) => {
+            assert!(
+                matches!(dry, Err(DriverError::Illegal { .. })),
+                "{case}: {dry:?}"
+            );
+        }
+        _ => panic!("{case}: gave {done:?}, expected {expected:?}"),
+    }
+    let expected = if declared {
+        expected.unwrap_or(state)
+    } else {
+        state
+    };
+    let seen = subject.driver().inspect(vm).expect("an answer");
+    assert_eq!(
+        seen.map(|seen| seen.state),
+        expected,
+        "{case}: seen afterwards"
+    );
+}
+
+/// What was called is what the dry run told; `<name>` in it stands for anything.
+fn check_calls(case: &str, dry: &[NativeCall], notes: &Notes) {
+    let made = notes.0.lock().expect("nobody panics here");
+    let told: Vec<_> = dry.iter().map(|call| &call.call).collect();
+    let calls: Vec<_> = made.iter().map(|call| &call.call).collect();
+    assert_eq!(
+        dry.len(),
+        made.len(),
+        "{case}: told {told:#?}, called {calls:#?}"
+    );
+    for (told, called) in dry.iter().zip(made.iter()) {
+        assert_eq!(told.interface, called.interface, "{case}");
+        assert!(
+            is_pattern_of(&told.call, &called.call),
+            "{case}: told {:?}, called {:?}",
+            told.call,
+            called.call
+        );
+    }
+}
+
+/// Whether a told call, with `<name>` for anything, is the call made.
+fn is_pattern_of(told: &str, made: &str) -> bool {
+    let mut rest = made;
+    let mut pieces = told.split('<').enumerate();
+    let Some((_, head)) = pieces.next() else {
+        return told == made;
+    };
+    let Some(after_head) = rest.strip_prefix(head) else {
+        return false;
+    };
+    rest = after_head;
+    let mut open_end = false;
+    for (_, piece) in pieces {
+        let Some((_, literal)) = piece.split_once('>') else {
+            return false;
+        };
+        open_end = literal.is_empty();
+        let Some(at) = rest.find(literal) else {
+            return false;
+        };
+        rest = &rest[at + literal.len()..];
+    }
+    rest.is_empty() || open_end
+}
+
+/// Brings a VM into a state; `false` where the driver has no way there. `kind` is what is tried next:
+/// restoring and dropping need a snapshot.
+fn reach(subject: &dyn Subject, vm: VmId, state: Option<VmState>, kind: ActKind) -> bool {
+    let driver = subject.driver();
+    let act = |act: &Act| {
+        driver
+            .perform(vm, act, &Keys::default(), &Notes::default())
+            .unwrap_or_else(|error| panic!("{}: {act:?}: {error}", driver.name()))
+    };
+    let Some(state) = state else { return true };
+    act(&Act::Define {
+        machine: Box::new(subject.machine(vm)),
+    });
+    if state != VmState::Stopped {
+        act(&Act::Start);
+        subject.wait_booted(vm);
+    }
+    if state == VmState::Paused {
+        if !driver
+            .capabilities()
+            .contains(&model::hypervisor::Capability::Pause)
+        {
+            clear(subject, &[vm]);
+            return false;
+        }
+        act(&Act::Pause);
+    }
+    let snapshot = Act::Snapshot {
+        name: "kept".into(),
+    };
+    let can = driver
+        .capabilities()
+        .contains(&model::hypervisor::Capability::Snapshot);
+    if can && matches!(kind, ActKind::Restore | ActKind::DropSnapshot) {
+        act(&snapshot);
+    }
+    true
+}
+
+/// The acts of a kind that are tried; scaling has one for each resource.
+fn acts(subject: &dyn Subject, vm: VmId, kind: ActKind) -> Vec<Act> {
+    let name = || "kept".to_owned();
+    let machine = |vm| Box::new(subject.machine(vm));
+    match kind {
+        ActKind::Define => vec![Act::Define {
+            machine: machine(vm),
+        }],
+        ActKind::Start => vec![Act::Start],
+        ActKind::Stop => vec![Act::Stop {
+            shutdown: Shutdown::Forced,
+        }],
+        ActKind::Destroy => vec![Act::Destroy],
+        ActKind::Reboot => vec![Act::Reboot],
+        ActKind::Pause => vec![Act::Pause],
+        ActKind::Resume => vec![Act::Resume],
+        ActKind::Snapshot => vec![Act::Snapshot { name: name() }],
+        ActKind::Restore => vec![Act::Restore { name: name() }],
+        ActKind::DropSnapshot => vec![Act::DropSnapshot { name: name() }],
+        ActKind::Copy => {
+            let mut to = machine(VmId(vm.0 + 1));
+            to.name = "the-copy".into();
+            vec![Act::Copy { to }]
+        }
+        ActKind::SaveImage => vec![Act::SaveImage {
+            file: subject.image_file(vm),
+        }],
+        ActKind::Scale => scales(subject, vm),
+        ActKind::Receive | ActKind::Send => Vec::new(),
+    }
+}
+
+/// One act for each resource that can be scaled.
+fn scales(subject: &dyn Subject, vm: VmId) -> Vec<Act> {
+    let machine = subject.machine(vm);
+    let mut scales = vec![
+        Scale::Cpu {
+            cpus: machine.max_cpus,
+        },
+        Scale::Mem {
+            mem_mib: machine.max_mem_mib,
+        },
+    ];
+    if let Some(disk) = machine.disks.first() {
+        let size_mib = disk.size_mib + 16;
+        scales.push(Scale::Disk {
+            disk: disk.name.clone(),
+            size_mib,
+        });
+        let iops = Some(500);
+        scales.push(Scale::DiskIo {
+            disk: disk.name.clone(),
+            iops,
+            mibps: Some(8),
+        });
+    }
+    if let Some(interface) = machine.interfaces.first() {
+        let interface = interface.name.clone();
+        scales.push(Scale::Net {
+            interface,
+            mbps: Some(10),
+        });
+    }
+    scales
+        .into_iter()
+        .map(|scale| Act::Scale { scale })
+        .collect()
+}
+
+/// Every act that the driver can do, done twice, leaves what it left the first time; and a second
+/// driver over the same folder sees the same VMs.
+pub fn repeats_and_recovers(subject: &dyn Subject) {
+    let vm = VmId(7);
+    let driver = subject.driver();
+    let machine = Box::new(subject.machine(vm));
+    let acts = [
+        Act::Define { machine },
+        Act::Start,
+        Act::Pause,
+        Act::Resume,
+        Act::Stop {
+            shutdown: Shutdown::Forced,
+        },
+        Act::Destroy,
+    ];
+    for act in acts {
+        if act
+            .needs()
+            .is_some_and(|needed| !driver.capabilities().contains(&needed))
+        {
+            continue;
+        }
+        let perform = || {
+            subject
+                .driver()
+                .perform(vm, &act, &Keys::default(), &Notes::default())
+                .unwrap_or_else(|error| panic!("{}: {act:?}: {error}", driver.name()))
+        };
+        let (first, second) = (perform(), perform());
+        assert_eq!(first, second, "{}: {act:?} repeated", driver.name());
+        let recovered = subject.driver().recover().expect("an answer");
+        let states: Vec<_> = recovered
+            .iter()
+            .map(|seen| (seen.vm, Some(seen.state)))
+            .collect();
+        let expected: Vec<_> = first
+            .state
+            .map(|state| (vm, Some(state)))
+            .into_iter()
+            .collect();
+        assert_eq!(
+            states,
+            expected,
+            "{}: recovered after {act:?}",
+            driver.name()
+        );
+    }
+}
+
+/// The driver's probe works, and declares what the driver declares.
+pub fn fingerprints(subject: &dyn Subject) {
+    let driver = subject.driver();
+    let found = driver
+        .fingerprint(&Notes::default())
+        .unwrap_or_else(|error| panic!("{}: {error}", driver.name()));
+    assert_eq!(found.driver, driver.name());
+    assert_eq!(found.capabilities, driver.capabilities());
+    assert!(!found.version.is_empty(), "a hypervisor has a version");
+    assert!(!found.evidence.is_empty(), "a probe has something to tell");
+}
+
+/// Destroys VMs, there or not.
+fn clear(subject: &dyn Subject, vms: &[VmId]) {
+    for &vm in vms {
+        subject
+            .driver()
+            .perform(vm, &Act::Destroy, &Keys::default(), &Notes::default())
+            .unwrap_or_else(|error| panic!("{vm}: {error}"));
+    }
+}
