@@ -2,9 +2,10 @@
 
 use super::failure::Failure;
 use super::kind::Kind;
-use super::table::grouped;
+use super::table::counted;
 use lab::read::{self, ReadError};
 use model::fault::{Fault, Faults};
+use model::grid::Grid;
 use placement::rule::RuleChain;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,19 +54,24 @@ fn sound(path: &Path) -> Result<String, ReadError> {
     match Kind::of_file(path)? {
         Some(Kind::Grid) => {
             let grid = read::grid(path)?;
-            let nodes = grouped(grid.nodes.len() as u64);
-            Ok(format!("a grid of {nodes} nodes"))
+            Ok(format!(
+                "a grid of {}{}",
+                counted(grid.nodes.len(), "node"),
+                unpriced(&grid)
+            ))
         }
         Some(Kind::Design) => {
             let topology = model::design_file::check_design(&file, &text(path)?).map_err(faults)?;
             let (components, links) = (topology.components().len(), topology.links().len());
-            Ok(format!(
-                "a design of {components} components and {links} links"
-            ))
+            let (components, links) = (counted(components, "component"), counted(links, "link"));
+            Ok(format!("a design of {components} and {links}"))
         }
         Some(Kind::RuleChain) => {
             let chain = RuleChain::read(&file, &text(path)?).map_err(faults)?;
-            Ok(format!("a chain of {} rules", chain.rules().len()))
+            Ok(format!(
+                "a chain of {}",
+                counted(chain.rules().len(), "rule")
+            ))
         }
         Some(Kind::Hypervisor) => {
             let profile = model::hypervisor_file::read_profile(&file, &text(path)?);
@@ -78,6 +84,17 @@ fn sound(path: &Path) -> Result<String, ReadError> {
                 .into(),
             ..Fault::default()
         }]))),
+    }
+}
+
+/// Licences that nodes carry for nothing, as rules of licence-cost see them.
+fn unpriced(grid: &Grid) -> String {
+    let prices = &grid.licence_cost_milli_per_hour;
+    let carried = grid.licences().into_iter();
+    let free: Vec<&str> = carried.filter(|name| !prices.contains_key(*name)).collect();
+    match free.is_empty() {
+        true => String::new(),
+        false => format!("; no [[licence]] gives a price for {}", free.join(", ")),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::check::text;
 use super::failure::Failure;
 use super::simulate::policy;
-use super::table::Table;
+use super::table::{Table, counted};
 use lab::read::{self, ReadError};
 use model::assignment::{AssignedVm, Assignment};
 use model::design_file::check_design;
@@ -58,11 +58,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     }
     writeln!(
         out,
-        "{} on {} by {}: {} VMs",
+        "{} on {} by {}: {}",
         assignment.design,
         grid.name,
         policy.name,
-        assignment.vms.len(),
+        counted(assignment.vms.len(), "VM"),
     )?;
     for note in splits(&assignment, &topology) {
         writeln!(out, "note: {note}")?;

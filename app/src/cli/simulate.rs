@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::progress::Console;
-use super::table::{Table, grouped};
+use super::table::{Table, counted, grouped};
 use capacity::run::{Options, Waiting};
 use lab::read::Format;
 use lab::run::figures::{Figure, Unit, figures, hash_word, json};
@@ -144,11 +144,11 @@ fn print_table(args: &Args, results: &[RunResult], out: &mut dyn Write) -> Resul
     let first = &results[0];
     writeln!(
         out,
-        "{} on {}: {} VMs, {} nodes, {}",
+        "{} on {}: {}, {}, {}",
         first.trace.name,
         first.grid.name,
-        grouped(first.trace.vms.len() as u64),
-        grouped(first.grid.nodes.len() as u64),
+        counted(first.trace.vms.len(), "VM"),
+        counted(first.grid.nodes.len(), "node"),
         first.trace.end,
     )?;
     for note in &first.trace.notes {

@@ -45,6 +45,12 @@ impl Table {
     }
 }
 
+/// A count with its noun in the right number: `1 node`, `1 200 nodes`.
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count as u64))
+}
+
 /// `410276` as `410 276`: thousands apart by a space, which no language takes for a point.
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();

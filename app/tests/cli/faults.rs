@@ -98,6 +98,22 @@ fn check_tells_all_faults() {
     assert_eq!(ran.err, "error: 4 of 5 files are faulty\n");
 }
 
+/// A licence for which the grid gives no price is sound, and told of.
+#[test]
+fn check_tells_of_licences_without_a_price() {
+    let place = Place::new();
+    let licences = "licences = [\"oracle\", \"windows\"]\n";
+    let price = "[[licence]]\nname = \"windows\"\ncost_per_hour = 0.5\n";
+    let grid = format!(
+        "{price}[[node]]\nname = \"a\"\ncpu_cores = 4\nmem_gib = 8\nhypervisor = \"xen\"\n{licences}"
+    );
+    place.put("one.toml", &grid);
+    let ran = place.run("check one.toml");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let expected = "one.toml: ok, a grid of 1 node; no [[licence]] gives a price for oracle\n";
+    assert_eq!(ran.out, expected);
+}
+
 /// What ships with the program is sound.
 #[test]
 fn shipped_files_are_sound() {

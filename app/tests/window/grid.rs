@@ -93,6 +93,19 @@ fn click_on_a_cell_shows_its_node() {
     assert_eq!(harness.state().grid.chosen, None);
 }
 
+/// The inspector tells what a node costs, and each of its licences.
+#[test]
+fn inspector_tells_prices() {
+    let mut harness = ready();
+    let view = harness.state().view().expect("a grid is open");
+    let licensed = |node: &NodeId| view.grid.class_of(*node).licences.contains("sql-server");
+    let node = view.grid.node_ids().find(licensed);
+    harness.state_mut().grid.chosen = node;
+    harness.run_steps(3);
+    harness.get_by_label("sql-server 2.9/h, windows-datacenter 0.56/h");
+    harness.get_by_label("2.9/h");
+}
+
 /// Arrow keys move the choice to a neighbour once the heatmap has the focus.
 #[test]
 fn arrow_keys_walk() {

@@ -75,7 +75,7 @@ pub struct NodeClass {
     pub labels: BTreeMap<String, String>,
     /// Most risky tenant that these nodes take.
     pub risk: Risk,
-    /// Cost of a running node in thousandths of the currency an hour.
+    /// Cost of a running node, without its licences, in thousandths of the currency an hour.
     pub cost_milli_per_hour: u32,
 }
 
@@ -125,9 +125,28 @@ pub struct Grid {
     pub classes: Vec<NodeClass>,
     /// By [`NodeId`].
     pub nodes: Vec<Node>,
+    /// What a licence costs on one node, by its name, in thousandths of the currency an hour; one
+    /// that is not here costs nothing.
+    #[serde(default)]
+    pub licence_cost_milli_per_hour: BTreeMap<String, u32>,
 }
 
 impl Grid {
+    /// What some licences cost together on one node, in thousandths of the currency an hour.
+    pub fn cost_of_licences<'l>(&self, licences: impl Iterator<Item = &'l String>) -> u32 {
+        let costs = licences.filter_map(|licence| self.licence_cost_milli_per_hour.get(licence));
+        costs.fold(0, |sum, cost| sum.saturating_add(*cost))
+    }
+
+    /// Licences that some node carries, by name.
+    pub fn licences(&self) -> BTreeSet<&str> {
+        let classes: BTreeSet<NodeClassId> = self.nodes.iter().map(|node| node.class).collect();
+        let licences = classes
+            .iter()
+            .flat_map(|class| &self.classes[class.index()].licences);
+        licences.map(String::as_str).collect()
+    }
+
     /// The class of a node.
     pub fn class_of(&self, node: NodeId) -> &NodeClass {
         &self.classes[self.nodes[node.index()].class.index()]

@@ -70,6 +70,12 @@ impl GridBuilder {
         self.grid.generation = generation;
     }
 
+    /// Sets what a licence costs on one node, in thousandths of the currency an hour.
+    pub fn set_licence_cost(&mut self, licence: String, cost_milli_per_hour: u32) {
+        let costs = &mut self.grid.licence_cost_milli_per_hour;
+        costs.insert(licence, cost_milli_per_hour);
+    }
+
     /// The id of a hypervisor, entered where it is new.
     pub fn hypervisor(&mut self, hypervisor: &Hypervisor) -> HypervisorId {
         let known = self.grid.hypervisors.iter().position(|h| h == hypervisor);

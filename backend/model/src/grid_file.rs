@@ -2,7 +2,9 @@
 //!
 //! At the top stand `version = 1`, `name` (else the file's), `generation` (else 0), and any number
 //! of `[[hypervisor]]` tables: profiles as in `assets/hypervisors/`, which add to the shipped ones,
-//! or change the given keys of the one of their name. Each `[[node]]` has:
+//! or change the given keys of the one of their name. Each `[[licence]]` gives a licence's `name`
+//! and its `cost_per_hour` on one node, in the currency of the nodes' own cost: what leaving it
+//! unused wastes. One that nodes carry and that has no price costs nothing. Each `[[node]]` has:
 //!
 //! | Key | Is | Else |
 //! |---|---|---|
@@ -23,10 +25,10 @@
 //! | `licences`, `roles` | lists of names | empty |
 //! | `labels` | a table of texts | empty |
 //! | `risk` | most risky tenant taken: `low`, `medium`, `high` | `high` |
-//! | `cost_per_hour` | of a running node | 0 |
+//! | `cost_per_hour` | of a running node, without its licences | 0 |
 //! | `class` | name of what equal nodes share | that of the first group of them |
 
-use crate::fault::Faults;
+use crate::fault::{Faults, nearest};
 use crate::grid::{Accelerators, Grid, MAX_ACCELERATORS, NodeClass, NodeState};
 use crate::grid_builder::{GridBuilder, NODES_PER_RACK, RackRule};
 use crate::hypervisor::{Arch, Hypervisor, profiles};
@@ -52,7 +54,15 @@ pub const DEFAULT_DISK_IOPS: u32 = 200_000;
 /// Bandwidth of a node that names none: one port of 10 Gbit a second. Our choice.
 pub const DEFAULT_NET_MBPS: u32 = 10_000;
 
-const TOP_KEYS: &[&str] = &["version", "name", "generation", "hypervisor", "node"];
+const TOP_KEYS: &[&str] = &[
+    "version",
+    "name",
+    "generation",
+    "hypervisor",
+    "licence",
+    "node",
+];
+const LICENCE_KEYS: &[&str] = &["name", "cost_per_hour"];
 const NODE_KEYS: &[&str] = &[
     "name",
     "count",
@@ -107,16 +117,19 @@ pub fn read_grid(file: &str, text: &str) -> Result<Grid, Faults> {
         let profiles = profiles_of(top);
         let mut builder = GridBuilder::new(&name.unwrap_or_else(|| stem(file, "grid")));
         builder.set_generation(Generation(generation.unwrap_or(0)));
+        let mut all_sound = true;
         let groups = top.tables("node", NODE_KEYS, |table| {
             let group = group(table, &profiles);
-            if let Some(group) = &group {
-                add(table, group, &profiles, &mut builder);
+            match &group {
+                Some(group) => add(table, group, &profiles, &mut builder),
+                None => all_sound = false,
             }
             Some(())
         });
         if groups.is_empty() && !top.has("node") {
             top.refuse("node", "no node", "at least one table [[node]]", "");
         }
+        price_licences(top, all_sound, &mut builder);
         Some(builder.finish())
     })
 }
@@ -266,6 +279,35 @@ fn add(table: &Table<'_>, group: &Group, profiles: &[Hypervisor], builder: &mut 
             return;
         }
     }
+}
+
+/// Enters the prices of licences; `all_sound` tells that every group of nodes was entered, so that
+/// a licence of none of them is a slip.
+fn price_licences(top: &Table<'_>, all_sound: bool, builder: &mut GridBuilder) {
+    let carried: BTreeSet<String> = builder
+        .grid()
+        .licences()
+        .into_iter()
+        .map(Into::into)
+        .collect();
+    let mut priced = BTreeSet::new();
+    top.tables("licence", LICENCE_KEYS, |table| {
+        let name = table.required("name", |v| v.name());
+        let cost = table.required("cost_per_hour", |v| v.scaled(1_000, 0..=u32::MAX));
+        let name = name?;
+        if !priced.insert(name.clone()) {
+            let found = format!("{name:?} a second time");
+            table.refuse("name", &found, "one price of a licence", "");
+        }
+        if all_sound && !carried.contains(&name) {
+            let hint = nearest(&name, carried.iter().map(String::as_str))
+                .map_or_else(String::new, |near| format!("did you mean {near:?}?"));
+            let found = format!("{name:?}, which no node carries");
+            table.refuse("name", &found, "a licence of some [[node]]", &hint);
+        }
+        builder.set_licence_cost(name, cost?);
+        Some(())
+    });
 }
 
 /// Name of one node of a group.

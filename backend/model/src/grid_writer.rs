@@ -20,7 +20,8 @@ use std::ops::Range;
 ///
 /// A grid made by that reader or by a [`GridBuilder`] in the order of its nodes comes back equal.
 /// Of any other, sites, racks, hypervisors and classes are numbered anew in the order in which
-/// nodes name them, and those that no node names are left out.
+/// nodes name them, and those that no node names are left out, as are prices of licences that no
+/// node carries.
 pub fn write_grid(grid: &Grid) -> String {
     let mut writer = TomlWriter::default();
     writer.plain("version", GRID_VERSION);
@@ -31,6 +32,14 @@ pub fn write_grid(grid: &Grid) -> String {
     for hypervisor in &grid.hypervisors {
         if Hypervisor::known(&hypervisor.name) != Some(hypervisor) {
             write_profile(&mut writer, hypervisor);
+        }
+    }
+    let carried = grid.licences();
+    for (licence, cost) in &grid.licence_cost_milli_per_hour {
+        if carried.contains(licence.as_str()) {
+            writer.table("licence");
+            writer.text("name", licence);
+            writer.plain("cost_per_hour", decimal(*cost));
         }
     }
     let mut reader = GridBuilder::new(&grid.name);

@@ -83,6 +83,7 @@ fn grid(nodes: usize) -> Grid {
         }],
         classes: vec![class("small", 32), class("middle", 64), class("large", 128)],
         nodes: (0..nodes).map(node).collect(),
+        ..Grid::default()
     }
 }
 

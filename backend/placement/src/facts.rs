@@ -2,7 +2,6 @@
 
 use crate::shape::accelerators_of;
 use model::grid::{Grid, NodeClass};
-use model::hypervisor::Hypervisor;
 use model::id::{NodeId, SiteId};
 use model::units::{AccelMilli, DIMENSIONS, Resources};
 use model::vm::{Demand, Risk, VmSpec};
@@ -21,8 +20,10 @@ pub struct ShapeFacts {
     pub dimensions: u32,
     /// Share of native speed that reaches the shape's kind of work, in thousandths.
     pub efficiency_milli: u32,
-    /// Licences on the nodes that the shape has no use for.
+    /// How many licences on a node the shape has no use for.
     pub unused_licences: u32,
+    /// What those cost together, in thousandths of the currency an hour.
+    pub unused_licence_cost_milli_per_hour: u32,
     /// Cost of a running node in thousandths of the currency an hour.
     pub node_cost_milli_per_hour: u32,
     /// Most risky tenant that the nodes take.
@@ -34,9 +35,9 @@ pub struct ShapeFacts {
 }
 
 impl ShapeFacts {
-    /// The facts of a shape on a class ruled by `hypervisor`; `None` where the shape is not legal
-    /// on the class's model.
-    pub fn new(spec: &VmSpec, class: &NodeClass, hypervisor: &Hypervisor) -> Option<Self> {
+    /// The facts of a shape on one of the grid's classes; `None` where the shape is not legal on
+    /// the class's model.
+    pub fn new(spec: &VmSpec, class: &NodeClass, grid: &Grid) -> Option<Self> {
         let asked = asked_of(spec, class)?;
         let (wanted, owned) = (asked.to_array(), class.capacity.to_array());
         let inverse = std::array::from_fn(|d| {
@@ -46,6 +47,8 @@ impl ShapeFacts {
                 0.0
             }
         });
+        let hypervisor = &grid.hypervisors[class.hypervisor.index()];
+        let unused = || class.licences.difference(&spec.licences);
         let expected = u64::from(asked.cpu_milli.0) * u64::from(spec.expected_load_milli) / 1_000;
         Some(Self {
             asked,
@@ -53,7 +56,8 @@ impl ShapeFacts {
             inverse,
             dimensions: inverse.iter().filter(|i| **i > 0.0).count() as u32,
             efficiency_milli: hypervisor.efficiency.milli_for(spec.work),
-            unused_licences: class.licences.difference(&spec.licences).count() as u32,
+            unused_licences: unused().count() as u32,
+            unused_licence_cost_milli_per_hour: grid.cost_of_licences(unused()),
             node_cost_milli_per_hour: class.cost_milli_per_hour,
             node_risk: class.risk,
             vm_risk: spec.risk,

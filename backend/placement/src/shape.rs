@@ -88,11 +88,7 @@ impl Ask {
                 / 1_000,
             share: std::array::from_fn(|d| f64::from(demand[d]) * inverse[d]),
             inverse,
-            facts: ShapeFacts::new(
-                spec,
-                node_class,
-                &grid.hypervisors[node_class.hypervisor.index()],
-            ),
+            facts: ShapeFacts::new(spec, node_class, grid),
             accelerators,
         }
     }

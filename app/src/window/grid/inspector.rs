@@ -9,6 +9,7 @@ use egui_extras::{Column, TableBuilder};
 use model::grid::NodeState;
 use model::hypervisor::{Capability, HypervisorType, Work};
 use model::id::NodeId;
+use model::toml_writer::decimal;
 use model::units::Dimension;
 use model::view::View;
 use strum::VariantArray;
@@ -144,6 +145,10 @@ pub fn node(ui: &mut Ui, view: &View, node: NodeId) -> bool {
         });
     });
     let class = grid.class_of(node);
+    let priced = |licence: &String| {
+        let cost = grid.cost_of_licences(std::iter::once(licence));
+        format!("{licence} {}", hourly(cost)).trim_end().to_owned()
+    };
     facts(
         ui,
         "node",
@@ -154,8 +159,9 @@ pub fn node(ui: &mut Ui, view: &View, node: NodeId) -> bool {
             ("Model", class.model.clone()),
             ("Architecture", class.arch.to_string()),
             ("Takes risk", format!("up to {}", class.risk)),
-            ("Licences", list(class.licences.iter())),
+            ("Licences", list(class.licences.iter().map(priced))),
             ("Roles", list(class.roles.iter())),
+            ("Cost", hourly(class.cost_milli_per_hour)),
         ],
     );
     widgets::section(ui, "In use");
@@ -290,6 +296,14 @@ fn facts(ui: &mut Ui, id: &str, rows: &[(&str, String)]) {
                 ui.end_row();
             }
         });
+}
+
+/// A cost as `0.56/h`; nothing where nobody gave one.
+fn hourly(cost_milli_per_hour: u32) -> String {
+    match cost_milli_per_hour {
+        0 => String::new(),
+        cost => format!("{}/h", decimal(cost)),
+    }
 }
 
 fn list<T: ToString>(items: impl Iterator<Item = T>) -> String {

@@ -56,6 +56,14 @@ virtualisation = ["full"]
 archs = ["riscv64"]
 guests = ["bsd"]
 
+[[licence]]
+name = "windows"
+cost_per_hour = 0.1149      # kept in thousandths
+
+[[licence]]
+name = "oracle"
+cost_per_hour = 3
+
 [[node]]
 name = "a"
 count = 4
@@ -104,6 +112,8 @@ rack = "corner"
     );
     assert_eq!(class.cost_milli_per_hour, 1_235);
     assert_eq!(class.licences.len(), 2);
+    assert_eq!(grid.licence_cost_milli_per_hour["windows"], 115);
+    assert_eq!(grid.cost_of_licences(class.licences.iter()), 3_115);
     assert_eq!(class.labels["a b"], "c");
     let qemu = grid.hypervisor_of(NodeId(0));
     assert_eq!(qemu.efficiency.disk_milli, 900);
@@ -171,7 +181,7 @@ hypervisor = "xen"
     let expected = format!(
         "\
 grid.toml:1: version: found 2, expected version 1
-grid.toml:2: colour: found an unknown key, expected one of version, name, generation, hypervisor, node
+grid.toml:2: colour: found an unknown key, expected one of version, name, generation, hypervisor, licence, node
 grid.toml:4: node[0].cpu_cores: found nothing, expected a number from 0.001 to 4294967.295
 grid.toml:6: node[0].count: found 0, expected a whole number from 1 to 1000000
 grid.toml:7: node[0].cores: found an unknown key, expected one of {keys}; hint: did you mean cpu_cores?
@@ -193,6 +203,62 @@ grid.toml:45: node[5].class: found \"b\" for nodes unlike those before, expected
 "
     );
     assert_eq!(faults_of(text), expected);
+}
+
+/// A licence's price is refused where it is none, where it comes twice, and where no node carries
+/// the licence; a licence without a price is none.
+#[test]
+fn faulty_prices_of_licences_are_told() {
+    let text = r#"
+[[node]]
+name = "a"
+cpu_cores = 1
+mem_gib = 1
+hypervisor = "xen"
+licences = ["windows-datacenter", "oracle"]
+
+[[licence]]
+name = "windows-datacentre"
+cost_per_hour = 0.11
+
+[[licence]]
+name = "oracle"
+cost_per_hour = -1
+
+[[licence]]
+name = "oracle"
+cost_per_hour = "dear"
+
+[[licence]]
+cost = 4
+
+[[licence]]
+name = "macos"
+cost_per_hour = 4294968
+"#;
+    let range = "a number from 0 to 4294967.295";
+    let expected = format!(
+        "\
+grid.toml:10: licence[0].name: found \"windows-datacentre\", which no node carries, expected a licence of some [[node]]; hint: did you mean \"windows-datacenter\"?
+grid.toml:15: licence[1].cost_per_hour: found -1, expected {range}
+grid.toml:18: licence[2].name: found \"oracle\" a second time, expected one price of a licence
+grid.toml:19: licence[2].cost_per_hour: found \"dear\", expected {range}
+grid.toml:21: licence[3].name: found nothing, expected a name of 1 to 200 characters, without control characters or outer blanks
+grid.toml:21: licence[3].cost_per_hour: found nothing, expected {range}
+grid.toml:22: licence[3].cost: found an unknown key, expected one of name, cost_per_hour; hint: did you mean cost_per_hour?
+grid.toml:25: licence[4].name: found \"macos\", which no node carries, expected a licence of some [[node]]
+grid.toml:26: licence[4].cost_per_hour: found 4294968, expected {range}
+"
+    );
+    assert_eq!(faults_of(text), expected);
+    let unpriced =
+        "[[node]]\nname='a'\ncpu_cores=1\nmem_gib=1\nhypervisor='xen'\nlicences=['oracle']\n";
+    let grid = read_grid("grid.toml", unpriced).expect("a right grid");
+    assert_eq!(grid.cost_of_licences(grid.classes[0].licences.iter()), 0);
+    // A faulty group's licences are not known: the price is not what is wrong.
+    let faulty =
+        unpriced.replace("'xen'", "'zen'") + "[[licence]]\nname='macos'\ncost_per_hour=1\n";
+    assert_eq!(faults_of(&faulty).lines().count(), 1);
 }
 
 /// What is no grid at all is told in one line.
@@ -282,6 +348,11 @@ fn any_grid() -> impl Strategy<Value = Grid> {
                 }
             });
             let accel_milli = devices.as_ref().map_or(0, |(_, count)| count * 1_000);
+            // Some licences get a price of every size, some get none.
+            let licence = ["dear", "free", "a \"quoted\" one"][*cost as usize % 3];
+            if *cost % 2 == 0 {
+                builder.set_licence_cost(licence.into(), *cost);
+            }
             let class = builder.class(NodeClass {
                 name: format!("class {class}"),
                 model: String::new(),
@@ -289,7 +360,7 @@ fn any_grid() -> impl Strategy<Value = Grid> {
                 hypervisor,
                 capacity: Resources::from_array([*cpu, *mem, *disk, 200_000, 1, accel_milli]),
                 accelerators,
-                licences: names.clone(),
+                licences: names.iter().chain([&licence.to_owned()]).cloned().collect(),
                 roles: names.clone(),
                 labels: labels.clone(),
                 risk: Risk::Medium,
@@ -331,6 +402,9 @@ proptest! {
         };
         prop_assert_eq!(describe(&read), describe(&grid));
         prop_assert_eq!(read.generation, grid.generation);
+        let mut prices = grid.licence_cost_milli_per_hour.clone();
+        prices.retain(|licence, _| grid.licences().contains(licence.as_str()));
+        prop_assert_eq!(&read.licence_cost_milli_per_hour, &prices);
         prop_assert_eq!(write_grid(&read), text);
     }
 }

@@ -52,9 +52,13 @@ impl RuleChain {
         }
     }
 
-    /// The heads of the score table's columns, one a rule: `leftover mem, low`.
+    /// The heads of the score table's columns, one a rule, with the unit where there is one:
+    /// `leftover mem (mem_mib), low`.
     pub fn columns(&self) -> Vec<String> {
-        let head = |rule: &Rule| format!("{}, {}", rule.term, rule.prefer);
+        let head = |rule: &Rule| match rule.term.unit() {
+            Some(unit) => format!("{} ({unit}), {}", rule.term, rule.prefer),
+            None => format!("{}, {}", rule.term, rule.prefer),
+        };
         self.rules().iter().map(head).collect()
     }
 }
@@ -106,6 +110,7 @@ fn reads(term: &Term, grid: &Grid) -> Reads {
         Term::Fullest => LocalTerm::Fullest,
         Term::Efficiency => LocalTerm::Efficiency,
         Term::LicenceCost => LocalTerm::LicenceCost,
+        Term::UnusedLicences => LocalTerm::UnusedLicences,
         Term::NodeCost => LocalTerm::NodeCost,
         Term::TenantRiskGap => LocalTerm::TenantRiskGap,
         Term::TenantRiskMix => LocalTerm::TenantRiskMix,

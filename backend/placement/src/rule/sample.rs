@@ -20,7 +20,7 @@ pub const CHAINS: &[SampleFile] = &[
     SampleFile {
         name: "licence-saver",
         title: "Licence saver",
-        about: "Waste no licence, take the cheapest node, then the tightest fit",
+        about: "Waste no dear licence, take the cheapest node, then the tightest fit",
         text: include_str!("../../../../assets/policies/licence-saver.toml"),
     },
     SampleFile {

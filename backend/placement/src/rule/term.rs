@@ -55,8 +55,12 @@ pub enum Term {
     Fullest,
     /// Share of native speed that reaches the VM's kind of work.
     Efficiency,
-    /// Licences on the node that the VM has no use for.
+    /// What the licences on the node that the VM has no use for cost together, by the grid's
+    /// prices, in thousandths of the currency an hour; those that it needs, and those without a
+    /// price, cost nothing. Low keeps dear licences free for who needs them.
     LicenceCost,
+    /// How many licences on the node the VM has no use for, whatever they cost.
+    UnusedLicences,
     /// Cost of the node in thousandths of the currency an hour.
     NodeCost,
     /// Classes between the VM's risk and the most risky that the node takes.
@@ -91,7 +95,8 @@ impl TermKind {
             Self::Fullness => "Share taken",
             Self::Fullest => "Share taken of the fullest dimension",
             Self::Efficiency => "Hypervisor efficiency for the VM's work",
-            Self::LicenceCost => "Licences left unused",
+            Self::LicenceCost => "Cost of licences left unused an hour",
+            Self::UnusedLicences => "Licences left unused",
             Self::NodeCost => "Cost of the node an hour",
             Self::TenantRiskGap => "Distance between tenant's and node's risk class",
             Self::TenantRiskMix => "VMs of another risk class",
@@ -131,6 +136,7 @@ impl Term {
             | Self::L2
             | Self::Stranded => true,
             Self::LicenceCost
+            | Self::UnusedLicences
             | Self::NodeCost
             | Self::TenantRiskGap
             | Self::TenantRiskMix
@@ -140,17 +146,12 @@ impl Term {
         }
     }
 
-    /// The unit of [`Measured::value`].
-    pub const fn unit(&self) -> &'static str {
+    /// The unit of [`Measured::value`]; `None` for shares, and for what the term's name counts.
+    pub const fn unit(&self) -> Option<&'static str> {
         match self {
-            Self::Leftover(Over::One(dimension)) => dimension.unit(),
-            Self::LicenceCost => "licences",
-            Self::NodeCost => "cost_milli_per_hour",
-            Self::TenantRiskGap => "classes",
-            Self::TenantRiskMix | Self::Vms => "vms",
-            Self::Site(_) => "place",
-            Self::EmptyNode => "yes_or_no",
-            _ => "share",
+            Self::Leftover(Over::One(dimension)) => Some(dimension.unit()),
+            Self::LicenceCost | Self::NodeCost => Some("milli_per_hour"),
+            _ => None,
         }
     }
 
@@ -165,7 +166,8 @@ impl Term {
             // Risk has three classes.
             Self::TenantRiskGap => units_up_to(2),
             Self::EmptyNode => units_up_to(1),
-            Self::LicenceCost => units_up_to(63),
+            // No node carries more.
+            Self::UnusedLicences => units_up_to(63),
             // More VMs than any node is known to carry.
             Self::TenantRiskMix | Self::Vms => units_up_to(4_095),
             Self::Site(sites) => units_up_to(sites.len() as u32),
@@ -230,7 +232,10 @@ pub(super) fn measure(kind: LocalTerm, shape: &ShapeFacts, node: &NodeFacts) -> 
             part: u64::from(shape.efficiency_milli),
             whole: 1_000,
         },
-        LocalTerm::LicenceCost => Measured::Units(u64::from(shape.unused_licences)),
+        LocalTerm::LicenceCost => {
+            Measured::Units(u64::from(shape.unused_licence_cost_milli_per_hour))
+        }
+        LocalTerm::UnusedLicences => Measured::Units(u64::from(shape.unused_licences)),
         LocalTerm::NodeCost => Measured::Units(u64::from(shape.node_cost_milli_per_hour)),
         LocalTerm::TenantRiskGap => {
             let (node, vm) = (shape.node_risk as u64, shape.vm_risk as u64);
@@ -267,6 +272,7 @@ pub(super) enum LocalTerm {
     Fullest,
     Efficiency,
     LicenceCost,
+    UnusedLicences,
     NodeCost,
     TenantRiskGap,
     TenantRiskMix,

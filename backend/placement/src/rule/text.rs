@@ -3,7 +3,7 @@
 //! ```toml
 //! version = 1
 //! name = "tight-and-cheap"
-//! title = "Waste no licence, then fit as tightly as can be"
+//! title = "Waste no dear licence, then fit as tightly as can be"
 //!
 //! [[rule]]                  # the most important first
 //! term = "licence-cost"
@@ -165,6 +165,7 @@ fn term(kind: TermKind, dimension: Option<Over>, sites: Option<Vec<String>>) -> 
         TermKind::Fullest => Term::Fullest,
         TermKind::Efficiency => Term::Efficiency,
         TermKind::LicenceCost => Term::LicenceCost,
+        TermKind::UnusedLicences => Term::UnusedLicences,
         TermKind::NodeCost => Term::NodeCost,
         TermKind::TenantRiskGap => Term::TenantRiskGap,
         TermKind::TenantRiskMix => Term::TenantRiskMix,

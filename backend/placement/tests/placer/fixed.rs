@@ -66,6 +66,7 @@ pub fn grid(classes: Vec<NodeClass>) -> Grid {
         }],
         classes,
         nodes,
+        ..Grid::default()
     }
 }
 

@@ -80,7 +80,7 @@ fn node_class(hypervisors: usize) -> impl Strategy<Value = NodeClass> {
             2 => Just(None),
             1 => (select(vec!["T4", "V100"]), 1..=8_u32).prop_map(Some)
         ],
-        words(&["windows"]),
+        words(&["oracle", "windows"]),
         words(&["storage", "web"]),
         words(&["ssd"]),
         risk(),
@@ -139,9 +139,10 @@ fn grid() -> impl Strategy<Value = Grid> {
         .prop_flat_map(|(hypervisors, classes, runs)| {
             let count: usize = runs.iter().map(|(_, _, length)| length).sum();
             let states = vec(node_state(), count);
-            (Just(hypervisors), Just(classes), Just(runs), states)
+            let prices = (0..50_u32, 0..50_u32);
+            (Just((hypervisors, classes)), Just(runs), states, prices)
         })
-        .prop_map(|(hypervisors, classes, runs, states)| {
+        .prop_map(|((hypervisors, classes), runs, states, prices)| {
             let places = runs.into_iter().flat_map(|(class, rack, length)| {
                 (0..length).map(move |n| (class, (rack + u32::from(n % 10 == 9)) % 4))
             });
@@ -170,6 +171,10 @@ fn grid() -> impl Strategy<Value = Grid> {
                         state,
                     })
                     .collect(),
+                // A price of 0 stands for one that nobody gave.
+                licence_cost_milli_per_hour: [("oracle", prices.0), ("windows", prices.1)]
+                    .map(|(licence, cost)| (licence.to_owned(), cost))
+                    .into(),
             }
         })
 }
@@ -212,7 +217,7 @@ fn spec() -> impl Strategy<Value = VmSpec> {
             Guest::Windows,
         ]),
         prop_oneof![3 => Just(None), 1 => Just(Some(Virtualisation::Para))],
-        few_words(&["windows"]),
+        few_words(&["oracle", "windows"]),
         (
             few_words(&["north"]),
             few_words(&["storage"]),

@@ -20,6 +20,8 @@ struct Side {
     vms_by_risk: [u32; 3],
     expected_cpu_milli: u64,
     site: u32,
+    /// The grid's prices.
+    licence_costs: BTreeMap<String, u32>,
 }
 
 impl Side {
@@ -43,6 +45,11 @@ impl Side {
             vms_by_risk: [0; 3],
             expected_cpu_milli: 0,
             site: 0,
+            licence_costs: BTreeMap::from([
+                ("mysql".to_owned(), 40),
+                ("oracle".to_owned(), 900),
+                ("windows".to_owned(), 110),
+            ]),
         }
     }
 
@@ -64,7 +71,12 @@ impl Side {
             efficiency: self.efficiency,
             source: String::new(),
         };
-        let shape = ShapeFacts::new(spec, &self.class, &hypervisor).expect("a fixed demand");
+        let grid = model::grid::Grid {
+            hypervisors: vec![hypervisor],
+            licence_cost_milli_per_hour: self.licence_costs.clone(),
+            ..Default::default()
+        };
+        let shape = ShapeFacts::new(spec, &self.class, &grid).expect("a fixed demand");
         let node = NodeFacts {
             site: SiteId(self.site),
             free: self.free,
@@ -142,6 +154,7 @@ fn every_term_prefers_the_better_node() {
     );
     let licensed = |side: &mut Side| side.class.licences = ["windows".to_owned()].into();
     check_prefers(low(Term::LicenceCost), &node(), &node().with(licensed));
+    check_prefers(low(Term::UnusedLicences), &node(), &node().with(licensed));
     let dear = |side: &mut Side| side.class.cost_milli_per_hour = 101;
     check_prefers(low(Term::NodeCost), &node(), &node().with(dear));
     let trusted = |side: &mut Side| side.class.risk = Risk::Low;
@@ -168,6 +181,65 @@ fn every_term_prefers_the_better_node() {
     check_prefers(high(Term::Cosine), &node(), &Side::free(90_000, 200));
     check_prefers(low(Term::L2), &Side::free(40_000, 400), &node());
     check_prefers(low(Term::Stranded), &node(), &Side::free(90_000, 200));
+}
+
+/// What licences cost that a VM has no use for, reckoned by hand: of 40 for mysql, 900 for oracle,
+/// 110 for windows, and nothing for a licence without a price.
+#[test]
+fn licences_weigh_by_their_prices() {
+    let carrying = |licences: &[&str]| {
+        let set = licences.iter().map(|name| (*name).to_owned()).collect();
+        Side::free(50_000, 500).with(|side| side.class.licences = set)
+    };
+    let measured = |node: &[&str], vm: &[&str]| {
+        let mut spec = VmSpec::plain(Resources::cpu_mem(4_000, 90));
+        spec.licences = vm.iter().map(|name| (*name).to_owned()).collect();
+        let rules = vec![
+            Rule::new(Term::LicenceCost, Prefer::Low),
+            Rule::new(Term::UnusedLicences, Prefer::Low),
+        ];
+        let chain = RuleChain::new("test", rules).expect("two rules fit");
+        assert_eq!(
+            chain.columns(),
+            ["licence-cost (milli_per_hour), low", "unused-licences, low"]
+        );
+        let (shape, facts) = carrying(node).facts(&spec);
+        let values = chain.compile(&Default::default()).values(&shape, &facts);
+        (values[0].value as u32, values[1].value as u32)
+    };
+    assert_eq!(measured(&[], &[]), (0, 0));
+    assert_eq!(measured(&["oracle", "windows"], &[]), (1_010, 2));
+    assert_eq!(measured(&["oracle", "windows"], &["windows"]), (900, 1));
+    assert_eq!(measured(&["oracle", "windows"], &["oracle"]), (110, 1));
+    assert_eq!(measured(&["mysql", "windows", "unpriced"], &[]), (150, 3));
+    // Two cheap licences are rather wasted than a dear one, though they are more.
+    let low = |term| Rule::new(term, Prefer::Low);
+    let (cheap, dear) = (carrying(&["mysql", "windows"]), carrying(&["oracle"]));
+    check_prefers(low(Term::LicenceCost), &cheap, &dear);
+    check_prefers(low(Term::UnusedLicences), &dear, &cheap);
+    // A VM that needs the dear one goes where nothing else is wasted.
+    let mut needs_oracle = VmSpec::plain(Resources::cpu_mem(4_000, 90));
+    needs_oracle.licences = ["oracle".to_owned()].into();
+    let both = carrying(&["mysql", "oracle"]);
+    check_prefers_for(&needs_oracle, low(Term::LicenceCost), &dear, &both);
+}
+
+/// Prices past what a number holds count as the most that it holds, not as little.
+#[test]
+fn endless_prices_do_not_wrap() {
+    let most = |side: &mut Side| {
+        side.class.licences = ["a", "b"].map(str::to_owned).into();
+        side.licence_costs = side
+            .class
+            .licences
+            .iter()
+            .map(|l| (l.clone(), u32::MAX))
+            .collect();
+    };
+    let (shape, _) = Side::free(1, 1)
+        .with(most)
+        .facts(&VmSpec::plain(Resources::default()));
+    assert_eq!(shape.unused_licence_cost_milli_per_hour, u32::MAX);
 }
 
 /// A chain without rules, one wider than the key, and buckets of the wrong kind are refused.

@@ -22,6 +22,8 @@ name = "tight-and-cheap"
 [[rule]]
 term = "licence-cost"
 prefer = "low"
+bucket = 10
+up_to = 100000
 [[rule]]
 term = "leftover"
 dimension = "mem"
@@ -43,7 +45,7 @@ sites = ["berlin", "paris"]
     };
     let units = |width, up_to| Buckets::OfUnits { width, up_to };
     let rules = vec![
-        rule(Term::LicenceCost, Prefer::Low, units(1, 63)),
+        rule(Term::LicenceCost, Prefer::Low, units(10, 100_000)),
         rule(
             Term::Leftover(Over::One(Dimension::Mem)),
             Prefer::Low,
@@ -101,8 +103,8 @@ sites = ["a", "a"]
 "#,
         &[
             "chain.toml:4: rule[0].term: found \"leftovers\", expected one of leftover, fullness, \
-             fullest, efficiency, licence-cost, node-cost, tenant-risk-gap, tenant-risk-mix, \
-             expected-load, site, vms, empty-node, dot-product, cosine, l2, stranded; \
+             fullest, efficiency, licence-cost, unused-licences, node-cost, tenant-risk-gap, \
+             tenant-risk-mix, expected-load, site, vms, empty-node, dot-product, cosine, l2, stranded; \
              hint: did you mean \"leftover\"?",
             "chain.toml:8: rule[1].prefer: found \"lowest\", expected one of low, high; \
              hint: did you mean \"low\"?",
@@ -153,6 +155,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             Term::Fullest,
             Term::Efficiency,
             Term::LicenceCost,
+            Term::UnusedLicences,
             Term::NodeCost,
             Term::TenantRiskGap,
             Term::TenantRiskMix,
