@@ -131,7 +131,69 @@ pub struct Grid {
     pub licence_cost_milli_per_hour: BTreeMap<String, u32>,
 }
 
+/// A table of a grid names what is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the grid's {what} {place} has {found}, expected {expected}")]
+pub struct BrokenGrid {
+    /// `node`, `rack` or `class`.
+    pub what: &'static str,
+    /// Its place among its like, from 0.
+    pub place: usize,
+    /// What it has, as `class 7`.
+    pub found: String,
+    /// What would do.
+    pub expected: String,
+}
+
 impl Grid {
+    /// Checks that every id stands for an entry of its table, and that accelerators and capacity
+    /// agree; for grids that come from elsewhere than a grid file, whose reader sees to it.
+    ///
+    /// # Errors
+    /// The first entry of which that is not so.
+    pub fn check(&self) -> Result<(), BrokenGrid> {
+        let one_of = |what, place, names: &str, id: u32, of: usize| match (id as usize) < of {
+            true => Ok(()),
+            false => Err(BrokenGrid {
+                what,
+                place,
+                found: format!("{names} {id}"),
+                expected: format!("one of {of}, counted from 0"),
+            }),
+        };
+        for (place, rack) in self.racks.iter().enumerate() {
+            one_of("rack", place, "site", rack.site.0, self.sites.len())?;
+        }
+        for (place, class) in self.classes.iter().enumerate() {
+            let hypervisor = class.hypervisor.0;
+            one_of(
+                "class",
+                place,
+                "hypervisor",
+                hypervisor,
+                self.hypervisors.len(),
+            )?;
+            let count = class
+                .accelerators
+                .as_ref()
+                .map_or(0, |devices| devices.count);
+            let milli = class.capacity.accel_milli.0;
+            if count as usize > MAX_ACCELERATORS || milli != count * 1_000 {
+                return Err(BrokenGrid {
+                    what: "class",
+                    place,
+                    found: format!("{milli} accel_milli on {count} accelerators"),
+                    expected: format!("1000 on each, and at most {MAX_ACCELERATORS}"),
+                });
+            }
+        }
+        for (place, node) in self.nodes.iter().enumerate() {
+            one_of("node", place, "class", node.class.0, self.classes.len())?;
+            one_of("node", place, "rack", node.rack.0, self.racks.len())?;
+        }
+        Ok(())
+    }
+
     /// What some licences cost together on one node, in thousandths of the currency an hour.
     pub fn cost_of_licences<'l>(&self, licences: impl Iterator<Item = &'l String>) -> u32 {
         let costs = licences.filter_map(|licence| self.licence_cost_milli_per_hour.get(licence));

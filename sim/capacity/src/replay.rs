@@ -79,7 +79,7 @@ impl Replay {
         let last = trace.vms.last().map_or(Time::ZERO, |vm| vm.arrival);
         let stays = stays_of(&trace, &outcome);
         Ok(Self {
-            end: trace.end.max(last),
+            end: trace.end.max(last).max(Time::ZERO),
             checkpoints: checkpoints_of(&outcome, &stays),
             stays,
             specs: trace.shapes.iter().cloned().map(Arc::new).collect(),

@@ -12,6 +12,8 @@
 //!
 //! Each table's first column is the policy, so that several runs of one scenario lie in one folder.
 
+mod cell;
+mod course;
 mod files;
 mod reading;
 mod table;
@@ -20,8 +22,8 @@ mod tables;
 use crate::plot::{PLOTS, PlotError};
 use crate::run::figures::json;
 use crate::run::{Observer, RunResult};
+use cell::Damage;
 use files::Partial;
-use reading::Damage;
 use rusqlite::Connection;
 use std::ffi::OsStr;
 use std::fs::File;

@@ -212,7 +212,7 @@ fn by_dimension(table: &mut Table, what: &str, values: &[[f64; DIMENSIONS]]) {
     }
 }
 
-const fn unit_word(unit: Unit) -> &'static str {
+pub(crate) const fn unit_word(unit: Unit) -> &'static str {
     match unit {
         Unit::Count => "count",
         Unit::Mean => "mean count",

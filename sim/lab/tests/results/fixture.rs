@@ -3,12 +3,15 @@
 use capacity::run::Options;
 use capacity::trace::{Trace, VmRequest};
 use lab::run::{GridSource, NamedPolicy, RunResult, Scenario, TraceSource, Unobserved};
+use lab::store::Store;
 use model::grid::Grid;
 use model::time::{Span, Time};
 use model::units::Resources;
 use model::vm::{AcceleratorAmount, AcceleratorAsk, VmSpec};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
+use tempfile::TempDir;
 
 const GRID: &str = r#"
 name = "fixture"
@@ -80,4 +83,13 @@ pub fn run(policies: &[&str]) -> Vec<RunResult> {
         },
     };
     lab::run::run(&scenario, &Unobserved).expect("nobody cancels")
+}
+
+/// A folder of results of some runs, and the place that is removed with it.
+pub fn written(results: &[RunResult]) -> (TempDir, PathBuf) {
+    let place = TempDir::new().expect("a temporary folder can be made");
+    let folder = place.path().join("results");
+    let store = Store::prepare(&folder).expect("the folder is new");
+    store.write(results, &Unobserved).expect("there is space");
+    (place, folder)
 }

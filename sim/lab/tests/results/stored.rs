@@ -1,25 +1,19 @@
 //! What is written is what is read back, by us and by other programs' means.
 
-use crate::fixture::run;
+use crate::fixture::{grid, run, trace, written};
+use capacity::outcome::Fate;
+use capacity::run::{Options, Waiting};
 use control::backend::Backend;
 use lab::plot::PLOTS;
 use lab::recorded::Recorded;
-use lab::run::{RunResult, Unobserved};
-use lab::store::{Store, open};
-use model::time::Time;
+use lab::run::{GridSource, NamedPolicy, Scenario, TraceSource, Unobserved};
+use lab::store::open;
+use model::time::{Span, Time};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use std::fs::{self, File};
 use std::path::Path;
-use tempfile::TempDir;
-
-fn written(results: &[RunResult]) -> (TempDir, std::path::PathBuf) {
-    let place = TempDir::new().expect("a temporary folder can be made");
-    let folder = place.path().join("results");
-    let store = Store::prepare(&folder).expect("the folder is new");
-    store.write(results, &Unobserved).expect("there is space");
-    (place, folder)
-}
+use std::sync::Arc;
 
 /// Every figure, series, node, refusal, decision and device comes back to the last bit, also of a
 /// user's own chain, and the run can be replayed without its trace or grid file.
@@ -42,6 +36,43 @@ fn runs_come_back_as_they_were() {
         };
         assert_eq!(view(read), view(written));
     }
+}
+
+/// So do runs in which VMs wait, give up, or were there before the start.
+#[test]
+fn queues_and_early_vms_come_back() {
+    let mut early = trace();
+    for vm in early.vms.iter_mut().take(20) {
+        vm.arrival = Time(vm.arrival.0 - 200_000);
+    }
+    let scenario = Scenario {
+        trace: TraceSource::Loaded(Arc::new(early)),
+        grid: GridSource::Loaded(Arc::new(grid())),
+        policies: vec![NamedPolicy::of("best-fit").expect("a known policy")],
+        options: Options {
+            waiting: Waiting::Queue {
+                patience: Some(Span(300_000)),
+            },
+            log: true,
+            ..Options::default()
+        },
+    };
+    let results = lab::run::run(&scenario, &Unobserved).expect("nobody cancels");
+    let fates = |fate| {
+        results[0]
+            .outcome
+            .log
+            .iter()
+            .any(|entry| entry.fate == fate)
+    };
+    assert!(
+        fates(Fate::Queued) && fates(Fate::GaveUp),
+        "the fixture is crowded"
+    );
+    let (_place, folder) = written(&results);
+    let read = open(&folder).expect("they were just written");
+    assert_eq!(read[0].outcome, results[0].outcome);
+    assert_eq!(read[0].trace, results[0].trace);
 }
 
 /// Parquet and CSV hold the same rows, and these are the series of the runs.
