@@ -2,10 +2,12 @@
 
 use super::error::{ReadError, fault_of};
 use capacity::trace::{Trace, VmRequest};
+use model::hypervisor::Capability;
 use model::time::{Span, Time};
 use model::units::{DIMENSIONS, Resources};
 use model::vm::{GroupRule, VmSpec};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 /// The tenant of VMs whose file knows none.
 const NOBODY: &str = "all";
@@ -28,6 +30,9 @@ pub(crate) struct Builder {
     last_arrival: Time,
     record_end: Option<Time>,
     all_departures: bool,
+    /// Hashes of the names of VMs, once they are not their places any more.
+    name_hashes: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl Builder {
@@ -65,8 +70,12 @@ impl Builder {
         id
     }
 
-    /// Any shape; equal ones give the same place.
-    pub(crate) fn shape(&mut self, spec: VmSpec) -> u32 {
+    /// Any shape; equal ones give the same place. One with accelerators asks for a hypervisor that
+    /// can hand them through, as those of designs do.
+    pub(crate) fn shape(&mut self, mut spec: VmSpec) -> u32 {
+        if spec.accelerators.is_some() {
+            spec.capabilities.insert(Capability::Accelerator);
+        }
         if let Some(&id) = self.shape_ids.get(&spec) {
             return id;
         }
@@ -96,6 +105,29 @@ impl Builder {
             self.trace.groups.push(rule);
         }
         (self.trace.groups[id as usize] == rule).then_some(id)
+    }
+
+    /// Whether a VM of this name was added before; asked of every name, in order.
+    pub(crate) fn is_taken(&mut self, name: &str) -> bool {
+        let place = self.trace.vms.len();
+        let numbered = self.trace.names.is_empty();
+        if numbered && is_place(name, place) {
+            return false;
+        }
+        if numbered {
+            let names = (0..place).map(|place| place.to_string());
+            self.name_hashes = names.map(|name| self.hasher.hash_one(&*name)).collect();
+        }
+        // Of two names with one hash, which hardly ever are two, the text decides.
+        let fresh = self.name_hashes.insert(self.hasher.hash_one(name));
+        !fresh && (0..place).any(|place| self.is_named(place, name))
+    }
+
+    fn is_named(&self, place: usize, name: &str) -> bool {
+        match self.trace.names.get(place) {
+            Some(known) => **known == *name,
+            None => is_place(name, place),
+        }
     }
 
     /// Adds a VM; `name` is `None` where its place in the file is its name.
@@ -175,8 +207,9 @@ impl Builder {
         let count = self.trace.vms.iter().filter(|vm| later(vm)).count();
         if count > 0 {
             let seconds = end.seconds();
+            let ends = if count == 1 { "VM ends" } else { "VMs end" };
             self.note(format!(
-                "{count} VMs end after the trace does, at {seconds} s"
+                "{count} {ends} after the trace does, at {seconds} s"
             ));
         }
         if self.all_departures {
@@ -218,7 +251,7 @@ impl Builder {
             .collect();
         self.trace.vms.retain(|vm| !dead(vm));
         self.note(format!(
-            "{count} VMs that ended before the start are left out"
+            "VMs that ended before the start are left out: {count}"
         ));
     }
 

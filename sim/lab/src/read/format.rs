@@ -73,6 +73,9 @@ impl Guess {
         if vm_csv::knows(&header) {
             return guess(Format::VmCsv, "its header names a start and processors");
         }
+        if vm_csv::knows_nearly(&header) {
+            return guess(Format::VmCsv, "its header names some of its columns");
+        }
         if path
             .extension()
             .is_some_and(|extension| extension == "toml")

@@ -24,7 +24,7 @@ use model::time::{Span, Time};
 use model::units::Resources;
 use model::vm::VmSpec;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Samples of a day: one every 300 seconds.
 const SAMPLES: usize = 288;
@@ -43,15 +43,17 @@ pub(crate) fn knows(head: &[u8]) -> bool {
     head.get(257..262) == Some(b"ustar")
 }
 
-/// Reads a folder.
+/// Reads a folder, or the only one in it, as an archive unpacks to.
 pub(crate) fn read_folder(folder: &Path, watch: &dyn Watch) -> Result<Trace, ReadError> {
-    let failed = |error| ReadError::io(&shown(folder), 0, error);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_type().map_err(failed)?.is_file() {
-            paths.push(entry.path());
-        }
+    let mut inside = Inside::of(folder)?;
+    if let (true, [only]) = (inside.files.is_empty(), &inside.folders[..]) {
+        inside = Inside::of(only)?;
+    }
+    let mut paths = inside.files;
+    if let (true, [first, ..]) = (paths.is_empty(), &inside.folders[..]) {
+        let found = format!("{} folders", inside.folders.len());
+        let expected = format!("one file a VM, as {} may hold", shown(first));
+        return Err(fault_of(&shown(folder), 0, "", found, expected));
     }
     paths.sort();
     let mut vms = Vec::with_capacity(paths.len());
@@ -68,6 +70,31 @@ pub(crate) fn read_folder(folder: &Path, watch: &dyn Watch) -> Result<Trace, Rea
         vms.push((name.into_owned(), mean_percent(&file, &text)?));
     }
     assign(&shown(folder), vms)
+}
+
+/// What is in a folder.
+#[derive(Default)]
+struct Inside {
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+impl Inside {
+    fn of(folder: &Path) -> Result<Self, ReadError> {
+        let failed = |error| ReadError::io(&shown(folder), 0, error);
+        let mut inside = Self::default();
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_file() {
+                inside.files.push(entry.path());
+            } else if kind.is_dir() {
+                inside.folders.push(entry.path());
+            }
+        }
+        inside.folders.sort();
+        Ok(inside)
+    }
 }
 
 /// Reads a tar archive, compressed or not.

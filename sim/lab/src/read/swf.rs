@@ -3,14 +3,15 @@
 //! A line has 18 numbers between blanks, -1 where one is unknown; a line that starts with `;` is a comment. A job becomes
 //! one VM: it arrives when it was submitted (2), runs as long as it ran (4), or where that is unknown as long as was
 //! asked for (9); its cores are the processors asked for (8), or else given (5); its memory is that asked for (10), or
-//! else used (7), in KB for each processor; its tenant is the user (12). Jobs that ran on no processor or have no run
-//! time were cancelled before their start: they are left out, and the trace's notes tell how many.
+//! else used (7), in KB for each processor; its tenant is the user (12). Jobs with neither processors nor run time were
+//! cancelled before their start, and of those without a submit time nobody knows when they came: both are left out, and
+//! the trace's notes tell how many.
 
 use super::builder::Builder;
 use super::error::{ReadError, fault, fault_of};
 use super::lines::Lines;
 use super::source::Source;
-use super::table::decimal;
+use super::table::{decimal, most_units};
 use capacity::trace::{Trace, VmRequest};
 use model::time::{Span, Time};
 use model::units::Resources;
@@ -65,7 +66,7 @@ pub(crate) fn read(source: Source<'_>) -> Result<Trace, ReadError> {
     }
     if left_out > 0 {
         builder.note(format!(
-            "{left_out} jobs without processors or run time are left out"
+            "jobs without submit time, processors or run time are left out: {left_out}"
         ));
     }
     builder.finish()
@@ -106,25 +107,26 @@ impl<'a> Job<'a> {
         self.fields[place - 1]
     }
 
-    /// The first known one of several numbers.
-    fn known(&self, places: [usize; 2]) -> Option<(usize, f64)> {
-        let known = |place: &usize| self.field(*place) >= 0.0;
+    /// The first known one of several numbers, which is at least `least`.
+    fn known(&self, places: [usize; 2], least: f64) -> Option<(usize, f64)> {
+        let known = |place: &usize| self.field(*place) >= least;
         let place = places.into_iter().find(known)?;
         Some((place, self.field(place)))
     }
 
-    /// The VM of this job; `None` where it never ran.
+    /// The VM of this job; `None` where it never ran, or came nobody knows when.
     fn request(&self, builder: &mut Builder) -> Result<Option<VmRequest>, ReadError> {
+        // No processors are as good as unknown ones: those given tell more.
         let (Some((lasted, seconds)), Some((place, processors))) =
-            (self.known([4, 9]), self.known([8, 5]))
+            (self.known([4, 9], 0.0), self.known([8, 5], 1.0))
         else {
             return Ok(None);
         };
-        if processors == 0.0 {
+        if self.field(2) < 0.0 {
             return Ok(None);
         }
         let cpu_milli = self.quantity(place, processors * 1e3, "processors")?;
-        let mem_mib = match self.known([10, 7]) {
+        let mem_mib = match self.known([10, 7], 0.0) {
             Some((place, kb)) => self.quantity(place, kb * processors / 1024.0, "KB")?,
             None => 0,
         };
@@ -146,7 +148,7 @@ impl<'a> Job<'a> {
 
     fn millis(&self, place: usize, seconds: f64) -> Result<i64, ReadError> {
         super::table::whole_millis(seconds * 1e3)
-            .ok_or_else(|| self.fault(place, "a number of seconds"))
+            .ok_or_else(|| self.fault(place, &format!("a number of seconds{}", most_units(1e3))))
     }
 
     fn quantity(&self, place: usize, quantity: f64, unit: &str) -> Result<u32, ReadError> {

@@ -3,6 +3,7 @@
 use super::error::{ReadError, fault, fault_of, quoted};
 use super::lines::Lines;
 use super::source::Source;
+use model::fault::Fault;
 use model::time::Span;
 use std::str;
 
@@ -64,21 +65,21 @@ impl<'w> Table<'w> {
         if missing.is_empty() {
             Ok(names.map(|name| self.column(name).expect("missing columns were told above")))
         } else {
-            Err(self.lacks(&missing.join(", ")))
+            Err(self.lacks(&missing.join(", "), String::new()))
         }
     }
 
     /// The error of a header without columns that the format cannot do without.
-    pub(crate) fn lacks(&self, missing: &str) -> ReadError {
+    pub(crate) fn lacks(&self, missing: &str, hint: String) -> ReadError {
         let found = self.header.join(", ");
-        let found = quoted(found.as_bytes());
-        fault_of(
-            self.file(),
-            1,
-            "header",
-            found,
-            format!("also the columns {missing}"),
-        )
+        ReadError::Fault(Box::new(Fault {
+            file: self.file().to_owned(),
+            line: 1,
+            field: "header".into(),
+            found: quoted(found.as_bytes()),
+            expected: format!("also the columns {missing}"),
+            hint,
+        }))
     }
 
     /// The next row; `None` at the end.
@@ -190,16 +191,21 @@ impl<'t> Row<'t> {
 
     /// An instant, in whole milliseconds.
     pub(crate) fn millis(self, column: usize, scale: f64, unit: &str) -> Result<i64, ReadError> {
-        millis(self.bytes(column), scale)
-            .ok_or_else(|| self.fault(column, &format!("a number of {unit}")))
+        let bytes = self.bytes(column);
+        millis(bytes, scale).ok_or_else(|| {
+            let most = bound(bytes, scale);
+            self.fault(column, &format!("a number of {unit}{most}"))
+        })
     }
 
     /// A span of at least 0.
     pub(crate) fn span(self, column: usize, scale: f64, unit: &str) -> Result<Span, ReadError> {
-        millis(self.bytes(column), scale)
-            .filter(|&millis| millis >= 0)
-            .map(Span)
-            .ok_or_else(|| self.fault(column, &format!("a number of {unit}, at least 0")))
+        let bytes = self.bytes(column);
+        let millis = millis(bytes, scale).filter(|&millis| millis >= 0);
+        millis.map(Span).ok_or_else(|| {
+            let most = bound(bytes, scale);
+            self.fault(column, &format!("a number of {unit}, at least 0{most}"))
+        })
     }
 
     /// A quantity of at least 0, multiplied into the unit of the model and rounded up, so that none is lost.
@@ -245,6 +251,21 @@ impl<'t> Row<'t> {
 /// A time in units of `scale` milliseconds, as whole milliseconds.
 fn millis(bytes: &[u8], scale: f64) -> Option<i64> {
     decimal(bytes).and_then(|number| whole_millis(number * scale))
+}
+
+/// What is told of the range to who gave a number out of it.
+fn bound(bytes: &[u8], scale: f64) -> String {
+    let given = decimal(bytes);
+    let out = given.is_some_and(|number| whole_millis(number * scale).is_none());
+    match out {
+        true => most_units(scale),
+        false => String::new(),
+    }
+}
+
+/// The bound of a time in units of `scale` milliseconds, as a fault tells it.
+pub(crate) fn most_units(scale: f64) -> String {
+    format!(", at most {}, a thousand years", MOST_MILLIS / scale)
 }
 
 /// The nearest whole number of milliseconds, where it is a time that a trace may hold.

@@ -2,7 +2,7 @@
 //!
 //! | Columns, any one of a line | Meaning |
 //! |---|---|
-//! | `vm_id`, `vm`, `id`, `name` | name; without it, the place in the file |
+//! | `vm_id`, `vm`, `id`, `name` | name, each once; without it, the place in the file |
 //! | `batch_id`, `tenant`, `tenant_id` | tenant: the customer, or the deployment, to which it belongs |
 //! | `start_s`, `start_ms` | arrival; before 0: alive at the start. Needed |
 //! | `duration_s`, `duration_ms`, `end_s`, `end_ms` | how long it runs, or until when; empty: past the end of the trace |
@@ -32,6 +32,7 @@ use super::error::ReadError;
 use super::source::Source;
 use super::table::{Row, Table};
 use capacity::trace::{Trace, VmRequest};
+use model::fault::nearest;
 use model::time::{Span, Time};
 use model::units::Resources;
 use rare::Rare;
@@ -73,11 +74,19 @@ const NETS: [Spelling; 1] = [("net_mbps", 1.0, "Mbit a second")];
 
 /// Whether a header is of this format.
 pub(crate) fn knows(header: &[String]) -> bool {
-    let has = |spellings: &[Spelling]| {
-        let mut names = spellings.iter().map(|spelling| spelling.0);
-        names.any(|name| header.iter().any(|column| column == name))
-    };
-    has(&STARTS) && has(&CPUS)
+    has_any(header, &STARTS) && has_any(header, &CPUS)
+}
+
+/// Whether a header has two of the columns that the format needs: it is meant to be of it then.
+pub(crate) fn knows_nearly(header: &[String]) -> bool {
+    let needed = [&STARTS[..], &CPUS, &MEMS, &[DURATIONS, ENDS].concat()];
+    let found = needed.iter().filter(|names| has_any(header, names));
+    found.count() >= 2
+}
+
+fn has_any(header: &[String], spellings: &[Spelling]) -> bool {
+    let mut names = spellings.iter().map(|spelling| spelling.0);
+    names.any(|name| header.iter().any(|column| column == name))
 }
 
 pub(crate) fn read(source: Source<'_>) -> Result<Trace, ReadError> {
@@ -87,6 +96,11 @@ pub(crate) fn read(source: Source<'_>) -> Result<Trace, ReadError> {
     let columns = Columns::of(&table, &mut builder)?;
     while let Some(row) = table.next()? {
         let name = columns.name.map(|c| row.text(c)).transpose()?;
+        if let (Some(name), Some(column)) = (name, columns.name)
+            && builder.is_taken(name)
+        {
+            return Err(row.fault(column, "a name that no line before has"));
+        }
         let request = columns.request(row, &mut builder)?;
         builder.push(name, request);
     }
@@ -155,18 +169,20 @@ impl Columns {
         let mut find = Finder { table, used };
         let (start, cpu, mem) = (find.scaled(&STARTS), find.scaled(&CPUS), find.scaled(&MEMS));
         let (duration, end) = (find.scaled(&DURATIONS), find.scaled(&ENDS));
-        let mut missing = Vec::new();
-        for (found, spellings) in [(start, &STARTS[..]), (cpu, &CPUS), (mem, &MEMS)] {
-            if found.is_none() {
-                missing.push(either(spellings));
-            }
-        }
-        if duration.or(end).is_none() {
-            missing.push(either(&[DURATIONS, ENDS].concat()));
-        }
+        let spans = [DURATIONS, ENDS].concat();
+        let needed = [
+            (start, &STARTS[..]),
+            (cpu, &CPUS),
+            (mem, &MEMS),
+            (duration.or(end), &spans),
+        ];
+        let missing = needed.iter().filter(|(found, _)| found.is_none());
+        let missing: Vec<&[Spelling]> = missing.map(|(_, spellings)| *spellings).collect();
         let (Some(start), Some(cpu), Some(mem), true) = (start, cpu, mem, missing.is_empty())
         else {
-            return Err(table.lacks(&missing.join(", ")));
+            let either: Vec<String> = missing.iter().map(|names| either(names)).collect();
+            let hint = likely(table.header(), &find.used, &missing);
+            return Err(table.lacks(&either.join(", "), hint));
         };
         let columns = Self {
             name: find.plain(&NAMES),
@@ -244,8 +260,13 @@ impl Columns {
         let filled = |s: &Scaled| !row.bytes(s.column).is_empty();
         let optional =
             |scaled: Option<Scaled>| scaled.filter(filled).map_or(Ok(0), |s| s.quantity(row));
+        let cpu_milli = self.cpu.quantity(row)?;
+        if cpu_milli == 0 {
+            let expected = format!("a number of {}, more than 0", self.cpu.unit);
+            return Err(row.fault(self.cpu.column, &expected));
+        }
         Ok(Resources::from_array([
-            self.cpu.quantity(row)?,
+            cpu_milli,
             self.mem.quantity(row)?,
             optional(self.disk)?,
             optional(self.iops)?,
@@ -265,6 +286,25 @@ fn yes(row: Row<'_>, column: usize) -> Result<bool, ReadError> {
         b"1" | b"true" | b"yes" => Ok(true),
         b"0" | b"false" | b"no" | b"" => Ok(false),
         _ => Err(row.fault(column, "0 or 1")),
+    }
+}
+
+/// Which columns were meant to be which of the missing ones, perhaps.
+fn likely(header: &[String], used: &BTreeSet<usize>, missing: &[&[Spelling]]) -> String {
+    let unused = (0..header.len()).filter(|column| !used.contains(column));
+    let names = || {
+        missing
+            .iter()
+            .flat_map(|names| names.iter().map(|name| name.0))
+    };
+    let meant = unused.filter_map(|column| {
+        let near = nearest(&header[column], names())?;
+        Some(format!("{near} for {}", header[column]))
+    });
+    let meant: Vec<String> = meant.collect();
+    match meant.is_empty() {
+        true => String::new(),
+        false => format!("did you mean {}?", meant.join(", ")),
     }
 }
 

@@ -235,7 +235,28 @@ fn swf() {
     );
     assert_eq!(
         trace.notes,
-        ["1 jobs without processors or run time are left out"]
+        ["jobs without submit time, processors or run time are left out: 1"]
+    );
+}
+
+/// A job that asked for no processors runs on those that it was given; one that nobody knows the
+/// submit time of is left out.
+#[test]
+fn swf_jobs_with_odd_numbers() {
+    let job = |submit: i32, given: u32, asked: i32| {
+        format!("1 {submit} 5 60 {given} -1 -1 {asked} 600 -1 1 7 1 1 1 1 -1 -1\n")
+    };
+    let text = [job(0, 4, 0), job(10, 4, -1), job(-1, 4, 4), job(20, 0, 0)].concat();
+    let trace = read_bytes("j.swf", text.as_bytes(), None).expect("two sound jobs");
+    let cores = trace
+        .vms
+        .iter()
+        .map(|vm| &trace.shapes[vm.shape as usize].demand);
+    let four = model::vm::Demand::Fixed(model::units::Resources::cpu_mem(4_000, 0));
+    assert_eq!(cores.collect::<Vec<_>>(), [&four, &four]);
+    assert_eq!(
+        trace.notes,
+        ["jobs without submit time, processors or run time are left out: 2"]
     );
 }
 
@@ -248,7 +269,7 @@ fn swf_faults() {
     check(job, "j.swf:1: run_time: found \"x\", expected a number");
     check(
         &job.replace(" x 4", " 1e300 4"),
-        "j.swf:1: run_time: found \"1e300\", expected a number of seconds",
+        "j.swf:1: run_time: found \"1e300\", expected a number of seconds, at most 31536000000, a thousand years",
     );
     check(
         &";".repeat(70_000),
@@ -288,9 +309,19 @@ fn planetlab() {
         ("Gamma", 0, day, 1_000, 1_740, "all", 0),
     ];
     let of_folder = lab::read::trace(folder.path(), None, &Unwatched).expect("a sound folder");
+    let around = tempfile::tempdir().expect("a folder");
+    std::fs::rename(folder.path(), around.path().join("20110303")).expect("on one disk");
+    let of_outer = lab::read::trace(around.path(), None, &Unwatched).expect("one folder deep");
+    std::fs::create_dir(around.path().join("20110306")).expect("a folder");
+    let two = lab::read::trace(around.path(), None, &Unwatched).expect_err("two days");
+    let two = crate::told(&two, around.path());
+    assert!(
+        two.contains("found 2 folders, expected one file a VM, as 20110303 may"),
+        "{two}"
+    );
     let archive = archive.into_inner().expect("into memory");
     let of_archive = read_bytes("day.tar", &archive, None).expect("a sound archive");
-    for trace in [of_folder, of_archive] {
+    for trace in [of_folder, of_outer, of_archive] {
         check_vms(&trace, &expected);
         let loads = trace.vms.iter();
         let loads = loads.map(|vm| trace.shapes[vm.shape as usize].expected_load_milli);
@@ -381,8 +412,8 @@ fn azure_packing_trace() {
     assert_eq!(
         trace.notes,
         [
-            "1 VMs end after the trace does, at 86400 s",
-            "1 VMs that ended before the start are left out"
+            "1 VM ends after the trace does, at 86400 s",
+            "VMs that ended before the start are left out: 1"
         ]
     );
     let shares: Vec<_> = trace

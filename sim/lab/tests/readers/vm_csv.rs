@@ -147,7 +147,7 @@ fn refuses_malformed_lines() {
     // Later than the queue of events reaches.
     check(
         "1,1e11,5,1,1",
-        "vms.csv:3: start_s: found \"1e11\", expected a number of seconds",
+        "vms.csv:3: start_s: found \"1e11\", expected a number of seconds, at most 31536000000, a thousand years",
     );
     check(
         "1,nan,5,1,1",
@@ -210,6 +210,42 @@ fn refuses_headers_and_empty_files() {
         "start_s,duration_s,vcpu,memory_gb\n",
         "vms.csv: found no VM, expected at least one",
     );
+}
+
+/// A mistyped column is told with the name that it was meant to be, whether two or all others are right.
+#[test]
+fn mistyped_columns_are_recognised() {
+    let told = |text: &str| read_bytes("a.csv", text.as_bytes(), None).expect_err("a wrong header");
+    let error = told("vm_id,start_s,duration_s,vcpus,memory_gb\n0,0,1,1,1\n");
+    let expected = "expected also the columns vcpu or cpu_cores or cores or cpu_milli; \
+                    hint: did you mean vcpu for vcpus?";
+    assert!(error.ends_with(expected), "{error}");
+    let error = told("start_sec,duration,vcpu,memory_gb,colour\n0,1,1,1,1\n");
+    let expected = "; hint: did you mean start_s for start_sec, duration_s for duration?";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+/// A VM without processors, and two of one name, whether they are numbered or not.
+#[test]
+fn impossible_vms_are_faults() {
+    let head = "vm_id,start_s,duration_s,vcpu,memory_gb\n";
+    let check = |rows: &str, expected: &str| fault(&format!("{head}{rows}"), expected);
+    check(
+        "0,0,1,0,1\n",
+        "vms.csv:2: vcpu: found \"0\", expected a number of cores, more than 0",
+    );
+    let twice = |name: &str, line: u32| {
+        format!("vms.csv:{line}: vm_id: found \"{name}\", expected a name that no line before has")
+    };
+    check("0,0,1,1,1\n1,0,1,1,1\n0,0,1,1,1\n", &twice("0", 4));
+    check("a,0,1,1,1\nb,0,1,1,1\n\na,0,1,1,1\n", &twice("a", 5));
+    check(
+        "0,0,1,1,1\nb,0,1,1,1\n2,0,1,1,1\n0,0,1,1,1\n",
+        &twice("0", 5),
+    );
+    let sound = format!("{head}0,0,1,1,1\n00,0,1,1,1\n1,0,1,1,1\n3,0,1,1,1\n2,0,1,1,1\n");
+    let trace = read_bytes("vms.csv", sound.as_bytes(), None).expect("all names differ");
+    assert_eq!(trace.names.len(), 5);
 }
 
 /// A guess is told with the error that it may have caused; what no format knows is refused with all names.
@@ -304,7 +340,7 @@ fn brings_times_to_zero() {
     assert_eq!((trace.vms.len(), &*trace.names[0]), (1, "b"));
     assert_eq!(
         trace.notes,
-        ["1 VMs that ended before the start are left out"]
+        ["VMs that ended before the start are left out: 1"]
     );
 }
 
