@@ -36,6 +36,7 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
         // `control` for its trait `Backend`: a recorded run is a read-only source of views.
         &["capacity", "control", "engine", "model", "placement"],
     ),
+    ("live", Impure, &["agent", "model"]),
     ("model", Pure, &[]),
     ("placement", Pure, &["model"]),
     ("tests", Impure, &[]),

@@ -1,0 +1,3 @@
+//! The crate at its door: what a node does for real.
+
+mod network;
