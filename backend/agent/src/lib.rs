@@ -6,9 +6,39 @@
 //! - [`watch`]: how a long act is followed and called off
 //! - [`lifecycle`]: the states of a VM and what each act does to them, as one table
 //! - [`driver`]: the plug-in that turns acts into one hypervisor's own calls
+//! - [`layout`]: the files, taps and bridges of a VM on its node
+//! - [`step`]: one act of an order on a node, as data, with its way back
+//! - [`refusal`]: why an order is not carried out
+//! - [`steps`]: turns an order into steps
+//! - [`scaling`]: the steps of giving a VM more or less
+//! - [`journal`]: what is written down before it is acted on
+//! - [`ledger`]: the sum of a journal
+//! - [`settings`]: what an agent is told of its node
+//! - [`message`]: what an agent is told, and what it answers
+//! - [`mod@agent`]: the agent itself
+//! - `own`: operations that the agent begins by itself
+//! - `retry`: when a broken step without a way back is begun again
+//!
+//! ```text
+//!  Input ─▶ Agent::step ─▶ Output::Write ─▶ journal on disk     (live, or modelled)
+//!    ▲                  └▶ Output::Begin ─▶ hands ─▶ Driver, disks, network
+//!    └───── Ended, Progressed, Called ◀──────┘
+//! ```
 
+pub mod agent;
 pub mod driver;
+pub mod journal;
+pub mod layout;
+pub mod ledger;
 pub mod lifecycle;
 pub mod machine;
+pub mod message;
+mod own;
+pub mod refusal;
+mod retry;
+pub mod scaling;
 pub mod secret;
+pub mod settings;
+pub mod step;
+pub mod steps;
 pub mod watch;

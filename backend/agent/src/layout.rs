@@ -1,0 +1,205 @@
+//! Names the files, taps and bridges of a VM on its node, and so turns a blueprint into a machine.
+//!
+//! ```text
+//! ROOT/images/           the store of images
+//! ROOT/bases/SHA.raw     read-only bases that VMs share
+//! ROOT/vms/vm-7/         all that is VM 7's: DISK.raw, kernel, initrd, root/ of a container
+//! ROOT/build/vm-7/       where its disks are built before they are replicated
+//! ROOT/saved/vm-7-NAME/  an image on its way into the store
+//! ```
+
+use crate::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
+use model::blueprint::{Blueprint, BootLoader, Disk, EncryptedPart, Interface};
+use model::hypervisor::{Virtualisation, words};
+use model::id::{NetworkId, VmId};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+words! {
+    /// How the interfaces of a node's VMs reach the network.
+    Plugging {
+        /// A tap device for each, in the bridge of its network.
+        Tap,
+        /// The hypervisor puts an end of its own into the bridge of the network.
+        Bridge,
+        /// The hypervisor's own address translation; VMs do not see each other.
+        User,
+    }
+}
+
+/// Where things are on one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layout {
+    /// The folder below which everything lies.
+    pub root: PathBuf,
+    /// How interfaces are plugged.
+    pub plugging: Plugging,
+    /// What the guest calls its first disk, as `/dev/vda`; the partition's number is appended for
+    /// `root=` where the hypervisor itself loads the kernel.
+    pub first_disk: String,
+}
+
+impl Layout {
+    /// The folder of all that is a VM's own.
+    pub fn vm_folder(&self, vm: VmId) -> PathBuf {
+        self.root.join(format!("vms/vm-{}", vm.0))
+    }
+
+    /// The folder in which its disks are built.
+    pub fn build_folder(&self, vm: VmId) -> PathBuf {
+        self.root.join(format!("build/vm-{}", vm.0))
+    }
+
+    /// Where a disk, or the root folder of a container, is built.
+    pub fn built(&self, vm: VmId, disk: &str) -> PathBuf {
+        self.build_folder(vm).join(disk)
+    }
+
+    /// The root folder of a container.
+    pub fn container_root(&self, vm: VmId) -> PathBuf {
+        self.vm_folder(vm).join("root")
+    }
+
+    /// The folder of an image on its way into the store.
+    pub fn saved_folder(&self, vm: VmId, name: &str) -> PathBuf {
+        self.root.join(format!("saved/vm-{}-{name}", vm.0))
+    }
+
+    /// Kernel and initial RAM disk of a VM whose hypervisor loads them itself.
+    pub fn kernel(&self, vm: VmId) -> (PathBuf, PathBuf) {
+        let folder = self.vm_folder(vm);
+        (folder.join("kernel"), folder.join("initrd"))
+    }
+
+    /// The base that VMs share which begin as this image, by its manifest's SHA-256.
+    pub fn base(&self, image: &str) -> PathBuf {
+        self.root.join(format!("bases/{image}.raw"))
+    }
+
+    /// The driver's view of a blueprint.
+    pub fn machine(&self, blueprint: &Blueprint) -> Machine {
+        Machine {
+            vm: blueprint.vm,
+            name: blueprint.name.clone(),
+            arch: blueprint.arch,
+            guest: blueprint.guest,
+            virtualisation: blueprint.virtualisation,
+            cpus: blueprint.cpus,
+            max_cpus: blueprint.max_cpus,
+            mem_mib: blueprint.mem_mib,
+            max_mem_mib: blueprint.max_mem_mib,
+            boot: self.boot(blueprint),
+            disks: self
+                .disks_of(blueprint)
+                .iter()
+                .map(|disk| self.attached_disk(blueprint.vm, disk))
+                .collect(),
+            interfaces: blueprint
+                .interfaces
+                .iter()
+                .map(|interface| AttachedInterface {
+                    name: interface.name.clone(),
+                    mac: interface.mac,
+                    plug: self.plug(interface),
+                    mbps: interface.mbps,
+                })
+                .collect(),
+        }
+    }
+
+    /// The disks that are files; a container's first is a folder.
+    pub fn disks_of<'a>(&self, blueprint: &'a Blueprint) -> &'a [Disk] {
+        match blueprint.virtualisation {
+            Virtualisation::Container => blueprint.disks.get(1..).unwrap_or_default(),
+            Virtualisation::Full | Virtualisation::Para => &blueprint.disks,
+        }
+    }
+
+    /// A disk as it is attached.
+    pub fn attached_disk(&self, vm: VmId, disk: &Disk) -> AttachedDisk {
+        let base = disk.image.as_ref().filter(|_| disk.shared_base);
+        let whole = disk.encryption.filter(|e| e.part == EncryptedPart::Whole);
+        let (format, extension) = match (whole, base) {
+            (Some(_), _) => (DiskFormat::Luks, "luks"),
+            (None, Some(_)) => (DiskFormat::Qcow2, "qcow2"),
+            (None, None) => (DiskFormat::Raw, "raw"),
+        };
+        AttachedDisk {
+            name: disk.name.clone(),
+            path: self
+                .vm_folder(vm)
+                .join(format!("{}.{extension}", disk.name)),
+            format,
+            size_mib: disk.size_mib,
+            base: base.map(|image| self.base(image)),
+            key: whole.map(|encryption| encryption.key),
+            read_only: false,
+            iops: disk.iops,
+            mibps: disk.mibps,
+        }
+    }
+
+    /// Where the other end of an interface is.
+    pub fn plug(&self, interface: &Interface) -> Plug {
+        match self.plugging {
+            Plugging::Tap => Plug::Tap {
+                name: tap_name(interface.mac),
+            },
+            Plugging::Bridge => Plug::Bridge {
+                name: bridge_name(interface.network),
+            },
+            Plugging::User => Plug::User {
+                forwards: Vec::new(),
+            },
+        }
+    }
+
+    fn boot(&self, blueprint: &Blueprint) -> Boot {
+        if blueprint.virtualisation == Virtualisation::Container {
+            return Boot::Folder {
+                root: self.container_root(blueprint.vm),
+            };
+        }
+        match blueprint.boot {
+            BootLoader::Extlinux | BootLoader::Grub => Boot::Disk,
+            BootLoader::Direct => {
+                let (kernel, initrd) = self.kernel(blueprint.vm);
+                Boot::Kernel {
+                    kernel,
+                    initrd: Some(initrd),
+                    command_line: self.command_line(blueprint),
+                }
+            }
+        }
+    }
+
+    /// Where the root file system is, and the words of the blueprint.
+    fn command_line(&self, blueprint: &Blueprint) -> String {
+        let partitions = blueprint.disks.first().map_or(&[][..], |d| &d.partitions);
+        let root = partitions
+            .iter()
+            .position(|partition| partition.mount.as_deref() == Some("/"));
+        let root = root.map_or(self.first_disk.clone(), |index| {
+            format!("{}{}", self.first_disk, index + 1)
+        });
+        let mut line = format!("root={root} rw");
+        if !blueprint.kernel_arguments.is_empty() {
+            line.push(' ');
+            line.push_str(&blueprint.kernel_arguments);
+        }
+        line
+    }
+}
+
+/// The tap of an interface. Linux allows 15 characters: the hardware address, unique in its grid,
+/// needs 12, which the VM's id and the interface's name would not.
+pub fn tap_name(mac: [u8; 6]) -> String {
+    let digits: String = mac.iter().map(|octet| format!("{octet:02x}")).collect();
+    format!("gw{digits}")
+}
+
+/// The bridge of a network.
+pub fn bridge_name(network: NetworkId) -> String {
+    format!("gwn{}", network.0)
+}

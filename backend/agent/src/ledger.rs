@@ -1,0 +1,352 @@
+//! All that an agent must not forget: the sum of its journal.
+//!
+//! [`Ledger::apply`] alone changes it, both when the agent writes an entry and when a later one
+//! reads it back, so that the two cannot differ.
+
+use crate::driver::NativeCall;
+use crate::journal::Entry;
+use crate::own::is_own;
+use crate::scaling;
+use crate::step::{Gained, Planned, Undo};
+use crate::steps::{Record, disk_mib, plain, space_mib, vms_of};
+use model::blueprint::Blueprint;
+use model::id::{Generation, OperationId, VmId};
+use model::order::{Order, Verb};
+use model::report::Outcome;
+use model::time::Time;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How many ended operations are kept to answer repeats: a controller repeats an order only until
+/// it has recorded the end, seconds later; at 50 orders a second this is over a minute, and at 200
+/// bytes each less than 1 MiB.
+pub const KEPT_OPERATIONS: usize = 4_096;
+
+/// How many calls to the hypervisor are kept for people to read: some hundred orders.
+pub const KEPT_CALLS: usize = 2_048;
+
+/// The sum of a journal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ledger {
+    /// VMs of the node.
+    pub vms: BTreeMap<VmId, Record>,
+    /// Operations that have not ended.
+    pub open: BTreeMap<OperationId, Open>,
+    /// Open operations in the order in which they came.
+    pub queue: Vec<OperationId>,
+    /// How operations have ended, the last [`KEPT_OPERATIONS`].
+    pub past: BTreeMap<OperationId, Past>,
+    /// The newest generation of all orders.
+    pub newest: Generation,
+    /// When the lease lapses; `None`: there was none yet.
+    pub leased_until: Option<Time>,
+    /// The last [`KEPT_CALLS`] calls.
+    pub calls: VecDeque<(OperationId, NativeCall)>,
+    /// Keys of `past`, oldest first.
+    ended: VecDeque<OperationId>,
+}
+
+/// An operation that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Past {
+    /// The generation of its order.
+    pub generation: Generation,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// An operation that has not ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// Its order.
+    pub order: Order,
+    /// Whether somebody wants it to end early.
+    pub called_off: bool,
+    /// How far it is; `None`: its turn has not come.
+    pub run: Option<Run>,
+}
+
+/// An operation under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its steps, there or back.
+    pub steps: Vec<Planned>,
+    /// The first that has not ended.
+    pub next: usize,
+    /// Whether that one was begun.
+    pub begun: bool,
+    /// On the way back: how it will end.
+    pub back: Option<Outcome>,
+    /// Where it listens for a VM that moves here.
+    pub listening: Option<String>,
+}
+
+impl Run {
+    /// The first step that has not ended; `None`: all have.
+    pub fn step(&self) -> Option<&Planned> {
+        self.steps.get(self.next)
+    }
+
+    /// Whether nothing calls it off any more: on the way back, or past the point of no return.
+    pub fn is_bound(&self) -> bool {
+        let mut ended = self.steps.iter().take(self.next);
+        self.back.is_some()
+            || ended.any(|step| matches!(step.undo, Undo::AskAgain | Undo::Forward))
+            || self.begun && self.step().is_some_and(|step| step.undo == Undo::Forward)
+    }
+
+    /// The steps that undo all that was begun, the last one first.
+    pub fn way_back(&self) -> Vec<Planned> {
+        let begun = self.next + usize::from(self.begun);
+        let begun = self.steps.iter().take(begun).rev();
+        let undo = begun.flat_map(|step| match &step.undo {
+            Undo::By { steps } => steps.clone(),
+            Undo::Nothing | Undo::AskAgain | Undo::Forward => Vec::new(),
+        });
+        undo.map(plain).collect()
+    }
+}
+
+impl Ledger {
+    /// Takes one entry in.
+    pub fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Accepted { order, .. } => self.accept(order),
+            Entry::Planned { operation, steps } => self.set_run(*operation, steps, None),
+            Entry::TurnedBack {
+                operation,
+                outcome,
+                steps,
+            } => self.set_run(*operation, steps, Some(outcome.clone())),
+            Entry::Begun { operation, .. } => {
+                if let Some(run) = self.run(*operation) {
+                    run.begun = true;
+                }
+            }
+            Entry::Ended {
+                operation, gained, ..
+            } => {
+                if let Some(run) = self.run(*operation) {
+                    run.begun = false;
+                    run.next += 1;
+                    run.listening = gained.listening.clone().or(run.listening.take());
+                }
+            }
+            Entry::CalledOff { operation } => {
+                if let Some(open) = self.open.get_mut(operation) {
+                    open.called_off = true;
+                }
+            }
+            Entry::Finished { operation, outcome } => self.finish(*operation, outcome),
+            Entry::Leased { until } => self.leased_until = Some(*until),
+            Entry::Called { operation, call } => {
+                self.calls.push_back((*operation, call.clone()));
+                if self.calls.len() > KEPT_CALLS {
+                    self.calls.pop_front();
+                }
+            }
+            Entry::Kept { vm, record } => {
+                self.vms.insert(*vm, (**record).clone());
+            }
+            Entry::Past {
+                operation,
+                generation,
+                outcome,
+            } => self.remember(*operation, *generation, outcome),
+            Entry::Newest { generation } => self.newest = self.newest.max(*generation),
+        }
+    }
+
+    /// The shortest journal with this sum.
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut entries = vec![Entry::Newest {
+            generation: self.newest,
+        }];
+        entries.extend(self.leased_until.map(|until| Entry::Leased { until }));
+        entries.extend(self.vms.iter().map(|(&vm, record)| Entry::Kept {
+            vm,
+            record: Box::new(record.clone()),
+        }));
+        entries.extend(self.ended.iter().map(|operation| Entry::Past {
+            operation: *operation,
+            generation: self.past[operation].generation,
+            outcome: self.past[operation].outcome.clone(),
+        }));
+        for operation in &self.queue {
+            entries.extend(self.open[operation].entries(*operation));
+        }
+        let calls = self.calls.iter().cloned();
+        entries.extend(calls.map(|(operation, call)| Entry::Called { operation, call }));
+        entries
+    }
+
+    /// Disk space promised to VMs that are here, being made, or not yet wiped, in MiB.
+    pub fn promised_mib(&self) -> u64 {
+        let here = self.vms.values().map(|record| disk_mib(&record.blueprint));
+        let begun = self.open.values().filter(|open| open.run.is_some());
+        let coming = begun.map(|open| space_mib(&open.order, &self.vms));
+        here.sum::<u64>() + coming.sum::<u64>()
+    }
+
+    /// The open operations whose turn has come: no earlier one touches their VMs.
+    pub fn turns(&self) -> Vec<OperationId> {
+        let mut touched = BTreeSet::new();
+        let mut turns = Vec::new();
+        for operation in &self.queue {
+            let vms = vms_of(&self.open[operation].order);
+            if !vms.iter().any(|vm| touched.contains(vm)) {
+                turns.push(*operation);
+            }
+            touched.extend(vms);
+        }
+        turns
+    }
+
+    fn run(&mut self, operation: OperationId) -> Option<&mut Run> {
+        self.open.get_mut(&operation)?.run.as_mut()
+    }
+
+    fn accept(&mut self, order: &Order) {
+        self.newest = self.newest.max(order.generation);
+        let place = if is_own(order.operation) {
+            // The node's own orders wait only for what has begun.
+            let waits = |other: &OperationId| self.open[other].run.is_none();
+            self.queue.iter().position(waits)
+        } else {
+            None
+        };
+        self.queue
+            .insert(place.unwrap_or(self.queue.len()), order.operation);
+        self.open.insert(
+            order.operation,
+            Open {
+                order: order.clone(),
+                called_off: false,
+                run: None,
+            },
+        );
+    }
+
+    fn set_run(&mut self, operation: OperationId, steps: &[Planned], back: Option<Outcome>) {
+        if let Some(open) = self.open.get_mut(&operation) {
+            open.run = Some(Run {
+                steps: steps.to_vec(),
+                next: 0,
+                begun: false,
+                back,
+                listening: None,
+            });
+        }
+    }
+
+    fn finish(&mut self, operation: OperationId, outcome: &Outcome) {
+        let Some(open) = self.open.remove(&operation) else {
+            return;
+        };
+        self.queue.retain(|other| *other != operation);
+        if *outcome == Outcome::Done {
+            self.record(&open.order);
+        }
+        self.remember(operation, open.order.generation, outcome);
+    }
+
+    fn remember(&mut self, operation: OperationId, generation: Generation, outcome: &Outcome) {
+        let outcome = outcome.clone();
+        self.past.insert(
+            operation,
+            Past {
+                generation,
+                outcome,
+            },
+        );
+        self.ended.push_back(operation);
+        if self.ended.len() > KEPT_OPERATIONS
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.past.remove(&oldest);
+        }
+    }
+
+    /// What an order that was carried out makes of the node's VMs.
+    fn record(&mut self, order: &Order) {
+        let vm = order.vm;
+        match &order.verb {
+            Verb::Create { blueprint } | Verb::Receive { blueprint, .. } => self.insert(blueprint),
+            Verb::Copy { to } => self.insert(to),
+            Verb::Delete | Verb::Migrate { .. } => {
+                self.vms.remove(&vm);
+            }
+            Verb::Scale { scale } => {
+                if let Some(record) = self.vms.get_mut(&vm) {
+                    scaling::write(&mut record.blueprint, scale);
+                }
+            }
+            Verb::Snapshot { name } => {
+                if let Some(record) = self.vms.get_mut(&vm) {
+                    record.snapshots.insert(name.clone());
+                }
+            }
+            Verb::DropSnapshot { name } => {
+                if let Some(record) = self.vms.get_mut(&vm) {
+                    record.snapshots.remove(name);
+                }
+            }
+            Verb::Start
+            | Verb::Stop { .. }
+            | Verb::Pause
+            | Verb::Resume
+            | Verb::Reboot
+            | Verb::Restore { .. }
+            | Verb::ReportStatistics
+            | Verb::SaveImage { .. } => {}
+        }
+    }
+
+    fn insert(&mut self, blueprint: &Blueprint) {
+        self.vms.insert(
+            blueprint.vm,
+            Record {
+                blueprint: blueprint.clone(),
+                snapshots: Default::default(),
+            },
+        );
+    }
+}
+
+impl Open {
+    fn entries(&self, operation: OperationId) -> Vec<Entry> {
+        let mut entries = vec![Entry::Accepted {
+            order: Box::new(self.order.clone()),
+            keys: Vec::new(),
+        }];
+        if self.called_off {
+            entries.push(Entry::CalledOff { operation });
+        }
+        let Some(run) = &self.run else {
+            return entries;
+        };
+        let steps = run.steps.clone();
+        entries.push(match &run.back {
+            Some(outcome) => Entry::TurnedBack {
+                operation,
+                outcome: outcome.clone(),
+                steps,
+            },
+            None => Entry::Planned { operation, steps },
+        });
+        for step in 0..run.next {
+            entries.push(Entry::Ended {
+                operation,
+                step: step as u32,
+                gained: Gained {
+                    listening: run.listening.clone(),
+                    ..Default::default()
+                },
+            });
+        }
+        if run.begun {
+            let step = run.next as u32;
+            entries.push(Entry::Begun { operation, step });
+        }
+        entries
+    }
+}

@@ -1,0 +1,302 @@
+//! One act of an order on a node, as data: what a hand is told, and how it is undone.
+
+use crate::driver::Act;
+use crate::machine::{AttachedDisk, Plug};
+use model::blueprint::{Blueprint, Interface};
+use model::id::{KeyId, VmId};
+use model::report::VmState;
+use model::sample::Sample;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// What a hand does. Every step may be repeated, also after the agent was killed within it: where
+/// its effect already holds it changes nothing and succeeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::EnumDiscriminants)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+#[strum_discriminants(
+    name(StepKind),
+    doc = "A [`Step`] without its particulars.",
+    derive(
+        PartialOrd,
+        Ord,
+        Hash,
+        strum::VariantArray,
+        strum::IntoStaticStr,
+        strum::Display
+    ),
+    strum(serialize_all = "kebab-case")
+)]
+pub enum Step {
+    /// Make the folders of a VM, and see that this much space is really free.
+    Reserve {
+        /// Whose.
+        vm: VmId,
+        /// The folders.
+        folders: Vec<PathBuf>,
+        /// Space in MiB.
+        mib: u64,
+    },
+    /// Have an image and all its parts in the node's store.
+    Fetch {
+        /// SHA-256 of its manifest, in hex.
+        image: String,
+    },
+    /// Have the read-only base that VMs share.
+    BuildBase {
+        /// The image that it is, by its manifest's SHA-256 in hex.
+        image: String,
+        /// The VM for whose disk it is made first.
+        blueprint: Box<Blueprint>,
+        /// Which of its disks.
+        disk: String,
+        /// Where.
+        at: PathBuf,
+    },
+    /// Partition, format, unpack, customise, make bootable: a disk, or a container's root folder.
+    Build {
+        /// Of which VM.
+        blueprint: Box<Blueprint>,
+        /// Which of its disks.
+        disk: String,
+        /// Where: a raw disk, an overlay where its base is shared, a folder for a container.
+        at: PathBuf,
+        /// The base that it shares; `None`: none.
+        base: Option<PathBuf>,
+    },
+    /// Take kernel and initial RAM disk out of an image, for a hypervisor that loads them itself.
+    Kernel {
+        /// The image, by its manifest's SHA-256 in hex.
+        image: String,
+        /// Where the kernel goes.
+        kernel: PathBuf,
+        /// Where the initial RAM disk goes.
+        initrd: PathBuf,
+    },
+    /// Copy what was built to where it stays, holes left out, encrypted where asked.
+    Replicate {
+        /// From where.
+        from: PathBuf,
+        /// To where.
+        to: Place,
+    },
+    /// Compare what was replicated with what was built, and check its file systems.
+    Verify {
+        /// What was built.
+        built: PathBuf,
+        /// Where it went.
+        place: Place,
+    },
+    /// Copy a file that is no disk.
+    CopyFile {
+        /// From where.
+        from: PathBuf,
+        /// To where.
+        to: PathBuf,
+    },
+    /// Make a disk of nothing but zeros, or of nothing but its base.
+    Blank {
+        /// The disk.
+        disk: AttachedDisk,
+    },
+    /// Change the size of a disk that nobody has open; what a smaller one lets go of is wiped first.
+    Resize {
+        /// The disk, with its new size.
+        disk: AttachedDisk,
+    },
+    /// Overwrite a file, or all files of a folder, read them back, and remove them.
+    Wipe {
+        /// The file or folder; done once it is gone.
+        path: PathBuf,
+    },
+    /// Give back the folders of a VM, empty by then; its space may be lent again.
+    Release {
+        /// Whose.
+        vm: VmId,
+        /// The folders.
+        folders: Vec<PathBuf>,
+    },
+    /// Make the other end of an interface, its addresses, its firewall and its limit.
+    Plug {
+        /// Whose.
+        vm: VmId,
+        /// The interface.
+        interface: Interface,
+        /// Where its other end is.
+        plug: Plug,
+    },
+    /// Take all of that away.
+    Unplug {
+        /// Whose.
+        vm: VmId,
+        /// The interface.
+        interface: Interface,
+        /// Where its other end was.
+        plug: Plug,
+    },
+    /// Ask the driver.
+    Act {
+        /// For which VM.
+        vm: VmId,
+        /// What.
+        act: Act,
+    },
+    /// Wait until a VM that moves here runs here. Called off, it looks once more, and tells of a VM
+    /// that has arrived by succeeding.
+    Await {
+        /// Which.
+        vm: VmId,
+    },
+    /// Take a saved disk into the store as an image of this name.
+    Store {
+        /// What was saved.
+        file: PathBuf,
+        /// The image's name.
+        name: String,
+    },
+    /// Measure a VM now.
+    Measure {
+        /// Which.
+        vm: VmId,
+    },
+}
+
+/// Where something built stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "place", rename_all = "kebab-case")]
+pub enum Place {
+    /// In a disk.
+    Disk {
+        /// The disk.
+        disk: AttachedDisk,
+    },
+    /// In the root folder of a container.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl Place {
+    /// The file or folder.
+    pub fn path(&self) -> &PathBuf {
+        match self {
+            Self::Disk { disk } => &disk.path,
+            Self::Folder { path } => path,
+        }
+    }
+}
+
+/// A step in its order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// What is done.
+    pub step: Step,
+    /// Keys without which it cannot be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyId>,
+    /// How to get back from it.
+    pub undo: Undo,
+}
+
+/// How to get back from a step that was begun, whether it ended or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "kebab-case")]
+pub enum Undo {
+    /// It leaves nothing, or what the VM may keep.
+    Nothing,
+    /// By these steps.
+    By {
+        /// In the order in which they are done.
+        steps: Vec<Step>,
+    },
+    /// It leaves nothing unless it succeeds, and then there is no way back. Only repeating it tells
+    /// whether it has: after a crash it is always asked again, if need be with its deadline passed.
+    AskAgain,
+    /// There is no way back: from here the order goes forward, whoever calls it off and however
+    /// long it takes.
+    Forward,
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gained {
+    /// Of [`Step::Act`] and [`Step::Await`]: the states after it of all VMs that it touched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<SeenState>,
+    /// Of [`Act::Receive`]: where the other agent connects to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<String>,
+    /// Of [`Step::Measure`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+    /// More to tell in words, as the downtime of a migration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The state of a VM as something told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenState {
+    /// Which VM.
+    pub vm: VmId,
+    /// Its state; `None`: it is gone.
+    pub state: Option<VmState>,
+}
+
+/// Why a step did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{reason}")]
+pub struct Failure {
+    /// Of which kind.
+    pub kind: FailureKind,
+    /// In words for a person.
+    pub reason: String,
+}
+
+model::hypervisor::words! {
+    /// What a failure means for those who would go on.
+    FailureKind {
+        /// It was not tried, as the VM's state or the hypervisor does not allow it: nothing changed.
+        Refused,
+        /// It was called off.
+        CalledOff,
+        /// It was tried and broke.
+        Broken,
+    }
+}
+
+impl fmt::Display for Step {
+    /// In few words, as `replicate root`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |path: &PathBuf| {
+            path.file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        };
+        match self {
+            Self::Reserve { mib, .. } => write!(f, "reserve {mib} MiB"),
+            Self::Fetch { image } => write!(f, "fetch {}", short(image)),
+            Self::BuildBase { image, .. } => write!(f, "build base {}", short(image)),
+            Self::Build { disk, .. } => write!(f, "build {disk}"),
+            Self::Kernel { image, .. } => write!(f, "take the kernel of {}", short(image)),
+            Self::CopyFile { to, .. } => write!(f, "copy {}", name(to)),
+            Self::Replicate { to, .. } => write!(f, "replicate {}", name(to.path())),
+            Self::Verify { place, .. } => write!(f, "verify {}", name(place.path())),
+            Self::Blank { disk } => write!(f, "blank {}", disk.name),
+            Self::Resize { disk } => write!(f, "resize {} to {} MiB", disk.name, disk.size_mib),
+            Self::Wipe { path } => write!(f, "wipe {}", path.display()),
+            Self::Release { vm, .. } => write!(f, "release {vm}"),
+            Self::Plug { interface, .. } => write!(f, "plug {}", interface.name),
+            Self::Unplug { interface, .. } => write!(f, "unplug {}", interface.name),
+            Self::Act { vm, act } => write!(f, "{} {vm}", crate::driver::ActKind::from(act)),
+            Self::Await { vm } => write!(f, "await {vm}"),
+            Self::Store { name, .. } => write!(f, "store {name}"),
+            Self::Measure { vm } => write!(f, "measure {vm}"),
+        }
+    }
+}
+
+/// Enough of a digest for a person to tell two apart.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

@@ -1,0 +1,341 @@
+//! Turns an order into the steps that carry it out, each with its way back; decides nothing later.
+
+mod making;
+
+use crate::driver::{Act, ActKind};
+use crate::layout::Layout;
+use crate::lifecycle::after;
+use crate::refusal::{Refusal, check_name, keys_of};
+use crate::scaling::scale;
+use crate::step::{Planned, Step, Undo};
+use model::blueprint::Blueprint;
+use model::id::{KeyId, VmId};
+use model::order::{Order, Scale, Shutdown, Storage, Verb};
+use model::report::VmState;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// A VM of this node, as the orders that were carried out have left it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Record {
+    /// What it is.
+    pub blueprint: Blueprint,
+    /// Its snapshots.
+    pub snapshots: BTreeSet<String>,
+}
+
+/// The node when an order's turn has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// Where things are.
+    pub layout: &'a Layout,
+    /// The address on which the node listens for VMs that move here.
+    pub host: &'a str,
+    /// Its VMs.
+    pub vms: &'a BTreeMap<VmId, Record>,
+    /// Their states, as last seen; a VM that is not in here is not there.
+    pub seen: &'a BTreeMap<VmId, VmState>,
+    /// Disk space that is promised to nobody, in MiB.
+    pub free_mib: u64,
+    /// Whether the node may run highly available VMs.
+    pub leased: bool,
+}
+
+/// The steps of an order; empty where its effect holds already.
+///
+/// # Errors
+/// Where it cannot begin; nothing has happened then.
+pub fn steps(order: &Order, now: Circumstances) -> Result<Vec<Planned>, Refusal> {
+    let vm = order.vm;
+    let asked_mib = space_mib(order, now.vms);
+    if asked_mib > now.free_mib {
+        let free_mib = now.free_mib;
+        return Err(Refusal::NoSpace {
+            asked_mib,
+            free_mib,
+        });
+    }
+    let node = Planner { now, asked_mib };
+    match &order.verb {
+        Verb::Create { blueprint } => node.create(vm, blueprint),
+        Verb::Delete => Ok(node.delete(vm)),
+        Verb::Copy { to } => node.copy(vm, to),
+        Verb::Scale { scale: to } => scale(node.record(vm)?, node.state(vm), to, now),
+        Verb::Start
+        | Verb::Stop { .. }
+        | Verb::Pause
+        | Verb::Resume
+        | Verb::Reboot
+        | Verb::Snapshot { .. }
+        | Verb::Restore { .. }
+        | Verb::DropSnapshot { .. } => node.control(vm, &order.verb),
+        Verb::ReportStatistics => {
+            node.record(vm)?;
+            Ok(vec![plain(Step::Measure { vm })])
+        }
+        Verb::SaveImage { name } => node.save_image(vm, name),
+        Verb::Receive { blueprint, storage } => node.receive(vm, blueprint, *storage),
+        Verb::Migrate {
+            address, storage, ..
+        } => node.migrate(vm, address, *storage),
+    }
+}
+
+/// VMs that an order touches; no other order does meanwhile.
+pub fn vms_of(order: &Order) -> Vec<VmId> {
+    match &order.verb {
+        Verb::Copy { to } => vec![order.vm, to.vm],
+        _ => vec![order.vm],
+    }
+}
+
+/// Space that a VM's disks may come to take, in MiB.
+pub fn disk_mib(blueprint: &Blueprint) -> u64 {
+    blueprint.disks.iter().map(|disk| disk.size_mib).sum()
+}
+
+/// Space that an order may come to take beside what its VM has, in MiB.
+pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
+    let blueprint = vms.get(&order.vm).map(|record| &record.blueprint);
+    let disks = blueprint.map_or(&[][..], |blueprint| &blueprint.disks);
+    match &order.verb {
+        Verb::Create { blueprint } => {
+            // A disk is built beside its place and wiped there before the next one is.
+            let largest = blueprint.disks.iter().map(|disk| disk.size_mib).max();
+            disk_mib(blueprint) + largest.unwrap_or(0)
+        }
+        Verb::Copy { to } => disk_mib(to),
+        Verb::Receive { blueprint, storage } if *storage == Storage::Local => disk_mib(blueprint),
+        Verb::SaveImage { .. } => disks.first().map_or(0, |disk| disk.size_mib),
+        Verb::Scale {
+            scale: Scale::Disk { disk, size_mib },
+        } => {
+            let old = disks.iter().find(|old| old.name == *disk);
+            size_mib.saturating_sub(old.map_or(0, |old| old.size_mib))
+        }
+        _ => 0,
+    }
+}
+
+/// A step that leaves nothing to undo and needs no keys.
+pub fn plain(step: Step) -> Planned {
+    with(step, Undo::Nothing)
+}
+
+/// A step that needs no keys.
+pub fn with(step: Step, undo: Undo) -> Planned {
+    Planned {
+        step,
+        keys: Vec::new(),
+        undo,
+    }
+}
+
+/// An act of the driver that needs keys.
+pub fn act(vm: VmId, act: Act, keys: Vec<KeyId>, undo: Undo) -> Planned {
+    Planned {
+        step: Step::Act { vm, act },
+        keys,
+        undo,
+    }
+}
+
+/// Undone by one act.
+pub fn by_act(vm: VmId, act: Act) -> Undo {
+    Undo::By {
+        steps: vec![Step::Act { vm, act }],
+    }
+}
+
+struct Planner<'a> {
+    now: Circumstances<'a>,
+    asked_mib: u64,
+}
+
+impl Planner<'_> {
+    fn record(&self, vm: VmId) -> Result<&Record, Refusal> {
+        self.now.vms.get(&vm).ok_or(Refusal::UnknownVm(vm))
+    }
+
+    fn state(&self, vm: VmId) -> Option<VmState> {
+        self.now.seen.get(&vm).copied()
+    }
+
+    fn delete(&self, vm: VmId) -> Vec<Planned> {
+        let record = self.now.vms.get(&vm);
+        if record.is_none() && self.state(vm).is_none() {
+            return Vec::new();
+        }
+        // Of a VM that only the driver knows, the folder alone tells what it has.
+        let blueprint = record.map(|record| &record.blueprint);
+        let mut steps = vec![act(vm, Act::Destroy, Vec::new(), Undo::AskAgain)];
+        steps.extend(self.forget(vm, blueprint, Storage::Local));
+        steps
+    }
+
+    /// Takes away all that a VM has here but the driver's part; there is no way back.
+    fn forget(&self, vm: VmId, blueprint: Option<&Blueprint>, storage: Storage) -> Vec<Planned> {
+        let layout = self.now.layout;
+        let mut steps = Vec::new();
+        for interface in blueprint.map_or(&[][..], |b| &b.interfaces) {
+            steps.push(Step::Unplug {
+                vm,
+                interface: interface.clone(),
+                plug: layout.plug(interface),
+            });
+        }
+        if storage == Storage::Local {
+            for disk in blueprint.map_or(&[][..], |b| layout.disks_of(b)) {
+                let path = layout.attached_disk(vm, disk).path;
+                steps.push(Step::Wipe { path });
+            }
+            // Snapshots, copies and what a migration left lie beside the disks.
+            steps.extend(give_back(vm, self.folders(vm)));
+        }
+        steps
+            .into_iter()
+            .map(|step| with(step, Undo::Forward))
+            .collect()
+    }
+
+    /// The orders that are one act of the driver.
+    fn control(&self, vm: VmId, verb: &Verb) -> Result<Vec<Planned>, Refusal> {
+        let record = self.record(vm)?;
+        let state = self.state(vm);
+        let keys = keys_of(&record.blueprint);
+        let has = |name: &String| record.snapshots.contains(name);
+        let unknown = |name: &String| Refusal::UnknownPart {
+            vm,
+            what: "snapshot",
+            name: name.clone(),
+        };
+        let undone_by = |from: &[VmState], act| match state {
+            Some(state) if from.contains(&state) => by_act(vm, act),
+            _ => Undo::Nothing,
+        };
+        let (what, keys, undo) = match verb {
+            Verb::Start => {
+                self.check_lease(&record.blueprint)?;
+                let shutdown = Shutdown::Forced;
+                let halted = [VmState::Stopped, VmState::Failed];
+                (Act::Start, keys, undone_by(&halted, Act::Stop { shutdown }))
+            }
+            Verb::Stop { shutdown } => {
+                let shutdown = *shutdown;
+                (Act::Stop { shutdown }, Vec::new(), Undo::AskAgain)
+            }
+            Verb::Pause => {
+                let undo = undone_by(&[VmState::Running], Act::Resume);
+                (Act::Pause, Vec::new(), undo)
+            }
+            Verb::Resume => {
+                self.check_lease(&record.blueprint)?;
+                let undo = undone_by(&[VmState::Paused], Act::Pause);
+                (Act::Resume, Vec::new(), undo)
+            }
+            Verb::Reboot => {
+                self.check_lease(&record.blueprint)?;
+                (Act::Reboot, keys, Undo::AskAgain)
+            }
+            Verb::Snapshot { name } => {
+                check_name("snapshot", name)?;
+                if has(name) {
+                    let name = name.clone();
+                    return Err(Refusal::SnapshotExists { vm, name });
+                }
+                let (name, again) = (name.clone(), name.clone());
+                let undo = by_act(vm, Act::DropSnapshot { name: again });
+                (Act::Snapshot { name }, keys, undo)
+            }
+            Verb::Restore { name } if has(name) => {
+                self.check_lease(&record.blueprint)?;
+                let name = name.clone();
+                (Act::Restore { name }, keys, Undo::AskAgain)
+            }
+            Verb::DropSnapshot { name } if has(name) => {
+                let name = name.clone();
+                (Act::DropSnapshot { name }, keys, Undo::AskAgain)
+            }
+            Verb::Restore { name } | Verb::DropSnapshot { name } => return Err(unknown(name)),
+            _ => unreachable!("steps sends no other verb here"),
+        };
+        after(state, ActKind::from(&what))?;
+        Ok(vec![act(vm, what, keys, undo)])
+    }
+
+    fn save_image(&self, vm: VmId, name: &str) -> Result<Vec<Planned>, Refusal> {
+        let record = self.record(vm)?;
+        check_name("name", name)?;
+        after(self.state(vm), ActKind::SaveImage)?;
+        let folder = self.now.layout.saved_folder(vm, name);
+        let file = folder.join("image");
+        let wipe = Step::Wipe {
+            path: folder.clone(),
+        };
+        let save = Act::SaveImage { file: file.clone() };
+        let keys = keys_of(&record.blueprint);
+        Ok(vec![
+            with(
+                Step::Reserve {
+                    vm,
+                    folders: vec![folder],
+                    mib: self.asked_mib,
+                },
+                Undo::By {
+                    steps: vec![wipe.clone()],
+                },
+            ),
+            act(vm, save, keys, Undo::Nothing),
+            with(
+                Step::Store {
+                    file,
+                    name: name.to_owned(),
+                },
+                Undo::AskAgain,
+            ),
+            with(wipe, Undo::Forward),
+        ])
+    }
+
+    fn migrate(&self, vm: VmId, address: &str, storage: Storage) -> Result<Vec<Planned>, Refusal> {
+        let record = self.record(vm)?;
+        after(self.state(vm), ActKind::Send)?;
+        if !record.snapshots.is_empty() {
+            let count = record.snapshots.len();
+            return Err(Refusal::HasSnapshots { vm, count });
+        }
+        let send = Act::Send {
+            address: address.to_owned(),
+            storage,
+        };
+        let keys = keys_of(&record.blueprint);
+        let mut steps = vec![
+            act(vm, send, keys, Undo::AskAgain),
+            act(vm, Act::Destroy, Vec::new(), Undo::Forward),
+        ];
+        steps.extend(self.forget(vm, Some(&record.blueprint), storage));
+        Ok(steps)
+    }
+
+    fn check_lease(&self, blueprint: &Blueprint) -> Result<(), Refusal> {
+        if blueprint.highly_available && !self.now.leased {
+            return Err(Refusal::NoLease(blueprint.vm));
+        }
+        Ok(())
+    }
+
+    fn folders(&self, vm: VmId) -> Vec<PathBuf> {
+        vec![
+            self.now.layout.vm_folder(vm),
+            self.now.layout.build_folder(vm),
+        ]
+    }
+}
+
+/// Wipes all that is in the folders of a VM, and gives them back.
+fn give_back(vm: VmId, folders: Vec<PathBuf>) -> Vec<Step> {
+    let wipes = folders.iter().map(|path| Step::Wipe { path: path.clone() });
+    let mut steps: Vec<Step> = wipes.collect();
+    steps.push(Step::Release { vm, folders });
+    steps
+}

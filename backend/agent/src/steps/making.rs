@@ -1,0 +1,247 @@
+//! The steps of orders that make a VM on this node: create, copy, receive.
+
+use super::{Planner, act, by_act, give_back, plain, with};
+use crate::driver::{Act, ActKind};
+use crate::lifecycle::after;
+use crate::refusal::{Refusal, check_blueprint, invalid, keys_of};
+use crate::step::{Place, Planned, Step, Undo};
+use model::blueprint::{Blueprint, BootLoader, Disk};
+use model::hypervisor::Virtualisation;
+use model::id::{KeyId, VmId};
+use model::order::Storage;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+impl Planner<'_> {
+    pub(super) fn create(&self, vm: VmId, blueprint: &Blueprint) -> Result<Vec<Planned>, Refusal> {
+        self.check_new(vm, blueprint)?;
+        let mut steps = vec![self.reserve(vm, self.folders(vm))];
+        steps.extend(fetches(blueprint));
+        for (index, disk) in blueprint.disks.iter().enumerate() {
+            steps.extend(self.disk(blueprint, index, disk));
+        }
+        steps.extend(self.kernel(blueprint));
+        steps.push(plain(Step::Wipe {
+            path: self.now.layout.build_folder(vm),
+        }));
+        steps.extend(self.plugs(blueprint));
+        let machine = Box::new(self.now.layout.machine(blueprint));
+        let define = Act::Define { machine };
+        steps.push(act(
+            vm,
+            define,
+            keys_of(blueprint),
+            by_act(vm, Act::Destroy),
+        ));
+        Ok(steps)
+    }
+
+    /// One disk, or a container's root folder, from its image to where it stays.
+    fn disk(&self, blueprint: &Blueprint, index: usize, disk: &Disk) -> Vec<Planned> {
+        let layout = self.now.layout;
+        let vm = blueprint.vm;
+        let container = blueprint.virtualisation == Virtualisation::Container;
+        let attached = layout.attached_disk(vm, disk);
+        let keys: Vec<KeyId> = attached.key.into_iter().collect();
+        let empty = disk.image.is_none() && disk.partitions.is_empty();
+        if empty && !(container && index == 0) {
+            return vec![Planned {
+                step: Step::Blank { disk: attached },
+                keys,
+                undo: Undo::Nothing,
+            }];
+        }
+        let mut steps = self.base(blueprint, disk);
+        let base = attached.base.clone();
+        let built = layout.built(vm, &disk.name);
+        let place = if container && index == 0 {
+            let path = layout.container_root(vm);
+            Place::Folder { path }
+        } else {
+            Place::Disk { disk: attached }
+        };
+        steps.push(Planned {
+            step: Step::Build {
+                blueprint: Box::new(blueprint.clone()),
+                disk: disk.name.clone(),
+                at: built.clone(),
+                base,
+            },
+            keys: disk.encryption.iter().map(|e| e.key).collect(),
+            undo: Undo::Nothing,
+        });
+        steps.push(Planned {
+            step: Step::Replicate {
+                from: built.clone(),
+                to: place.clone(),
+            },
+            keys: keys.clone(),
+            undo: Undo::Nothing,
+        });
+        steps.push(Planned {
+            step: Step::Verify {
+                built: built.clone(),
+                place,
+            },
+            keys,
+            undo: Undo::Nothing,
+        });
+        steps.push(plain(Step::Wipe { path: built }));
+        steps
+    }
+
+    pub(super) fn copy(&self, vm: VmId, to: &Blueprint) -> Result<Vec<Planned>, Refusal> {
+        let from = &self.record(vm)?.blueprint;
+        self.check_new(to.vm, to)?;
+        let shape = |blueprint: &Blueprint| -> Vec<(String, u64)> {
+            let disks = blueprint.disks.iter();
+            disks.map(|d| (d.name.clone(), d.size_mib)).collect()
+        };
+        if shape(from) != shape(to) {
+            let (found, expected) = (format!("{:?}", shape(to)), format!("{:?}", shape(from)));
+            return Err(invalid("disks", &found, &expected));
+        }
+        after(self.state(vm), ActKind::Copy)?;
+        let mut steps = vec![self.reserve(to.vm, vec![self.now.layout.vm_folder(to.vm)])];
+        if boots_directly(to) {
+            let ((kernel, initrd), (to_kernel, to_initrd)) =
+                (self.now.layout.kernel(vm), self.now.layout.kernel(to.vm));
+            for (from, to) in [(kernel, to_kernel), (initrd, to_initrd)] {
+                steps.push(plain(Step::CopyFile { from, to }));
+            }
+        }
+        steps.extend(self.plugs(to));
+        let keys: BTreeSet<KeyId> = keys_of(from).into_iter().chain(keys_of(to)).collect();
+        let machine = Box::new(self.now.layout.machine(to));
+        steps.push(act(
+            vm,
+            Act::Copy { to: machine },
+            keys.into_iter().collect(),
+            by_act(to.vm, Act::Destroy),
+        ));
+        Ok(steps)
+    }
+
+    pub(super) fn receive(
+        &self,
+        vm: VmId,
+        blueprint: &Blueprint,
+        storage: Storage,
+    ) -> Result<Vec<Planned>, Refusal> {
+        self.check_new(vm, blueprint)?;
+        self.check_lease(blueprint)?;
+        let mut steps = Vec::new();
+        if storage == Storage::Local {
+            steps.push(self.reserve(vm, vec![self.now.layout.vm_folder(vm)]));
+            steps.extend(fetches(blueprint));
+            for disk in self.now.layout.disks_of(blueprint) {
+                steps.extend(self.base(blueprint, disk));
+                let disk = self.now.layout.attached_disk(vm, disk);
+                steps.push(Planned {
+                    keys: disk.key.into_iter().collect(),
+                    step: Step::Blank { disk },
+                    undo: Undo::Nothing,
+                });
+            }
+            steps.extend(self.kernel(blueprint));
+        }
+        steps.extend(self.plugs(blueprint));
+        let receive = Act::Receive {
+            machine: Box::new(self.now.layout.machine(blueprint)),
+            storage,
+            host: self.now.host.to_owned(),
+        };
+        let undo = by_act(vm, Act::Destroy);
+        steps.push(act(vm, receive, keys_of(blueprint), undo));
+        steps.push(with(Step::Await { vm }, Undo::AskAgain));
+        Ok(steps)
+    }
+
+    fn check_new(&self, vm: VmId, blueprint: &Blueprint) -> Result<(), Refusal> {
+        if blueprint.vm != vm {
+            return Err(Refusal::WrongVm {
+                order: vm,
+                blueprint: blueprint.vm,
+            });
+        }
+        if self.now.vms.contains_key(&vm) || self.now.seen.contains_key(&vm) {
+            return Err(Refusal::VmExists(vm));
+        }
+        check_blueprint(blueprint)?;
+        for interface in &blueprint.interfaces {
+            let owner = self.now.vms.values().find(|record| {
+                let others = &record.blueprint.interfaces;
+                others.iter().any(|other| other.mac == interface.mac)
+            });
+            if let Some(owner) = owner {
+                return Err(Refusal::MacTaken {
+                    mac: interface.mac,
+                    vm: owner.blueprint.vm,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Room for a new VM; its undoing wipes whatever later steps have put there.
+    fn reserve(&self, vm: VmId, folders: Vec<PathBuf>) -> Planned {
+        let undo = Undo::By {
+            steps: give_back(vm, folders.clone()),
+        };
+        let mib = self.asked_mib;
+        with(Step::Reserve { vm, folders, mib }, undo)
+    }
+
+    fn base(&self, blueprint: &Blueprint, disk: &Disk) -> Vec<Planned> {
+        let image = disk.image.as_ref().filter(|_| disk.shared_base);
+        let step = image.map(|image| Step::BuildBase {
+            image: image.clone(),
+            blueprint: Box::new(blueprint.clone()),
+            disk: disk.name.clone(),
+            at: self.now.layout.base(image),
+        });
+        step.map(plain).into_iter().collect()
+    }
+
+    fn kernel(&self, blueprint: &Blueprint) -> Vec<Planned> {
+        let image = blueprint.disks.first().and_then(|disk| disk.image.clone());
+        let image = image.filter(|_| boots_directly(blueprint));
+        let (kernel, initrd) = self.now.layout.kernel(blueprint.vm);
+        let step = image.map(|image| Step::Kernel {
+            image,
+            kernel,
+            initrd,
+        });
+        step.map(plain).into_iter().collect()
+    }
+
+    fn plugs(&self, blueprint: &Blueprint) -> Vec<Planned> {
+        let vm = blueprint.vm;
+        let steps = blueprint.interfaces.iter().map(|interface| {
+            let (plug, interface) = (self.now.layout.plug(interface), interface.clone());
+            let undo = Step::Unplug {
+                vm,
+                interface: interface.clone(),
+                plug: plug.clone(),
+            };
+            let step = Step::Plug {
+                vm,
+                interface,
+                plug,
+            };
+            with(step, Undo::By { steps: vec![undo] })
+        });
+        steps.collect()
+    }
+}
+
+fn boots_directly(blueprint: &Blueprint) -> bool {
+    blueprint.boot == BootLoader::Direct && blueprint.virtualisation != Virtualisation::Container
+}
+
+fn fetches(blueprint: &Blueprint) -> Vec<Planned> {
+    let images = blueprint.disks.iter().filter_map(|disk| disk.image.clone());
+    let images: BTreeSet<String> = images.chain(blueprint.customisation.add.clone()).collect();
+    let steps = images.into_iter().map(|image| Step::Fetch { image });
+    steps.map(plain).collect()
+}

@@ -1,0 +1,85 @@
+//! Names on the node: nothing in a blueprint leads out of its VM's folders.
+
+use crate::node::layout;
+use crate::orders::{VM, blueprint};
+use agent::layout::{bridge_name, tap_name};
+use agent::machine::{Boot, DiskFormat};
+use agent::refusal::check_blueprint;
+use model::blueprint::Blueprint;
+use model::hypervisor::Virtualisation;
+use model::id::NetworkId;
+
+/// Taps and bridges fit in the 15 characters that Linux allows, whatever the numbers.
+#[test]
+fn devices_have_names_that_linux_takes() {
+    assert_eq!(tap_name([0x52, 0x54, 0, 0xab, 1, 0xff]), "gw525400ab01ff");
+    assert_eq!(bridge_name(NetworkId(u32::MAX)), "gwn4294967295");
+    assert!(tap_name([255; 6]).len() <= 15 && bridge_name(NetworkId(u32::MAX)).len() <= 15);
+}
+
+/// Disks are told apart by how their bytes lie: raw, over a shared base, or encrypted.
+#[test]
+fn a_disk_lies_as_its_blueprint_says() {
+    let mut shared = blueprint(VM);
+    shared.disks[0].shared_base = true;
+    let machine = layout().machine(&shared);
+    let formats: Vec<DiskFormat> = machine.disks.iter().map(|disk| disk.format).collect();
+    assert_eq!(formats, [DiskFormat::Qcow2, DiskFormat::Luks]);
+    let base = machine.disks[0].base.clone().expect("it shares one");
+    assert_eq!(base, layout().base(&"ab".repeat(32)));
+    assert!(machine.disks[1].key.is_some());
+    let Boot::Kernel { command_line, .. } = &machine.boot else {
+        panic!("{:?}", machine.boot);
+    };
+    assert_eq!(command_line, "root=/dev/vda1 rw quiet");
+}
+
+/// A container's first disk is its root folder, and none of its disks.
+#[test]
+fn a_container_has_a_root_folder() {
+    let mut container = blueprint(VM);
+    container.virtualisation = Virtualisation::Container;
+    let machine = layout().machine(&container);
+    let root = layout().container_root(VM);
+    assert_eq!(machine.boot, Boot::Folder { root });
+    assert_eq!(machine.disks.len(), 1);
+}
+
+/// Names that would lead elsewhere, twins, and sizes that cannot be are refused, each by its field.
+#[test]
+fn a_blueprint_that_leads_elsewhere_is_refused() {
+    let check = |change: &dyn Fn(&mut Blueprint), expected: &str| {
+        let mut blueprint = blueprint(VM);
+        change(&mut blueprint);
+        let refusal = check_blueprint(&blueprint).expect_err(expected);
+        assert_eq!(refusal.to_string(), expected);
+    };
+    let names = "expected 1 to 63 letters, digits and -, the first no -";
+    assert_eq!(check_blueprint(&blueprint(VM)), Ok(()));
+    check(
+        &|b| b.disks[0].name = "../../etc/passwd".to_owned(),
+        &format!("disks[0].name is \"../../etc/passwd\", {names}"),
+    );
+    check(
+        &|b| b.disks[1].name = "root".to_owned(),
+        "disks[1].name is root, expected a name of its own",
+    );
+    check(
+        &|b| b.name = "-n".to_owned(),
+        &format!("name is \"-n\", {names}"),
+    );
+    check(
+        &|b| b.interfaces[0].name = String::new(),
+        &format!("interfaces[0].name is \"\", {names}"),
+    );
+    check(
+        &|b| b.disks[0].image = Some("../abc".to_owned()),
+        "disks[0].image is ../abc, expected 64 hexadecimal digits in lower case",
+    );
+    check(&|b| b.cpus = 5, "cpus is 5, expected 1 to 4");
+    check(&|b| b.mem_mib = 0, "mem_mib is 0, expected 1 to 1024");
+    check(
+        &|b| b.disks[1].shared_base = true,
+        "disks[1].shared_base is true, expected false where the disk is encrypted as a whole or begins empty",
+    );
+}

@@ -1,0 +1,12 @@
+//! The agent at its door: orders in, steps and reports out, on a modelled node that may be killed
+//! at any point.
+
+mod crash;
+mod files;
+mod lease;
+mod node;
+mod orders;
+mod random;
+mod rules;
+mod table;
+mod world;

@@ -1,0 +1,172 @@
+//! Orders and blueprints that the tests share.
+
+use model::blueprint::{
+    Blueprint, BootLoader, Customisation, Disk, EncryptedPart, Encryption, Format, Interface,
+    Partition, PartitionTable,
+};
+use model::hypervisor::{Arch, Guest, Virtualisation};
+use model::id::{Generation, KeyId, NetworkId, NodeId, OperationId, TenantId, VmId};
+use model::order::{Order, Scale, Shutdown, Storage, Verb};
+use model::time::Time;
+
+/// The VM that most tests are about.
+pub const VM: VmId = VmId(7);
+
+/// Another one, made of it.
+pub const OTHER: VmId = VmId(8);
+
+/// When orders are given up, unless a test says otherwise.
+pub const DEADLINE: Time = Time(500_000_000);
+
+/// A VM with a disk that is built, one that is encrypted and empty, and an interface.
+pub fn blueprint(vm: VmId) -> Blueprint {
+    Blueprint {
+        vm,
+        tenant: TenantId(1),
+        name: format!("web-{}", vm.0),
+        arch: Arch::X86_64,
+        guest: Guest::Linux,
+        virtualisation: Virtualisation::Full,
+        cpus: 1,
+        max_cpus: 4,
+        mem_mib: 256,
+        max_mem_mib: 1_024,
+        boot: BootLoader::Direct,
+        kernel_arguments: "quiet".to_owned(),
+        disks: vec![system_disk(), data_disk()],
+        interfaces: vec![Interface {
+            name: "eth0".to_owned(),
+            network: NetworkId(5),
+            mac: [0x52, 0x54, 0, 0, 1, vm.0 as u8],
+            addresses: Vec::new(),
+            gateway: None,
+            mbps: None,
+            allowed: Vec::new(),
+        }],
+        customisation: Customisation::default(),
+        highly_available: false,
+    }
+}
+
+fn system_disk() -> Disk {
+    Disk {
+        name: "root".to_owned(),
+        size_mib: 100,
+        image: Some("ab".repeat(32)),
+        table: PartitionTable::Gpt,
+        partitions: vec![Partition {
+            name: "system".to_owned(),
+            size_mib: None,
+            format: Format::Ext4,
+            block_bytes: None,
+            mount: Some("/".to_owned()),
+            bootable: true,
+        }],
+        shared_base: false,
+        encryption: None,
+        iops: None,
+        mibps: None,
+    }
+}
+
+fn data_disk() -> Disk {
+    Disk {
+        name: "data".to_owned(),
+        size_mib: 50,
+        image: None,
+        table: PartitionTable::None,
+        partitions: Vec::new(),
+        encryption: Some(Encryption {
+            key: KeyId(1),
+            part: EncryptedPart::Whole,
+        }),
+        ..system_disk()
+    }
+}
+
+/// An order about [`VM`].
+pub fn order(operation: u64, verb: Verb) -> Order {
+    about(VM, operation, verb)
+}
+
+/// An order about any VM.
+pub fn about(vm: VmId, operation: u64, verb: Verb) -> Order {
+    Order {
+        operation: OperationId(operation),
+        generation: Generation(1),
+        node: NodeId(1),
+        vm,
+        verb,
+        deadline: DEADLINE,
+    }
+}
+
+/// Makes a VM.
+pub fn create(vm: VmId) -> Verb {
+    let blueprint = Box::new(blueprint(vm));
+    Verb::Create { blueprint }
+}
+
+/// Every verb about a VM, those with particulars more than once; `other` is the VM made by a copy.
+pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
+    let name = || "before".to_owned();
+    let scales = [
+        Scale::Cpu { cpus: 2 },
+        Scale::Mem { mem_mib: 512 },
+        Scale::Disk {
+            disk: "root".to_owned(),
+            size_mib: 150,
+        },
+        Scale::Disk {
+            disk: "data".to_owned(),
+            size_mib: 20,
+        },
+        Scale::DiskIo {
+            disk: "root".to_owned(),
+            iops: Some(100),
+            mibps: None,
+        },
+        Scale::Net {
+            interface: "eth0".to_owned(),
+            mbps: Some(10),
+        },
+    ];
+    let mut verbs = vec![create(vm), Verb::Delete];
+    verbs.push(Verb::Copy {
+        to: Box::new(blueprint(other)),
+    });
+    verbs.extend(scales.map(|scale| Verb::Scale { scale }));
+    verbs.extend([
+        Verb::Start,
+        stop(),
+        Verb::Pause,
+        Verb::Resume,
+        Verb::Reboot,
+        Verb::Snapshot { name: name() },
+        Verb::Restore { name: name() },
+        Verb::DropSnapshot { name: name() },
+        Verb::ReportStatistics,
+        Verb::SaveImage {
+            name: "golden".to_owned(),
+        },
+    ]);
+    for storage in [Storage::Local, Storage::Shared] {
+        verbs.push(Verb::Receive {
+            blueprint: Box::new(blueprint(vm)),
+            storage,
+        });
+        verbs.push(Verb::Migrate {
+            to: NodeId(2),
+            address: "192.0.2.2:4444".to_owned(),
+            storage,
+        });
+    }
+    verbs
+}
+
+/// Stops a VM at once.
+pub fn stop() -> Verb {
+    Verb::Stop {
+        shutdown: Shutdown::Forced,
+    }
+}
