@@ -6,7 +6,6 @@ use super::table::counted;
 use lab::read::{self, ReadError};
 use model::fault::{Fault, Faults};
 use model::grid::Grid;
-use placement::rule::RuleChain;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +48,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// What a file holds, in words.
 fn sound(path: &Path) -> Result<String, ReadError> {
-    let file = path.display().to_string();
     let faults = ReadError::Faults;
     match Kind::of_file(path)? {
         Some(Kind::Grid) => {
@@ -61,30 +59,47 @@ fn sound(path: &Path) -> Result<String, ReadError> {
             ))
         }
         Some(Kind::Design) => {
-            let topology = model::design_file::check_design(&file, &text(path)?).map_err(faults)?;
+            let (file, text) = read::text(path, "a design in TOML")?;
+            let topology = model::design_file::check_design(&file, &text).map_err(faults)?;
             let (components, links) = (topology.components().len(), topology.links().len());
             let (components, links) = (counted(components, "component"), counted(links, "link"));
             Ok(format!("a design of {components} and {links}"))
         }
         Some(Kind::RuleChain) => {
-            let chain = RuleChain::read(&file, &text(path)?).map_err(faults)?;
+            let chain = read::chain(path)?;
             Ok(format!(
                 "a chain of {}",
                 counted(chain.rules().len(), "rule")
             ))
         }
         Some(Kind::Hypervisor) => {
-            let profile = model::hypervisor_file::read_profile(&file, &text(path)?);
+            let (file, text) = read::text(path, "a hypervisor profile in TOML")?;
+            let profile = model::hypervisor_file::read_profile(&file, &text);
             Ok(format!("the profile of {}", profile.map_err(faults)?.title))
         }
         None => Err(faults(Faults(vec![Fault {
-            file,
-            found: "none of their tables".into(),
+            file: path.display().to_string(),
+            found: strange(path)?.into(),
             expected: "[[component]] of a design, [[node]] of a grid or [[rule]] of a rule chain"
                 .into(),
             ..Fault::default()
         }]))),
     }
+}
+
+/// What a file that is none of ours is instead.
+fn strange(path: &Path) -> Result<&'static str, ReadError> {
+    if path.is_dir() {
+        return Ok("a folder");
+    }
+    let start = read::start(path)?;
+    Ok(match std::str::from_utf8(&start) {
+        _ if start.is_empty() => "an empty file",
+        Ok(text) if !text.contains('\0') => "none of their tables",
+        // The last character may be cut off.
+        Err(error) if error.error_len().is_none() => "none of their tables",
+        _ => "bytes that are no text",
+    })
 }
 
 /// Licences that nodes carry for nothing, as rules of licence-cost see them.
@@ -96,13 +111,4 @@ fn unpriced(grid: &Grid) -> String {
         true => String::new(),
         false => format!("; no [[licence]] gives a price for {}", free.join(", ")),
     }
-}
-
-/// A file's text.
-pub(super) fn text(path: &Path) -> Result<String, ReadError> {
-    std::fs::read_to_string(path).map_err(|source| ReadError::Io {
-        path: path.display().to_string(),
-        line: 0,
-        source,
-    })
 }

@@ -1,8 +1,8 @@
 //! What a file is, told from its content.
 
-use lab::read::ReadError;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use super::failure::Failure;
+use lab::read::{self, ReadError};
+use std::fmt;
 use std::path::Path;
 
 /// A kind of file that people write or draw.
@@ -40,33 +40,49 @@ impl Kind {
         })
     }
 
-    /// The kind of a file; `None` also where it cannot be read as text, as a compressed trace.
+    /// The kind of a file, plain or gzipped; `None` also of a folder, and where it is no text, as a
+    /// database is.
     ///
     /// # Errors
-    /// Where the file cannot be opened.
+    /// Where the file cannot be read.
     pub fn of_file(path: &Path) -> Result<Option<Self>, ReadError> {
-        /// A header of comments may come first; a trace of millions of lines, or a file without
-        /// line ends, is not worth more.
-        const MOST_BYTES: u64 = 1 << 20;
-        let file = File::open(path).map_err(|source| ReadError::Io {
-            path: path.display().to_string(),
-            line: 0,
-            source,
-        })?;
-        let lines = BufReader::new(file.take(MOST_BYTES)).lines();
-        let lines = lines.map_while(Result::ok);
-        let mut first = true;
-        for line in lines {
-            // The node list of openb is the one CSV that is a grid.
-            if first && line.starts_with("sn,") {
-                return Ok(Some(Self::Grid));
-            }
-            first = false;
-            if let Some(kind) = Self::of(&line) {
-                return Ok(Some(kind));
-            }
+        if path.is_dir() {
+            return Ok(None);
         }
-        Ok(None)
+        if read::is_node_list(path)? {
+            return Ok(Some(Self::Grid));
+        }
+        let start = read::start(path)?;
+        let text = start.utf8_chunks().next().map(|chunk| chunk.valid());
+        Ok(text.and_then(Self::of))
+    }
+
+    /// Refuses a file that was given in the place of one of this kind, as a grid for a design.
+    ///
+    /// # Errors
+    /// Usage, where it is of another kind; what cannot be read is left to its reader to tell.
+    pub fn expect_of(self, flag: &str, path: &Path) -> Result<(), Failure> {
+        match Self::of_file(path) {
+            Ok(Some(kind)) if kind != self => Err(Failure::usage(
+                format!(
+                    "{flag} names {}, which is {kind}, not {self}",
+                    path.display()
+                ),
+                format!("{flag} takes {self}; gridwright check tells what a file is"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Design => "a design",
+            Self::Grid => "a grid",
+            Self::RuleChain => "a rule chain",
+            Self::Hypervisor => "a hypervisor profile",
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `gridwright plan`: a design on a grid: its VMs, their nodes, and why.
 
-use super::check::text;
 use super::failure::Failure;
+use super::kind::Kind;
 use super::simulate::policy;
 use super::table::{Table, counted};
 use lab::read::{self, ReadError};
@@ -9,6 +9,7 @@ use model::assignment::{AssignedVm, Assignment};
 use model::design_file::check_design;
 use model::grid::Grid;
 use model::topology::Topology;
+use model::units::{Dimension, Resources};
 use model::view::View;
 use model::vm::Demand;
 use placement::assign::assign;
@@ -47,6 +48,8 @@ pub struct Args {
 /// What is wrong with the files, or the VM that found no node.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let policy = policy(&args.policy)?;
+    Kind::Design.expect_of("--design", &args.design)?;
+    Kind::Grid.expect_of("--grid", &args.grid)?;
     let grid = Arc::new(read::grid(&args.grid).map_err(|error| Failure::of(&error))?);
     let topology = topology(&args.design).map_err(|error| Failure::of(&error))?;
     let assignment = assign(&topology, &grid).map_err(|error| Failure::of(&error))?;
@@ -82,8 +85,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn topology(path: &Path) -> Result<Topology, ReadError> {
-    let text = text(path)?;
-    check_design(&path.display().to_string(), &text).map_err(ReadError::Faults)
+    let (file, text) = read::text(path, "a design in TOML")?;
+    check_design(&file, &text).map_err(ReadError::Faults)
 }
 
 /// A line for each component whose instances are larger than any node.
@@ -113,7 +116,7 @@ fn table(assignment: &Assignment, planned: &Planned, grid: &Grid) -> Table {
             .map(|group| assignment.groups[group.index()].name.as_str())
             .collect();
         let asks = match &vm.spec.demand {
-            Demand::Fixed(resources) => resources.to_string(),
+            Demand::Fixed(resources) => in_words(*resources),
             Demand::ShareOfModel(_) => "a share of the node".to_owned(),
         };
         vec![
@@ -132,6 +135,28 @@ fn table(assignment: &Assignment, planned: &Planned, grid: &Grid) -> Table {
         head: head.map(str::to_owned).to_vec(),
         rows: rows.map(row).collect(),
     }
+}
+
+/// What is asked, in the units in which people ask: `2 cores, 4 GiB memory`.
+fn in_words(asked: Resources) -> String {
+    // Two decimals, as a table has room for.
+    let share = |n: u32, whole: f64| (f64::from(n) * 100.0 / whole).round() / 100.0;
+    let counted = |n: u32, noun: &str| {
+        let plural = if n == 1_000 { "" } else { "s" };
+        format!("{} {noun}{plural}", share(n, 1_000.0))
+    };
+    let words = Dimension::ALL.into_iter().filter_map(|dimension| {
+        let amount = asked.in_dimension(dimension);
+        (amount > 0).then(|| match dimension {
+            Dimension::Cpu => counted(amount, "core"),
+            Dimension::Mem => format!("{} GiB memory", share(amount, 1_024.0)),
+            Dimension::Disk => format!("{amount} GiB disk"),
+            Dimension::DiskIo => format!("{amount} IO/s"),
+            Dimension::Net => format!("{amount} Mbit/s"),
+            Dimension::Accel => counted(amount, "accelerator"),
+        })
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn as_json(assignment: &Assignment, planned: &Planned) -> Value {

@@ -1,11 +1,12 @@
 //! `gridwright simulate`: a trace on a grid under one or several policies.
 
 use super::failure::Failure;
+use super::kind::Kind;
 use super::progress::Console;
 use super::table::{Table, counted, grouped};
 use capacity::run::{Options, Waiting};
 use lab::read::Format;
-use lab::run::figures::{Figure, Unit, figures, hash_word, json};
+use lab::run::figures::{Figure, Unit, figures, hash_word, json, refusals};
 use lab::run::policy::PolicyError;
 use lab::run::{Error, GridSource, NamedPolicy, RunResult, TraceSource};
 use lab::store::Store;
@@ -40,7 +41,7 @@ pub struct Args {
     #[arg(long)]
     pub queue: bool,
     /// How long they wait before they give up; for ever where not given
-    #[arg(long, value_name = "SECONDS", requires = "queue", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", requires = "queue", value_parser = seconds, allow_negative_numbers = true)]
     pub patience: Option<Span>,
     /// Bins of time in the series
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -74,6 +75,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             "give each policy once; runs are repeated with another --seed",
         ));
     }
+    Kind::Grid.expect_of("--grid", &args.grid)?;
     let results = simulated(args, &policies)?;
     if args.json {
         print_json(&results, out)
@@ -183,7 +185,11 @@ fn print_table(args: &Args, results: &[RunResult], out: &mut dyn Write) -> Resul
             );
         }
     }
-    table.rows.extend(refusals(results));
+    for (filter, counts) in refusals(results) {
+        let cells = counts.into_iter().map(grouped);
+        let words = std::iter::once(format!("rejected, {filter}"));
+        table.rows.push(words.chain(cells).collect());
+    }
     table.rows.push(row("decision hash", results, |result| {
         hash_word(result.outcome.summary.decision_hash)
     }));
@@ -197,26 +203,11 @@ fn print_table(args: &Args, results: &[RunResult], out: &mut dyn Write) -> Resul
         let events = result.outcome.summary.events as f64;
         format!("{} events/s", grouped((events / result.sim_seconds) as u64))
     }));
-    Ok(table.print(out)?)
-}
-
-/// A row for each filter that refused a VM in any of the runs.
-fn refusals(results: &[RunResult]) -> Vec<Vec<String>> {
-    let mut filters: Vec<_> = results
-        .iter()
-        .flat_map(|result| result.outcome.summary.rejections.keys().copied())
-        .collect();
-    filters.sort_unstable();
-    filters.dedup();
-    filters
-        .into_iter()
-        .map(|filter| {
-            row(&format!("rejected, {filter}"), results, |result| {
-                let rejections = &result.outcome.summary.rejections;
-                grouped(rejections.get(&filter).copied().unwrap_or(0))
-            })
-        })
-        .collect()
+    table.print(out)?;
+    if let Some(folder) = &args.out {
+        writeln!(out, "\nresults are in {}", folder.display())?;
+    }
+    Ok(())
 }
 
 fn row(words: &str, results: &[RunResult], cell: impl Fn(&RunResult) -> String) -> Vec<String> {

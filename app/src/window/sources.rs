@@ -117,7 +117,11 @@ pub fn policies() -> Vec<NamedPolicy> {
         .iter()
         .filter_map(|sample| RuleChain::read(sample.name, sample.text).ok())
         .map(Policy::Chain);
-    catalogue.into_iter().chain(chains).map(named).collect()
+    catalogue
+        .into_iter()
+        .chain(chains)
+        .map(NamedPolicy::from)
+        .collect()
 }
 
 /// Reads a user's own rule chain.
@@ -127,13 +131,6 @@ pub fn policies() -> Vec<NamedPolicy> {
 pub fn open_policy(path: &Path) -> Result<NamedPolicy, Trouble> {
     let text = format!("The rule chain {} was not opened", path.display());
     NamedPolicy::of(&path.display().to_string()).map_err(|error| Trouble::of(&text, &error))
-}
-
-fn named(policy: Policy) -> NamedPolicy {
-    NamedPolicy {
-        name: policy.name(),
-        policy,
-    }
 }
 
 /// How people call a policy, and what it does.

@@ -114,6 +114,87 @@ fn check_tells_of_licences_without_a_price() {
     assert_eq!(ran.out, expected);
 }
 
+/// What is no file of ours is told by what it is: a folder, an empty file, bytes.
+#[test]
+fn check_tells_what_a_strange_file_is() {
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("folder")).expect("a folder");
+    std::fs::write(
+        place.path().join("bytes"),
+        [0x7f, b'E', b'L', b'F', 0xff, 0],
+    )
+    .expect("a file");
+    place.put("empty.toml", "");
+    place.put("é.txt", "é");
+    let ran = place.run("check folder bytes empty.toml é.txt");
+    let expected =
+        "expected [[component]] of a design, [[node]] of a grid or [[rule]] of a rule chain";
+    let lines = [
+        format!("folder: found a folder, {expected}"),
+        format!("bytes: found bytes that are no text, {expected}"),
+        format!("empty.toml: found an empty file, {expected}"),
+        format!("é.txt: found none of their tables, {expected}"),
+    ];
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), lines);
+}
+
+/// The node list of openb is a grid whatever the order of its columns, gzipped or not.
+#[test]
+fn node_lists_are_grids() {
+    let place = Place::new();
+    let text = "model,gpu,memory_mib,cpu_milli,sn\n,0,1024,4000,a\n";
+    place.put("nodes.csv", text);
+    let gzipped = std::fs::File::create(place.path().join("nodes.csv.gz")).expect("a file");
+    let mut gzip = flate2::write::GzEncoder::new(gzipped, flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, text.as_bytes()).expect("there is space");
+    gzip.finish().expect("there is space");
+    let ran = place.run("check nodes.csv nodes.csv.gz");
+    let told = "nodes.csv: ok, a grid of 1 node\nnodes.csv.gz: ok, a grid of 1 node\n";
+    assert_eq!(ran.out, told, "{ran:?}");
+}
+
+/// A design for a grid, and the other way round, are usage, with what each option takes.
+#[test]
+fn swapped_files_are_told() {
+    let place = Place::new();
+    place.put(
+        "web.toml",
+        "[[component]]\nname = \"web\"\nkind = \"web-server\"\n",
+    );
+    let swapped = "plan --design grid.toml --grid web.toml";
+    let told = [
+        "--design names grid.toml, which is a grid, not a design",
+        "hint: --design takes",
+    ];
+    check(&place, swapped, 2, &told);
+    let twice = "plan --design web.toml --grid web.toml";
+    check(
+        &place,
+        twice,
+        2,
+        &["--grid names web.toml, which is a design, not a grid"],
+    );
+    let run = "simulate --trace trace.csv --grid web.toml --policy best-fit";
+    check(
+        &place,
+        run,
+        2,
+        &["--grid names web.toml, which is a design, not a grid"],
+    );
+}
+
+/// A wait of less than nothing is refused as such, not as an unknown option.
+#[test]
+fn a_negative_patience_is_refused() {
+    let run = "simulate --trace trace.csv --grid grid.toml --policy best-fit --queue --patience -1";
+    check(
+        &Place::new(),
+        run,
+        2,
+        &["--patience", "not a number of seconds from 0 on"],
+    );
+}
+
 /// What ships with the program is sound.
 #[test]
 fn shipped_files_are_sound() {

@@ -49,6 +49,20 @@ fn a_folder_holds_all_results() {
     assert_eq!(csv, "policy,filter,vms\nbest-fit,free-cpu,1\n");
 }
 
+/// The table says where the results went; JSON stays JSON.
+#[test]
+fn the_table_tells_where_results_are() {
+    let place = Place::new();
+    let ran = place.simulate("--policy best-fit --out results");
+    assert!(
+        ran.out.ends_with("\nresults are in results\n"),
+        "{}",
+        ran.out
+    );
+    let ran = place.simulate("--policy best-fit --out results --json");
+    assert!(!ran.out.contains("results are in"), "{}", ran.out);
+}
+
 /// Former results make way for new ones, and only they.
 #[test]
 fn former_results_are_replaced_and_nothing_else_is() {

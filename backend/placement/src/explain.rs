@@ -326,12 +326,12 @@ impl fmt::Display for Value {
     }
 }
 
-/// The unit of a filter's amounts.
-fn unit(filter: Filter) -> &'static str {
+/// The unit of a filter's amounts; `None` of those that compare words.
+fn unit(filter: Filter) -> Option<&'static str> {
     match filter {
-        Filter::Free(dimension) => dimension.unit(),
-        Filter::AcceleratorDevice => "on single accelerators",
-        _ => "",
+        Filter::Free(dimension) => Some(dimension.unit()),
+        Filter::AcceleratorDevice => Some("on single accelerators"),
+        _ => None,
     }
 }
 
@@ -353,12 +353,11 @@ impl fmt::Display for Explanation {
             let shown = ROWS_SHOWN.min(by.nodes.len());
             for node in &by.nodes[..shown] {
                 let (asked, found) = (&node.asked, &node.found);
-                writeln!(
-                    f,
-                    "  {}: asked {asked}, has {found} {}",
-                    node.name,
-                    unit(by.filter)
-                )?;
+                write!(f, "  {}: asked {asked}, has {found}", node.name)?;
+                match unit(by.filter) {
+                    Some(unit) => writeln!(f, " {unit}")?,
+                    None => writeln!(f)?,
+                }
             }
             if by.count > shown {
                 writeln!(f, "  … {} more", by.count - shown)?;

@@ -153,7 +153,7 @@ pub enum ChainError {
         /// Each rule with its bits: `leftover mem 26`.
         rules: Vec<String>,
     },
-    /// A rule's buckets are not of its term's kind, or cannot be counted.
+    /// A rule's buckets are not of its term's kind, or are not even two, so that they tell nothing.
     #[error("rule {rule} ({term}) of chain {name:?} has no usable buckets")]
     NoBuckets {
         /// The chain.
@@ -181,7 +181,7 @@ impl RuleChain {
     /// A chain of rules, the most important first.
     ///
     /// # Errors
-    /// Where there is no rule, a rule has no buckets, or they do not fit the key.
+    /// Where there is no rule, a rule has not even two buckets, or they do not fit the key.
     pub fn new(name: impl Into<String>, rules: Vec<Rule>) -> Result<Self, ChainError> {
         let name = name.into();
         if rules.is_empty() {
@@ -189,9 +189,11 @@ impl RuleChain {
         }
         let unusable = |rule: &Rule| match rule.buckets {
             Buckets::OfShare { count } => {
-                !rule.term.is_share() || !(1..=MAX_BUCKETS).contains(&count)
+                !rule.term.is_share() || !(2..=MAX_BUCKETS).contains(&count)
             }
-            Buckets::OfUnits { width, .. } => rule.term.is_share() || width == 0,
+            Buckets::OfUnits { width, up_to } => {
+                rule.term.is_share() || width == 0 || up_to < width
+            }
         };
         if let Some(rule) = rules.iter().position(unusable) {
             return Err(ChainError::NoBuckets {
@@ -246,9 +248,15 @@ impl RuleChain {
     /// # Panics
     /// In a debug build, where a rank is above its rule's last bucket.
     pub fn pack(&self, ranks: &[u32]) -> u64 {
-        self.rules.iter().zip(ranks).fold(0, |key, (rule, &rank)| {
+        pack(self.rules.iter().zip(ranks).map(|(rule, &rank)| {
             debug_assert!(rank <= rule.buckets.last(), "a rank past its last bucket");
-            key << rule.buckets.bits() | u64::from(rank)
-        })
+            (rule.buckets.bits(), rank)
+        }))
     }
+}
+
+/// A key of fields of so many bits each, the first highest.
+#[inline]
+fn pack(fields: impl Iterator<Item = (u32, u32)>) -> u64 {
+    fields.fold(0, |key, (bits, rank)| key << bits | u64::from(rank))
 }

@@ -31,10 +31,11 @@ pub use grid::grid;
 
 use crate::synthetic;
 use capacity::trace::Trace;
-use engine::watch::Watch;
+use engine::watch::{Unwatched, Watch};
 use error::{fault_of, shown};
 use format::Guess;
 use source::Source;
+use std::io::Read;
 use std::path::Path;
 
 /// Reads a trace; where no format is named it is guessed from the first bytes of the file.
@@ -71,6 +72,38 @@ pub fn trace(path: &Path, format: Option<Format>, watch: &dyn Watch) -> Result<T
     }
     let guess = Guess::of(source.head(), path)?;
     read(source, guess.format, watch).map_err(|error| error.guessed(&guess))
+}
+
+/// The text of a file that a person wrote, and the file's name; `expected` says what it is to hold.
+///
+/// # Errors
+/// Where it cannot be read, is too large to be written by a person, or is no UTF-8.
+pub fn text(path: &Path, expected: &str) -> Result<(String, String), ReadError> {
+    Source::open(path, &Unwatched)?.into_text(expected)
+}
+
+/// The first plain bytes of a file, enough to tell what it is whatever comments come first.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn start(path: &Path) -> Result<Vec<u8>, ReadError> {
+    /// A trace of millions of lines, or a file without line ends, is not worth more.
+    const MOST_BYTES: u64 = 1 << 20;
+    let mut start = Vec::new();
+    Source::open(path, &Unwatched)?
+        .take(MOST_BYTES)
+        .read_to_end(&mut start)
+        .map_err(|error| ReadError::io(&shown(path), 0, error))?;
+    Ok(start)
+}
+
+/// Whether a file is a CSV that is a grid: see [`openb_nodes`].
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn is_node_list(path: &Path) -> Result<bool, ReadError> {
+    let source = Source::open(path, &Unwatched)?;
+    Ok(openb_nodes::knows_head(source.head()))
 }
 
 fn read(source: Source<'_>, format: Format, watch: &dyn Watch) -> Result<Trace, ReadError> {

@@ -5,7 +5,7 @@ use crate::window::theme::{font, size};
 use egui::{Align, Layout, RichText, Ui};
 use egui_extras::{Column, TableBuilder};
 use lab::run::RunResult;
-use lab::run::figures::{Unit, figures, hash_word};
+use lab::run::figures::{Unit, figures, hash_word, refusals};
 
 /// One row.
 struct Row {
@@ -94,25 +94,9 @@ fn rows(results: &[RunResult]) -> Vec<Row> {
             ));
         }
     }
-    let mut filters: Vec<_> = results
-        .iter()
-        .flat_map(|result| result.outcome.summary.rejections.keys().copied())
-        .collect();
-    filters.sort_unstable();
-    filters.dedup();
-    for filter in filters {
-        let cells = results.iter().map(|result| {
-            grouped(
-                result
-                    .outcome
-                    .summary
-                    .rejections
-                    .get(&filter)
-                    .copied()
-                    .unwrap_or(0),
-            )
-        });
-        rows.push(row(format!("Rejected by {filter}"), cells.collect()));
+    for (filter, counts) in refusals(results) {
+        let cells = counts.into_iter().map(grouped).collect();
+        rows.push(row(format!("Rejected by {filter}"), cells));
     }
     let hashes = results
         .iter()

@@ -1,7 +1,7 @@
 //! A chain made ready for one grid: facts in, one key out.
 
 use super::term::{LocalTerm, Measured, Over, Term, measure};
-use super::{Rule, RuleChain};
+use super::{Rule, RuleChain, pack};
 use crate::facts::{NodeFacts, ShapeFacts};
 use model::grid::Grid;
 
@@ -66,9 +66,8 @@ impl RuleChain {
 impl CompiledChain {
     /// The key of a node for a shape: the lowest is best.
     pub fn key(&self, shape: &ShapeFacts, node: &NodeFacts) -> u64 {
-        self.steps.iter().fold(0, |key, step| {
-            key << step.bits | u64::from(step.rule.rank(step.measure(shape, node)))
-        })
+        let field = |step: &Step| (step.bits, step.rule.rank(step.measure(shape, node)));
+        pack(self.steps.iter().map(field))
     }
 
     /// What each rule made of a pair, in the order of the rules.

@@ -131,7 +131,7 @@ fn read_rule(table: &Table<'_>) -> Option<Rule> {
     };
     let width = table.optional("bucket", |value| value.whole(1..=u32::MAX));
     let up_to = table.optional("up_to", |value| value.whole(1..=u32::MAX));
-    let count = table.optional("buckets", |value| value.whole(1..=MAX_BUCKETS));
+    let count = table.optional("buckets", |value| value.whole(2..=MAX_BUCKETS));
     let term = term(kind?, dimension, sites)?;
     let fits = refuse_foreign_fields(table, &term);
     let buckets = match term.default_buckets() {
@@ -146,6 +146,22 @@ fn read_rule(table: &Table<'_>) -> Option<Rule> {
             up_to: up_to.unwrap_or(end),
         },
     };
+    if let Buckets::OfUnits { width, up_to } = buckets
+        && up_to < width
+    {
+        let key = if table.has("up_to") {
+            "up_to"
+        } else {
+            "bucket"
+        };
+        table.refuse(
+            key,
+            &format!("one bucket of {width} up to {up_to}"),
+            "an up_to of at least one bucket, or all nodes are equal to this rule",
+            "",
+        );
+        return None;
+    }
     let prefer = match term {
         Term::Site(_) => prefer.unwrap_or(Prefer::Low),
         _ => prefer?,

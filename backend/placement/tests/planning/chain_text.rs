@@ -123,6 +123,30 @@ sites = ["a", "a"]
     );
 }
 
+/// A rule to which all nodes are equal is refused, by whichever number makes it so.
+#[test]
+fn rules_that_tell_nothing_are_refused() {
+    let head = "name = \"x\"\n[[rule]]\nprefer = \"low\"\n";
+    let (units, share) = ("term = \"vms\"\n", "term = \"fullest\"\n");
+    let least = "an up_to of at least one bucket, or all nodes are equal to this rule";
+    check_faults(
+        &format!("{head}{units}bucket = 8\nup_to = 7\n"),
+        &[&format!(
+            "chain.toml:6: rule[0].up_to: found one bucket of 8 up to 7, expected {least}"
+        )],
+    );
+    check_faults(
+        &format!("{head}{units}bucket = 5000\n"),
+        &[&format!(
+            "chain.toml:5: rule[0].bucket: found one bucket of 5000 up to 4095, expected {least}"
+        )],
+    );
+    check_faults(
+        &format!("{head}{share}buckets = 1\n"),
+        &["chain.toml:5: rule[0].buckets: found 1, expected a whole number from 2 to 65536"],
+    );
+}
+
 /// A chain without rules, and one wider than its key, say so.
 #[test]
 fn an_empty_and_a_wide_chain_are_refused() {

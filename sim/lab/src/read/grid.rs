@@ -4,7 +4,6 @@ use super::azure_packing;
 use super::error::ReadError;
 use super::openb_nodes;
 use super::source::Source;
-use super::table;
 use engine::watch::Unwatched;
 use model::grid::{Accelerators, Grid, NodeClass};
 use model::grid_builder::{GridBuilder, NODES_PER_RACK, RackRule};
@@ -31,8 +30,7 @@ pub fn grid(path: &Path) -> Result<Grid, ReadError> {
     if azure_packing::knows(source.head()) {
         return azure_packing::grid(path, azure_packing::NODES_A_MACHINE);
     }
-    let line = source.head().split(|&b| b == b'\n').next();
-    if openb_nodes::knows(&table::header_of(line.unwrap_or_default())) {
+    if openb_nodes::knows_head(source.head()) {
         return openb_nodes::read(source);
     }
     let (file, text) = source.into_text("a grid in TOML")?;

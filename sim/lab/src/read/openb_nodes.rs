@@ -6,14 +6,15 @@
 use super::error::{ReadError, fault_of};
 use super::grid::PlainGrid;
 use super::source::Source;
-use super::table::Table;
+use super::table::{Table, header_of};
 use model::grid::{Accelerators, Grid, MAX_ACCELERATORS};
 use model::grid_file::MAX_NODES;
 
 const COLUMNS: [&str; 5] = ["sn", "cpu_milli", "memory_mib", "gpu", "model"];
 
-/// Whether a header is of this format.
-pub(crate) fn knows(header: &[String]) -> bool {
+/// Whether the start of a file is of this format.
+pub(crate) fn knows_head(head: &[u8]) -> bool {
+    let header = header_of(head.split(|&b| b == b'\n').next().unwrap_or_default());
     COLUMNS
         .iter()
         .all(|name| header.iter().any(|column| column == name))

@@ -4,8 +4,10 @@ use super::RunResult;
 use capacity::outcome::Summary;
 use capacity::run::Waiting;
 use model::units::Dimension;
+use placement::filter::Filter;
 use placement::placer::Search;
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a figure is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,18 +87,34 @@ pub fn figures(summary: &Summary) -> Vec<Figure> {
         Unit::Mean,
         summary.waiting,
     ));
-    for (name, value) in ["mean", "p50", "p95", "p99"]
-        .into_iter()
-        .zip(summary.wait_seconds)
-    {
+    let waits = [
+        ("mean", "wait of VMs placed, mean"),
+        ("p50", "wait of all VMs, p50"),
+        ("p95", "wait of all VMs, p95"),
+        ("p99", "wait of all VMs, p99"),
+    ];
+    for ((name, words), value) in waits.into_iter().zip(summary.wait_seconds) {
         list.push(figure(
             &format!("wait_{name}_seconds"),
-            &format!("wait, {name}"),
+            words,
             Unit::Seconds,
             value,
         ));
     }
     list
+}
+
+/// Every filter that refused a VM in any of the runs, in order, and how many it refused in each.
+pub fn refusals(results: &[RunResult]) -> Vec<(Filter, Vec<u64>)> {
+    let rejections = |result: &RunResult| result.outcome.summary.rejections.clone();
+    let all: Vec<BTreeMap<Filter, u64>> = results.iter().map(rejections).collect();
+    let filters: BTreeSet<Filter> = all.iter().flat_map(|run| run.keys().copied()).collect();
+    let count = |filter: Filter| {
+        all.iter()
+            .map(move |run| run.get(&filter).copied().unwrap_or(0))
+    };
+    let row = |filter| (filter, count(filter).collect());
+    filters.into_iter().map(row).collect()
 }
 
 /// A run as one JSON object: its inputs, its wall clocks, every figure, and refusals by filter.
