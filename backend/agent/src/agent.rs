@@ -271,7 +271,7 @@ impl Agent {
 
     fn circumstances(&self, now: Time) -> Circumstances<'_> {
         Circumstances {
-            layout: &self.settings.layout,
+            naming: &self.settings.naming,
             host: &self.settings.host,
             vms: &self.ledger.vms,
             seen: &self.seen,

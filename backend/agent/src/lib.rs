@@ -6,7 +6,7 @@
 //! - [`watch`]: how a long act is followed and called off
 //! - [`lifecycle`]: the states of a VM and what each act does to them, as one table
 //! - [`driver`]: the plug-in that turns acts into one hypervisor's own calls
-//! - [`layout`]: the files, taps and bridges of a VM on its node
+//! - [`naming`]: what the files, taps and bridges of a VM are called on its node
 //! - [`step`]: one act of an order on a node, as data, with its way back
 //! - [`refusal`]: why an order is not carried out
 //! - [`steps`]: turns an order into steps
@@ -28,11 +28,11 @@
 pub mod agent;
 pub mod driver;
 pub mod journal;
-pub mod layout;
 pub mod ledger;
 pub mod lifecycle;
 pub mod machine;
 pub mod message;
+pub mod naming;
 mod own;
 pub mod refusal;
 mod retry;

@@ -1,6 +1,7 @@
 //! Why an order is not carried out, and what of a blueprint a node would not touch.
 
 use crate::lifecycle::Illegal;
+use crate::naming::MOST_INTERFACES;
 use model::blueprint::{Blueprint, EncryptedPart};
 use model::id::{KeyId, NodeId, VmId};
 use std::collections::BTreeSet;
@@ -76,7 +77,7 @@ pub enum Refusal {
         /// What it may hold.
         expected: String,
     },
-    /// Another VM of the node has this hardware address, by which taps are named.
+    /// Another VM of the node has this hardware address, by which networks tell them apart.
     #[error("the hardware address {mac:02x?} is that of {vm}")]
     MacTaken {
         /// The address.
@@ -157,6 +158,11 @@ pub fn check_blueprint(blueprint: &Blueprint) -> Result<(), Refusal> {
                 "false where the disk is encrypted as a whole or begins empty",
             ));
         }
+    }
+    if blueprint.interfaces.len() > MOST_INTERFACES {
+        let count = blueprint.interfaces.len().to_string();
+        let expected = format!("at most {MOST_INTERFACES}");
+        return Err(invalid("interfaces", &count, &expected));
     }
     let mut names = BTreeSet::new();
     for (index, interface) in blueprint.interfaces.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! What an agent is told of its node before anything happens.
 
-use crate::layout::Layout;
+use crate::naming::Naming;
 use model::fingerprint::{Fingerprint, Reserved};
 use model::id::NodeId;
 use model::units::{CpuMilli, DiskGib, MemMib, NetMbps, Resources};
@@ -11,7 +11,7 @@ pub struct Settings {
     /// Which node it is.
     pub node: NodeId,
     /// Where things are.
-    pub layout: Layout,
+    pub naming: Naming,
     /// The address on which the node listens for VMs that move here.
     pub host: String,
     /// Disk space for VMs in MiB, the reserved share taken off.

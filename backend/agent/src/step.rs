@@ -63,15 +63,15 @@ pub enum Step {
         at: PathBuf,
         /// The base that it shares; `None`: none.
         base: Option<PathBuf>,
+        /// Where kernel and initial RAM disk go, for a hypervisor that loads them itself.
+        kernel: Option<KernelFiles>,
     },
-    /// Take kernel and initial RAM disk out of an image, for a hypervisor that loads them itself.
+    /// Have the kernel of a VM whose disks come from elsewhere, as building them would give it.
     Kernel {
-        /// The image, by its manifest's SHA-256 in hex.
-        image: String,
-        /// Where the kernel goes.
-        kernel: PathBuf,
-        /// Where the initial RAM disk goes.
-        initrd: PathBuf,
+        /// The VM.
+        blueprint: Box<Blueprint>,
+        /// Where it goes.
+        files: KernelFiles,
     },
     /// Copy what was built to where it stays, holes left out, encrypted where asked.
     Replicate {
@@ -159,6 +159,15 @@ pub enum Step {
         /// Which.
         vm: VmId,
     },
+}
+
+/// Where kernel and initial RAM disk of a VM lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelFiles {
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// The initial RAM disk; there and empty where the guest has none.
+    pub initrd: PathBuf,
 }
 
 /// Where something built stays.
@@ -278,7 +287,7 @@ impl fmt::Display for Step {
             Self::Fetch { image } => write!(f, "fetch {}", short(image)),
             Self::BuildBase { image, .. } => write!(f, "build base {}", short(image)),
             Self::Build { disk, .. } => write!(f, "build {disk}"),
-            Self::Kernel { image, .. } => write!(f, "take the kernel of {}", short(image)),
+            Self::Kernel { blueprint, .. } => write!(f, "take the kernel of {}", blueprint.name),
             Self::CopyFile { to, .. } => write!(f, "copy {}", name(to)),
             Self::Replicate { to, .. } => write!(f, "replicate {}", name(to.path())),
             Self::Verify { place, .. } => write!(f, "verify {}", name(place.path())),

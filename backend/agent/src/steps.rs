@@ -3,8 +3,8 @@
 mod making;
 
 use crate::driver::{Act, ActKind};
-use crate::layout::Layout;
 use crate::lifecycle::after;
+use crate::naming::Naming;
 use crate::refusal::{Refusal, check_name, keys_of};
 use crate::scaling::scale;
 use crate::step::{Planned, Step, Undo};
@@ -28,7 +28,7 @@ pub struct Record {
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
     /// Where things are.
-    pub layout: &'a Layout,
+    pub naming: &'a Naming,
     /// The address on which the node listens for VMs that move here.
     pub host: &'a str,
     /// Its VMs.
@@ -175,18 +175,19 @@ impl Planner<'_> {
 
     /// Takes away all that a VM has here but the driver's part; there is no way back.
     fn forget(&self, vm: VmId, blueprint: Option<&Blueprint>, storage: Storage) -> Vec<Planned> {
-        let layout = self.now.layout;
+        let naming = self.now.naming;
         let mut steps = Vec::new();
-        for interface in blueprint.map_or(&[][..], |b| &b.interfaces) {
+        let interfaces = blueprint.map_or(&[][..], |b| &b.interfaces);
+        for (place, interface) in interfaces.iter().enumerate() {
             steps.push(Step::Unplug {
                 vm,
                 interface: interface.clone(),
-                plug: layout.plug(interface),
+                plug: naming.plug(vm, place, interface),
             });
         }
         if storage == Storage::Local {
-            for disk in blueprint.map_or(&[][..], |b| layout.disks_of(b)) {
-                let path = layout.attached_disk(vm, disk).path;
+            for disk in blueprint.map_or(&[][..], |b| naming.disks_of(b)) {
+                let path = naming.attached_disk(vm, disk).path;
                 steps.push(Step::Wipe { path });
             }
             // Snapshots, copies and what a migration left lie beside the disks.
@@ -267,7 +268,7 @@ impl Planner<'_> {
         let record = self.record(vm)?;
         check_name("name", name)?;
         after(self.state(vm), ActKind::SaveImage)?;
-        let folder = self.now.layout.saved_folder(vm, name);
+        let folder = self.now.naming.saved_folder(vm, name);
         let file = folder.join("image");
         let wipe = Step::Wipe {
             path: folder.clone(),
@@ -326,8 +327,8 @@ impl Planner<'_> {
 
     fn folders(&self, vm: VmId) -> Vec<PathBuf> {
         vec![
-            self.now.layout.vm_folder(vm),
-            self.now.layout.build_folder(vm),
+            self.now.naming.vm_folder(vm),
+            self.now.naming.build_folder(vm),
         ]
     }
 }

@@ -20,12 +20,11 @@ impl Planner<'_> {
         for (index, disk) in blueprint.disks.iter().enumerate() {
             steps.extend(self.disk(blueprint, index, disk));
         }
-        steps.extend(self.kernel(blueprint));
         steps.push(plain(Step::Wipe {
-            path: self.now.layout.build_folder(vm),
+            path: self.now.naming.build_folder(vm),
         }));
         steps.extend(self.plugs(blueprint));
-        let machine = Box::new(self.now.layout.machine(blueprint));
+        let machine = Box::new(self.now.naming.machine(blueprint));
         let define = Act::Define { machine };
         steps.push(act(
             vm,
@@ -38,10 +37,10 @@ impl Planner<'_> {
 
     /// One disk, or a container's root folder, from its image to where it stays.
     fn disk(&self, blueprint: &Blueprint, index: usize, disk: &Disk) -> Vec<Planned> {
-        let layout = self.now.layout;
+        let naming = self.now.naming;
         let vm = blueprint.vm;
         let container = blueprint.virtualisation == Virtualisation::Container;
-        let attached = layout.attached_disk(vm, disk);
+        let attached = naming.attached_disk(vm, disk);
         let keys: Vec<KeyId> = attached.key.into_iter().collect();
         let empty = disk.image.is_none() && disk.partitions.is_empty();
         if empty && !(container && index == 0) {
@@ -53,9 +52,9 @@ impl Planner<'_> {
         }
         let mut steps = self.base(blueprint, disk);
         let base = attached.base.clone();
-        let built = layout.built(vm, &disk.name);
+        let built = naming.built(vm, &disk.name);
         let place = if container && index == 0 {
-            let path = layout.container_root(vm);
+            let path = naming.container_root(vm);
             Place::Folder { path }
         } else {
             Place::Disk { disk: attached }
@@ -66,6 +65,7 @@ impl Planner<'_> {
                 disk: disk.name.clone(),
                 at: built.clone(),
                 base,
+                kernel: (index == 0 && boots_directly(blueprint)).then(|| naming.kernel(vm)),
             },
             keys: disk.encryption.iter().map(|e| e.key).collect(),
             undo: Undo::Nothing,
@@ -102,17 +102,17 @@ impl Planner<'_> {
             return Err(invalid("disks", &found, &expected));
         }
         after(self.state(vm), ActKind::Copy)?;
-        let mut steps = vec![self.reserve(to.vm, vec![self.now.layout.vm_folder(to.vm)])];
+        let mut steps = vec![self.reserve(to.vm, vec![self.now.naming.vm_folder(to.vm)])];
         if boots_directly(to) {
-            let ((kernel, initrd), (to_kernel, to_initrd)) =
-                (self.now.layout.kernel(vm), self.now.layout.kernel(to.vm));
-            for (from, to) in [(kernel, to_kernel), (initrd, to_initrd)] {
+            let (here, there) = (self.now.naming.kernel(vm), self.now.naming.kernel(to.vm));
+            let pairs = [(here.kernel, there.kernel), (here.initrd, there.initrd)];
+            for (from, to) in pairs {
                 steps.push(plain(Step::CopyFile { from, to }));
             }
         }
         steps.extend(self.plugs(to));
         let keys: BTreeSet<KeyId> = keys_of(from).into_iter().chain(keys_of(to)).collect();
-        let machine = Box::new(self.now.layout.machine(to));
+        let machine = Box::new(self.now.naming.machine(to));
         steps.push(act(
             vm,
             Act::Copy { to: machine },
@@ -132,11 +132,11 @@ impl Planner<'_> {
         self.check_lease(blueprint)?;
         let mut steps = Vec::new();
         if storage == Storage::Local {
-            steps.push(self.reserve(vm, vec![self.now.layout.vm_folder(vm)]));
+            steps.push(self.reserve(vm, vec![self.now.naming.vm_folder(vm)]));
             steps.extend(fetches(blueprint));
-            for disk in self.now.layout.disks_of(blueprint) {
+            for disk in self.now.naming.disks_of(blueprint) {
                 steps.extend(self.base(blueprint, disk));
-                let disk = self.now.layout.attached_disk(vm, disk);
+                let disk = self.now.naming.attached_disk(vm, disk);
                 steps.push(Planned {
                     keys: disk.key.into_iter().collect(),
                     step: Step::Blank { disk },
@@ -147,7 +147,7 @@ impl Planner<'_> {
         }
         steps.extend(self.plugs(blueprint));
         let receive = Act::Receive {
-            machine: Box::new(self.now.layout.machine(blueprint)),
+            machine: Box::new(self.now.naming.machine(blueprint)),
             storage,
             host: self.now.host.to_owned(),
         };
@@ -198,7 +198,7 @@ impl Planner<'_> {
             image: image.clone(),
             blueprint: Box::new(blueprint.clone()),
             disk: disk.name.clone(),
-            at: self.now.layout.base(image),
+            at: self.now.naming.base(image),
         });
         step.map(plain).into_iter().collect()
     }
@@ -206,19 +206,19 @@ impl Planner<'_> {
     fn kernel(&self, blueprint: &Blueprint) -> Vec<Planned> {
         let image = blueprint.disks.first().and_then(|disk| disk.image.clone());
         let image = image.filter(|_| boots_directly(blueprint));
-        let (kernel, initrd) = self.now.layout.kernel(blueprint.vm);
-        let step = image.map(|image| Step::Kernel {
-            image,
-            kernel,
-            initrd,
+        let step = image.map(|_| Step::Kernel {
+            blueprint: Box::new(blueprint.clone()),
+            files: self.now.naming.kernel(blueprint.vm),
         });
         step.map(plain).into_iter().collect()
     }
 
     fn plugs(&self, blueprint: &Blueprint) -> Vec<Planned> {
         let vm = blueprint.vm;
-        let steps = blueprint.interfaces.iter().map(|interface| {
-            let (plug, interface) = (self.now.layout.plug(interface), interface.clone());
+        let interfaces = blueprint.interfaces.iter().enumerate();
+        let steps = interfaces.map(|(place, interface)| {
+            let plug = self.now.naming.plug(vm, place, interface);
+            let interface = interface.clone();
             let undo = Step::Unplug {
                 vm,
                 interface: interface.clone(),

@@ -1,7 +1,7 @@
 //! The whole grid of kills: before and after every journal write, and before, within and after every
 //! outside call, for every verb.
 
-use crate::node::{Meanwhile, Node, keys, layout};
+use crate::node::{Meanwhile, Node, keys, naming};
 use crate::orders::{OTHER, VM, blueprint, create, order, verbs};
 use crate::world::{Modelled, World};
 use agent::message::Input;
@@ -104,13 +104,15 @@ fn node(start: Option<VmState>, verb: &Verb) -> Node {
 /// Shared disks are there before the VM comes, and nobody here makes or wipes them.
 fn share_disks(world: &mut World) {
     let blueprint = blueprint(VM);
-    world.folders.insert(layout().vm_folder(VM));
+    world.folders.insert(naming().vm_folder(VM));
     for disk in &blueprint.disks {
-        let path = layout().attached_disk(VM, disk).path;
+        let path = naming().attached_disk(VM, disk).path;
         world.files.insert(path, true);
     }
-    let (kernel, initrd) = layout().kernel(VM);
-    world.files.extend([(kernel, true), (initrd, true)]);
+    let files = naming().kernel(VM);
+    world
+        .files
+        .extend([(files.kernel, true), (files.initrd, true)]);
 }
 
 /// The same order without a kill.
@@ -134,7 +136,7 @@ impl Reference {
             "{verb:?} from {start:?}"
         );
         if !is_shared(verb) {
-            node.world.check(node.agent.ledger(), &layout());
+            node.world.check(node.agent.ledger(), &naming());
         }
         Self {
             before,
@@ -176,7 +178,7 @@ impl Reference {
             assert_eq!(end, Some(Outcome::Done), "{case}");
         }
         if !is_shared(verb) {
-            node.world.check(node.agent.ledger(), &layout());
+            node.world.check(node.agent.ledger(), &naming());
         }
         self.check_repeated(&mut node, &end, &case);
     }

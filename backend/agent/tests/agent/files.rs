@@ -1,20 +1,20 @@
 //! Names on the node: nothing in a blueprint leads out of its VM's folders.
 
-use crate::node::layout;
+use crate::node::naming;
 use crate::orders::{VM, blueprint};
-use agent::layout::{bridge_name, tap_name};
 use agent::machine::{Boot, DiskFormat};
+use agent::naming::{bridge_name, tap_name};
 use agent::refusal::check_blueprint;
 use model::blueprint::Blueprint;
 use model::hypervisor::Virtualisation;
-use model::id::NetworkId;
+use model::id::{NetworkId, VmId};
 
 /// Taps and bridges fit in the 15 characters that Linux allows, whatever the numbers.
 #[test]
 fn devices_have_names_that_linux_takes() {
-    assert_eq!(tap_name([0x52, 0x54, 0, 0xab, 1, 0xff]), "gw525400ab01ff");
-    assert_eq!(bridge_name(NetworkId(u32::MAX)), "gwn4294967295");
-    assert!(tap_name([255; 6]).len() <= 15 && bridge_name(NetworkId(u32::MAX)).len() <= 15);
+    assert_eq!(tap_name(VmId(61), 10), "gwZ-a");
+    assert_eq!(tap_name(VmId(u64::MAX), 61).len(), 15);
+    assert_eq!(bridge_name(NetworkId(u32::MAX)), "gwb4294967295");
 }
 
 /// Disks are told apart by how their bytes lie: raw, over a shared base, or encrypted.
@@ -22,11 +22,11 @@ fn devices_have_names_that_linux_takes() {
 fn a_disk_lies_as_its_blueprint_says() {
     let mut shared = blueprint(VM);
     shared.disks[0].shared_base = true;
-    let machine = layout().machine(&shared);
+    let machine = naming().machine(&shared);
     let formats: Vec<DiskFormat> = machine.disks.iter().map(|disk| disk.format).collect();
     assert_eq!(formats, [DiskFormat::Qcow2, DiskFormat::Luks]);
     let base = machine.disks[0].base.clone().expect("it shares one");
-    assert_eq!(base, layout().base(&"ab".repeat(32)));
+    assert_eq!(base, naming().base(&"ab".repeat(32)));
     assert!(machine.disks[1].key.is_some());
     let Boot::Kernel { command_line, .. } = &machine.boot else {
         panic!("{:?}", machine.boot);
@@ -39,8 +39,8 @@ fn a_disk_lies_as_its_blueprint_says() {
 fn a_container_has_a_root_folder() {
     let mut container = blueprint(VM);
     container.virtualisation = Virtualisation::Container;
-    let machine = layout().machine(&container);
-    let root = layout().container_root(VM);
+    let machine = naming().machine(&container);
+    let root = naming().container_root(VM);
     assert_eq!(machine.boot, Boot::Folder { root });
     assert_eq!(machine.disks.len(), 1);
 }

@@ -1,6 +1,6 @@
 //! The lease: highly available VMs run with one, are stopped without, and the watchdog knows.
 
-use crate::node::{Node, layout};
+use crate::node::{Node, naming};
 use crate::orders::{OTHER, VM, about, blueprint, create, order};
 use agent::message::{Guard, Input};
 use model::id::VmId;
@@ -101,7 +101,7 @@ fn nothing_highly_available_starts_without_a_lease() {
     node.order(&late(order(6, Verb::Start)));
     node.settle();
     assert_eq!(node.agent.seen()[&VM], VmState::Running);
-    node.world.check(node.agent.ledger(), &layout());
+    node.world.check(node.agent.ledger(), &naming());
 }
 
 /// A lease is kept through a restart, and an overtaken renewal does not shorten it.

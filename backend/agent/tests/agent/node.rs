@@ -3,9 +3,9 @@
 use crate::world::World;
 use agent::agent::Agent;
 use agent::journal::Entry;
-use agent::layout::{Layout, Plugging};
 use agent::ledger::Ledger;
 use agent::message::{Guard, Input, Output, Task};
+use agent::naming::{Naming, Plugging};
 use agent::secret::Keys;
 use agent::settings::Settings;
 use agent::step::{Failure, FailureKind};
@@ -60,8 +60,8 @@ pub struct Node {
 }
 
 /// Where everything is in these tests.
-pub fn layout() -> Layout {
-    Layout {
+pub fn naming() -> Naming {
+    Naming {
         root: "/node".into(),
         plugging: Plugging::Tap,
         first_disk: "/dev/vda".to_owned(),
@@ -71,7 +71,7 @@ pub fn layout() -> Layout {
 fn settings() -> Settings {
     Settings {
         node: NodeId(1),
-        layout: layout(),
+        naming: naming(),
         host: "192.0.2.1".to_owned(),
         disk_mib: 10_000,
         reserved: Reserved::default(),

@@ -1,6 +1,6 @@
 //! Several VMs, orders right and wrong, kills, cancels and broken steps, in any order.
 
-use crate::node::{Meanwhile, Node, layout};
+use crate::node::{Meanwhile, Node, naming};
 use crate::orders::{about, verbs};
 use agent::message::Input;
 use model::id::{OperationId, VmId};
@@ -64,7 +64,7 @@ proptest! {
             }
         }
         node.settle();
-        node.world.check(node.agent.ledger(), &layout());
+        node.world.check(node.agent.ledger(), &naming());
         for (operation, ends) in &node.ends {
             prop_assert!(ends.iter().all(|end| *end == ends[0]), "{operation}: {ends:?}");
         }

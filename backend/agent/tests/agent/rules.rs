@@ -1,6 +1,6 @@
 //! What an agent answers: repeats, older generations, keys, cancelling, deadlines, order and bounds.
 
-use crate::node::{Node, keys, layout};
+use crate::node::{Node, keys, naming};
 use crate::orders::{DEADLINE, OTHER, VM, about, blueprint, create, order, stop};
 use agent::agent::MAX_OPEN;
 use agent::message::Input;
@@ -162,7 +162,7 @@ fn orders_on_two_vms_run_side_by_side() {
     node.settle();
     assert_eq!(finished(&node), [2, 1]);
     assert!(node.ends.values().all(|ends| *ends == [Outcome::Done]));
-    node.world.check(node.agent.ledger(), &layout());
+    node.world.check(node.agent.ledger(), &naming());
 }
 
 /// A copy waits for both VMs.
@@ -177,7 +177,7 @@ fn a_copy_holds_both_vms() {
     ]);
     assert!(node.ends.values().all(|ends| *ends == [Outcome::Done]));
     assert_eq!(node.agent.seen()[&OTHER], VmState::Running);
-    node.world.check(node.agent.ledger(), &layout());
+    node.world.check(node.agent.ledger(), &naming());
 }
 
 /// Without its keys an order asks for them once, does nothing meanwhile, and goes on when it is
@@ -240,7 +240,7 @@ fn what_is_called_off_is_undone() {
         let last = outcomes(&node, operation);
         assert_eq!(last.last(), Some(&Outcome::Cancelled), "{operation}");
     }
-    node.world.check(node.agent.ledger(), &layout());
+    node.world.check(node.agent.ledger(), &naming());
 }
 
 /// A deadline that passes while keys are waited for ends the order, undone.
@@ -256,13 +256,13 @@ fn a_deadline_ends_the_wait_for_keys() {
         reason: "the deadline has passed".to_owned(),
     };
     assert_eq!(outcomes(&node, 1).last(), Some(&failed));
-    node.world.check(node.agent.ledger(), &layout());
+    node.world.check(node.agent.ledger(), &naming());
 }
 
 /// A step that breaks fails its order, undone, with the step and what it said.
 #[test]
 fn a_broken_step_fails_its_order() {
-    for call in 1..=11 {
+    for call in 1..=10 {
         let mut node = Node::new();
         node.breaks.insert(call);
         node.order(&order(1, create(VM)));
@@ -271,7 +271,7 @@ fn a_broken_step_fails_its_order() {
             panic!("call {call}: {:?}", outcomes(&node, 1));
         };
         assert!(reason.ends_with(": it broke"), "{reason}");
-        node.world.check(node.agent.ledger(), &layout());
+        node.world.check(node.agent.ledger(), &naming());
     }
 }
 
@@ -281,7 +281,7 @@ fn a_broken_step_fails_its_order() {
 fn there_is_no_giving_up_on_the_way_back() {
     let mut node = settled(&[order(1, create(VM))]);
     // The first call deletes it from the driver; wiping then breaks five times.
-    node.breaks = (14..19).collect();
+    node.breaks = (13..18).collect();
     let begun = node.now;
     node.order(&order(2, Verb::Delete));
     node.settle();
@@ -291,7 +291,7 @@ fn there_is_no_giving_up_on_the_way_back() {
     });
     assert_eq!(told.count(), 5);
     assert!(node.now - begun >= Span(60_000));
-    node.world.check(node.agent.ledger(), &layout());
+    node.world.check(node.agent.ledger(), &naming());
 }
 
 /// More orders than the bound are refused, and taken once there is room again.

@@ -1,6 +1,6 @@
 //! The table of what each order becomes, from every state that a VM can be in.
 
-use crate::node::layout;
+use crate::node::naming;
 use crate::orders::{OTHER, VM, blueprint, order, verbs};
 use agent::steps::{Circumstances, Record, steps};
 use model::order::Verb;
@@ -51,9 +51,9 @@ fn outcome(verb: &Verb, state: Option<VmState>) -> String {
         vms.insert(VM, record);
         seen.insert(VM, state);
     }
-    let layout = layout();
+    let naming = naming();
     let now = Circumstances {
-        layout: &layout,
+        naming: &naming,
         host: "192.0.2.1",
         vms: &vms,
         seen: &seen,

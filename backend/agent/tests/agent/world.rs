@@ -3,11 +3,11 @@
 
 use agent::driver::Act;
 use agent::driver::ActKind;
-use agent::layout::Layout;
 use agent::ledger::Ledger;
 use agent::lifecycle::after;
 use agent::machine::{Machine, Plug};
-use agent::step::{Failure, FailureKind, Gained, SeenState, Step};
+use agent::naming::Naming;
+use agent::step::{Failure, FailureKind, Gained, KernelFiles, SeenState, Step};
 use model::blueprint::BootLoader;
 use model::hypervisor::Virtualisation;
 use model::id::VmId;
@@ -62,7 +62,7 @@ impl World {
             Step::Build { at, .. } => self.touch(at.clone()),
             Step::Replicate { to, .. } => self.touch(to.path().clone()),
             Step::Blank { disk } => self.touch(disk.path.clone()),
-            Step::Kernel { kernel, .. } => self.touch(kernel.clone()),
+            Step::Kernel { files, .. } => self.touch(files.kernel.clone()),
             Step::CopyFile { to, .. } => self.touch(to.clone()),
             Step::Wipe { path } => {
                 if let Some(first) = self.below(path).first() {
@@ -99,7 +99,10 @@ impl World {
             Step::Store { name, .. } if self.saved.contains(name) => {}
             _ if late => return called_off(),
             Step::Reserve { folders, .. } => self.folders.extend(folders.iter().cloned()),
-            Step::Build { at, .. } => self.make(at.clone()),
+            Step::Build { at, kernel, .. } => {
+                self.make(at.clone());
+                kernel.iter().for_each(|files| self.make_kernel(files));
+            }
             Step::Replicate { from, to } => {
                 assert_eq!(self.files.get(from), Some(&true), "replicated too early");
                 self.make(to.path().clone());
@@ -110,10 +113,7 @@ impl World {
                 }
             }
             Step::Blank { disk } | Step::Resize { disk } => self.make(disk.path.clone()),
-            Step::Kernel { kernel, initrd, .. } => {
-                self.make(kernel.clone());
-                self.make(initrd.clone());
-            }
+            Step::Kernel { files, .. } => self.make_kernel(files),
             Step::CopyFile { to, .. } => self.make(to.clone()),
             Step::Wipe { path } => {
                 for file in self.below(path) {
@@ -143,28 +143,28 @@ impl World {
     }
 
     /// That the node holds what the ledger says, and nothing else.
-    pub fn check(&self, ledger: &Ledger, layout: &Layout) {
+    pub fn check(&self, ledger: &Ledger, naming: &Naming) {
         assert!(ledger.open.is_empty(), "open: {:?}", ledger.queue);
         let mut expected = World::default();
         for (&vm, record) in &ledger.vms {
             let blueprint = &record.blueprint;
-            expected.folders.insert(layout.vm_folder(vm));
-            for disk in layout.disks_of(blueprint) {
-                expected.make(layout.attached_disk(vm, disk).path);
+            expected.folders.insert(naming.vm_folder(vm));
+            for disk in naming.disks_of(blueprint) {
+                expected.make(naming.attached_disk(vm, disk).path);
             }
             if blueprint.virtualisation == Virtualisation::Container {
-                expected.make(layout.container_root(vm));
+                expected.make(naming.container_root(vm));
             } else if blueprint.boot == BootLoader::Direct {
-                let (kernel, initrd) = layout.kernel(vm);
-                expected.make(kernel);
-                expected.make(initrd);
+                let files = naming.kernel(vm);
+                expected.make(files.kernel);
+                expected.make(files.initrd);
             }
-            for interface in &blueprint.interfaces {
-                let name = plug_name(&layout.plug(interface));
+            for (place, interface) in blueprint.interfaces.iter().enumerate() {
+                let name = plug_name(&naming.plug(vm, place, interface));
                 expected.plugs.insert((vm, name));
             }
             let modelled = &self.vms[&vm];
-            assert_eq!(modelled.machine, layout.machine(blueprint), "{vm}");
+            assert_eq!(modelled.machine, naming.machine(blueprint), "{vm}");
             assert_eq!(modelled.snapshots, record.snapshots, "{vm}");
             assert!(!modelled.sent, "{vm} was sent away");
         }
@@ -309,6 +309,11 @@ impl World {
 
     fn make(&mut self, path: PathBuf) {
         self.files.insert(path, true);
+    }
+
+    fn make_kernel(&mut self, files: &KernelFiles) {
+        self.make(files.kernel.clone());
+        self.make(files.initrd.clone());
     }
 
     fn below(&self, path: &PathBuf) -> Vec<PathBuf> {

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
+use crate::step::KernelFiles;
 use model::blueprint::{Blueprint, BootLoader, Disk, EncryptedPart, Interface};
 use model::hypervisor::{Virtualisation, words};
 use model::id::{NetworkId, VmId};
@@ -30,7 +31,7 @@ words! {
 /// Where things are on one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Layout {
+pub struct Naming {
     /// The folder below which everything lies.
     pub root: PathBuf,
     /// How interfaces are plugged.
@@ -40,7 +41,7 @@ pub struct Layout {
     pub first_disk: String,
 }
 
-impl Layout {
+impl Naming {
     /// The folder of all that is a VM's own.
     pub fn vm_folder(&self, vm: VmId) -> PathBuf {
         self.root.join(format!("vms/vm-{}", vm.0))
@@ -67,9 +68,12 @@ impl Layout {
     }
 
     /// Kernel and initial RAM disk of a VM whose hypervisor loads them itself.
-    pub fn kernel(&self, vm: VmId) -> (PathBuf, PathBuf) {
+    pub fn kernel(&self, vm: VmId) -> KernelFiles {
         let folder = self.vm_folder(vm);
-        (folder.join("kernel"), folder.join("initrd"))
+        KernelFiles {
+            kernel: folder.join("kernel"),
+            initrd: folder.join("initrd"),
+        }
     }
 
     /// The base that VMs share which begin as this image, by its manifest's SHA-256.
@@ -98,10 +102,11 @@ impl Layout {
             interfaces: blueprint
                 .interfaces
                 .iter()
-                .map(|interface| AttachedInterface {
+                .enumerate()
+                .map(|(place, interface)| AttachedInterface {
                     name: interface.name.clone(),
                     mac: interface.mac,
-                    plug: self.plug(interface),
+                    plug: self.plug(blueprint.vm, place, interface),
                     mbps: interface.mbps,
                 })
                 .collect(),
@@ -140,11 +145,11 @@ impl Layout {
         }
     }
 
-    /// Where the other end of an interface is.
-    pub fn plug(&self, interface: &Interface) -> Plug {
+    /// Where the other end of an interface is; `place`: which of its VM's it is, from 0.
+    pub fn plug(&self, vm: VmId, place: usize, interface: &Interface) -> Plug {
         match self.plugging {
             Plugging::Tap => Plug::Tap {
-                name: tap_name(interface.mac),
+                name: tap_name(vm, place),
             },
             Plugging::Bridge => Plug::Bridge {
                 name: bridge_name(interface.network),
@@ -164,10 +169,10 @@ impl Layout {
         match blueprint.boot {
             BootLoader::Extlinux | BootLoader::Grub => Boot::Disk,
             BootLoader::Direct => {
-                let (kernel, initrd) = self.kernel(blueprint.vm);
+                let files = self.kernel(blueprint.vm);
                 Boot::Kernel {
-                    kernel,
-                    initrd: Some(initrd),
+                    kernel: files.kernel,
+                    initrd: Some(files.initrd),
                     command_line: self.command_line(blueprint),
                 }
             }
@@ -192,14 +197,30 @@ impl Layout {
     }
 }
 
-/// The tap of an interface. Linux allows 15 characters: the hardware address, unique in its grid,
-/// needs 12, which the VM's id and the interface's name would not.
-pub fn tap_name(mac: [u8; 6]) -> String {
-    let digits: String = mac.iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("gw{digits}")
+/// Interfaces that a VM may have: one digit tells them apart in the names of their taps.
+pub const MOST_INTERFACES: usize = DIGITS.len();
+
+/// Digits of names; Linux tells capital letters from small ones.
+const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// The tap of an interface, by its place below [`MOST_INTERFACES`]: the VM's id in as few
+/// digits of base 62 as it takes, so that the longest has the fifteen bytes that Linux allows.
+pub fn tap_name(vm: VmId, place: usize) -> String {
+    let base = DIGITS.len() as u64;
+    let mut number = vm.0;
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from(DIGITS[(number % base) as usize]));
+        number /= base;
+        if number == 0 {
+            break;
+        }
+    }
+    let id: String = digits.into_iter().rev().collect();
+    format!("gw{id}-{}", char::from(DIGITS[place % DIGITS.len()]))
 }
 
 /// The bridge of a network.
 pub fn bridge_name(network: NetworkId) -> String {
-    format!("gwn{}", network.0)
+    format!("gwb{}", network.0)
 }
