@@ -2,6 +2,10 @@
 //!
 //! - [`admission`]: refuses what the lifecycle or the declared capabilities forbid
 //! - [`folder`]: what a driver must remember of its VMs, in files that survive it
+//! - [`sparse`]: copies files with their holes
+//! - [`uml`]: User-mode Linux, a kernel that is a process
 
 pub mod admission;
 pub mod folder;
+pub mod sparse;
+pub mod uml;

@@ -1,0 +1,153 @@
+//! A guest of a few hundred bytes that shows whether guests really run here.
+//!
+//! That the kernel comes up proves little: on a processor whose registers it cannot keep, it is the
+//! first program of the guest that dies. So the probe's guest has one: it says a word and powers off.
+
+use super::registers::Registers;
+use super::run::Run;
+use crate::folder::failed;
+use agent::driver::DriverError;
+use agent::watch::Watch;
+use model::id::VmId;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What the guest's only program says.
+const WORD: &str = "GRIDWRIGHT-PROBE";
+
+/// Given up after this; it takes a second on an idle node.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What the probe saw.
+pub struct Found {
+    /// The kernel's release.
+    pub version: String,
+    /// What was done and what came of it.
+    pub evidence: String,
+}
+
+/// Boots the guest.
+///
+/// # Errors
+/// Where the kernel is missing, or its guest did not say its word.
+pub fn probe(
+    root: &Path,
+    program: &Path,
+    registers: Registers,
+    watch: &dyn Watch,
+) -> Result<Found, DriverError> {
+    let version = version(program)?;
+    let folder = tempfile::Builder::new()
+        .prefix("probe-")
+        .tempdir_in(root)
+        .map_err(failed("make a folder in", root))?;
+    let initrd = folder.path().join("initrd");
+    fs::write(&initrd, archive("init", &guest())).map_err(failed("write", &initrd))?;
+    let run = Run::of(folder.path().to_owned(), VmId(0));
+    let mut kernel = vec![program.display().to_string(), "mem=64M".to_owned()];
+    kernel.extend(run.words());
+    kernel.extend(["con=null", "con0=null,fd:1", "ssl=null", "quiet"].map(str::to_owned));
+    kernel.push(format!("initrd={}", initrd.display()));
+    let begun = Instant::now();
+    run.begin(&run.command(&kernel), registers)?;
+    let ended = run.await_end(None, LIMIT, watch);
+    run.kill(watch)?;
+    let said = fs::read_to_string(run.console()).unwrap_or_default();
+    if !ended? || !said.contains(WORD) {
+        return Err(DriverError::Hypervisor {
+            doing: "boot a probe".into(),
+            said: format!("its program said nothing; the console: {}", said.trim()),
+        });
+    }
+    let kept = match registers {
+        Registers::Whole => "all registers of its programs",
+        Registers::Legacy => {
+            "the SSE registers of its programs only, as the processor has more than it can keep"
+        }
+    };
+    Ok(Found {
+        version,
+        evidence: format!(
+            "a probe booted, ran a program and powered off in {} ms; the kernel keeps {kept}",
+            begun.elapsed().as_millis()
+        ),
+    })
+}
+
+fn version(program: &Path) -> Result<String, DriverError> {
+    let missing = |_| DriverError::Missing {
+        what: program.display().to_string(),
+        hint: "install user-mode-linux".into(),
+    };
+    let out = Command::new(program)
+        .arg("--version")
+        .output()
+        .map_err(missing)?;
+    Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+}
+
+/// The guest's program: an executable of x86-64 without libraries.
+fn guest() -> Vec<u8> {
+    const BASE: u64 = 0x40_0000;
+    const HEADERS: u64 = 64 + 56;
+    #[rustfmt::skip]
+    const CODE: [u8; 46] = [
+        0xb8, 1, 0, 0, 0,                   // mov eax, 1 (write)
+        0xbf, 1, 0, 0, 0,                   // mov edi, 1 (standard output)
+        0x48, 0x8d, 0x35, 29, 0, 0, 0,      // lea rsi, [rip + 29] (what follows the code)
+        0xba, WORD.len() as u8 + 1, 0, 0, 0,// mov edx, length
+        0x0f, 0x05,                         // syscall
+        0xb8, 0xa9, 0, 0, 0,                // mov eax, 169 (reboot)
+        0xbf, 0xad, 0xde, 0xe1, 0xfe,       // mov edi, first magic
+        0xbe, 0x69, 0x19, 0x12, 0x28,       // mov esi, second magic
+        0xba, 0xdc, 0xfe, 0x21, 0x43,       // mov edx, power off
+        0x0f, 0x05,                         // syscall, which does not return
+    ];
+    let size = HEADERS + (CODE.len() + WORD.len() + 1) as u64;
+    let mut bytes = Vec::new();
+    bytes.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    bytes.extend([2, 0, 0x3e, 0, 1, 0, 0, 0]); // executable, x86-64, version 1
+    for word in [BASE + HEADERS, 64, 0] {
+        bytes.extend(u64::to_le_bytes(word)); // entry, program headers, no sections
+    }
+    bytes.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]); // flags and sizes
+    bytes.extend([1, 0, 0, 0, 5, 0, 0, 0]); // load, read and execute
+    for word in [0, BASE, BASE, size, size, 4096] {
+        bytes.extend(u64::to_le_bytes(word)); // offset, addresses, sizes, alignment
+    }
+    bytes.extend(CODE);
+    bytes.extend(WORD.as_bytes());
+    bytes.push(b'\n');
+    bytes
+}
+
+/// An initial RAM disk with one executable, in cpio's `newc` format.
+fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, mode, content) in [(name, 0o100_755, content), ("TRAILER!!!", 0, &[][..])] {
+        let fields = [
+            1, // inode
+            mode,
+            0, // user
+            0, // group
+            1, // links
+            0, // time
+            content.len(),
+            0, // device, and of a device file, two numbers each
+            0,
+            0,
+            0,
+            name.len() + 1,
+            0, // no checksum
+        ];
+        bytes.extend(b"070701");
+        bytes.extend(fields.iter().flat_map(|f| format!("{f:08x}").into_bytes()));
+        for part in [format!("{name}\0").as_bytes(), content] {
+            bytes.extend(part);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+    }
+    bytes
+}
