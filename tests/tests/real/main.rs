@@ -4,4 +4,5 @@
 
 mod conformance;
 mod guest;
+mod outside;
 mod uml;
