@@ -181,11 +181,8 @@ pub enum DriverError {
         expected: String,
     },
     /// A key was not sent.
-    #[error("{key} was not sent; send the order again with it")]
-    KeyMissing {
-        /// Which.
-        key: KeyId,
-    },
+    #[error("{0} was not sent; send the order again with it")]
+    KeyMissing(KeyId),
     /// A program or device of the node is missing.
     #[error("{what} is missing; {hint}")]
     Missing {

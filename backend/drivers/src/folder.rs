@@ -26,6 +26,11 @@ impl Folder {
         Ok(Self { root })
     }
 
+    /// Where the folders of all VMs lie.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder of a VM, there or not; sockets and logs of its hypervisor lie in it.
     pub fn of(&self, vm: VmId) -> PathBuf {
         self.root.join(format!("vm-{}", vm.0))
@@ -74,6 +79,20 @@ impl Folder {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &path)(error)),
+        }
+    }
+
+    /// Removes one record of a VM, there or not.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn forget(&self, vm: VmId, record: &str) -> Result<(), DriverError> {
+        let path = self.of(vm).join(record);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(failed("remove", &path)(error))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -1,0 +1,235 @@
+//! QEMU over QMP: full virtualisation, by KVM where that really works and by emulation elsewhere.
+//!
+//! ```text
+//!  perform ── holds the VM ─▶ admit ─▶ look ─▶ plan: steps as data ─▶ runner ─▶ qemu, qemu-img, ip, tc
+//!  translate ──────────────────────────┴─────────┴─▶ the same steps, told          └▶ QMP socket `qmp`
+//!  inspect, statistics ────────────────┴────────────────────────────────────────────▶ QMP socket `look`
+//! ```
+//!
+//! A VM's folder is all that is remembered of it: its machine, its process, its sockets and logs.
+//! QEMU runs in the background and outlives whoever started it. It locks a file of its own as long
+//! as it lives, and until it does so it holds the lock of the agent that started it; so a VM never
+//! has two, whoever was killed when.
+//!
+//! A guest sees virtio devices. Its memory is laid out for the most that it may be scaled to, and a
+//! balloon takes back what it has not; a guest without that driver keeps all of it.
+
+mod check;
+mod command_line;
+mod disks;
+mod look;
+mod migration;
+mod power;
+mod probe;
+mod qmp;
+mod record;
+mod runner;
+mod scale;
+mod snapshot;
+mod statistics;
+mod step;
+
+use crate::admission::{Admitted, admit};
+use crate::folder::Folder;
+use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
+use agent::machine::Machine;
+use agent::secret::Keys;
+use agent::watch::Watch;
+use look::Look;
+use model::fingerprint::FoundHypervisor;
+use model::hypervisor::{Arch, Capability};
+use model::id::VmId;
+use record::Hold;
+use runner::{Answers, Runner};
+use std::path::Path;
+use std::sync::OnceLock;
+use step::Plan;
+
+/// What it can do beyond the mandatory part.
+const CAPABILITIES: &[Capability] = &[
+    Capability::Pause,
+    Capability::Snapshot,
+    Capability::LiveMigration,
+    Capability::ScaleCpu,
+    Capability::ScaleMem,
+    Capability::ScaleDisk,
+    Capability::ScaleNet,
+    Capability::Console,
+    Capability::Copy,
+    Capability::SaveImage,
+];
+
+/// QEMU on this node.
+pub struct Qemu {
+    folder: Folder,
+    /// Whether KVM works here, once somebody had to know.
+    kvm: OnceLock<bool>,
+}
+
+impl Qemu {
+    /// Opens the folder of this driver; VMs that it holds are there again, running or not.
+    ///
+    /// # Errors
+    /// Where the folder can neither be made nor read, or its path is too long for sockets in it.
+    pub fn open(root: &Path) -> Result<Self, DriverError> {
+        let folder = Folder::open(root)?;
+        record::sockets_fit(folder.root())?;
+        Ok(Self {
+            folder,
+            kvm: OnceLock::new(),
+        })
+    }
+
+    /// Whether guests of an instruction set run on the node's own processor.
+    fn accelerates(&self, arch: Arch) -> bool {
+        arch.to_string() == std::env::consts::ARCH
+            && *self.kvm.get_or_init(|| probe::kvm_works(arch))
+    }
+
+    fn plan(&self, vm: VmId, act: &Act) -> Result<Plan, DriverError> {
+        let look = Look::at(&self.folder, vm)?;
+        let there = || {
+            look.as_ref().ok_or_else(|| DriverError::Illegal {
+                vm,
+                act: agent::driver::ActKind::from(act).to_string(),
+                state: "absent".to_owned(),
+            })
+        };
+        match act {
+            Act::Define { machine } => power::define(machine, look.as_ref()),
+            Act::Start => power::start(self, there()?),
+            Act::Stop { shutdown } => Ok(power::stop(there()?, *shutdown)),
+            Act::Destroy => Ok(power::destroy(look.as_ref())),
+            Act::Reboot => Ok(power::reboot()),
+            Act::Pause => Ok(power::pause(there()?)),
+            Act::Resume => Ok(power::resume(there()?)),
+            Act::Snapshot { name } => snapshot::keep(self, there()?, name),
+            Act::Restore { name } => snapshot::restore(self, there()?, name),
+            Act::DropSnapshot { name } => snapshot::drop(self, there()?, name),
+            Act::Copy { to } => disks::copy(self, there()?, to),
+            Act::SaveImage { file } => disks::save_image(there()?, file),
+            Act::Scale { scale } => scale::scale(self, there()?, scale),
+            Act::Receive {
+                machine,
+                storage,
+                host,
+            } => migration::receive(self, look.as_ref(), machine, *storage, host),
+            Act::Send { address, storage } => migration::send(self, there()?, address, *storage),
+        }
+    }
+
+    /// Refuses what cannot be done. A VM that has gone may be sent again, so that a killed agent
+    /// learns how the first time ended.
+    fn admitted(&self, vm: VmId, act: &Act) -> Result<Admitted, DriverError> {
+        if matches!(act, Act::Send { .. })
+            && let Some(look) = Look::at(&self.folder, vm)?
+            && look.is_sent()
+        {
+            return Ok(Admitted {
+                now: Some(look.seen),
+                then: Some(look.seen.state),
+            });
+        }
+        admit(self, vm, act)
+    }
+}
+
+impl Driver for Qemu {
+    fn name(&self) -> &str {
+        "qemu"
+    }
+
+    fn fingerprint(&self, watch: &dyn Watch) -> Result<FoundHypervisor, DriverError> {
+        probe::fingerprint(self, watch)
+    }
+
+    fn capabilities(&self) -> Vec<Capability> {
+        CAPABILITIES.to_vec()
+    }
+
+    fn validate(&self, machine: &Machine) -> Result<(), DriverError> {
+        check::machine(machine)
+    }
+
+    fn translate(&self, vm: VmId, act: &Act) -> Result<Vec<NativeCall>, DriverError> {
+        self.admitted(vm, act)?;
+        Ok(self.plan(vm, act)?.told())
+    }
+
+    fn perform(
+        &self,
+        vm: VmId,
+        act: &Act,
+        keys: &Keys,
+        watch: &dyn Watch,
+    ) -> Result<Effect, DriverError> {
+        let hold = Hold::take(self.folder.of(vm), watch)?;
+        let admitted = self.admitted(vm, act)?;
+        let plan = self.plan(vm, act)?;
+        let mut runner = Runner {
+            folder: &self.folder,
+            vm,
+            hold: &hold,
+            keys,
+            watch,
+            qmp: None,
+        };
+        let answers = runner.run(&plan)?;
+        effect(self, vm, act, &admitted, &answers)
+    }
+
+    fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError> {
+        Ok(Look::at(&self.folder, vm)?.map(|look| look.seen))
+    }
+
+    fn list(&self) -> Result<Vec<VmId>, DriverError> {
+        self.folder.vms(record::MACHINE)
+    }
+
+    fn statistics(&self, vm: VmId) -> Result<Vec<Reading>, DriverError> {
+        statistics::readings(&self.folder, vm)
+    }
+
+    fn recover(&self) -> Result<Vec<Seen>, DriverError> {
+        let mut seen = Vec::new();
+        for vm in self.list()? {
+            seen.extend(self.inspect(vm)?);
+        }
+        Ok(seen)
+    }
+
+    fn console(&self, vm: VmId) -> Result<Console, DriverError> {
+        let path = self.folder.of(vm).join(record::CONSOLE);
+        if record::running(&self.folder, vm)?.is_some() {
+            return Ok(Console::Socket { path });
+        }
+        let path = self.folder.of(vm).join(record::CONSOLE_LOG);
+        if path.exists() {
+            return Ok(Console::Log { path });
+        }
+        Err(DriverError::Illegal {
+            vm,
+            act: "show its console".to_owned(),
+            state: "not started".to_owned(),
+        })
+    }
+}
+
+fn effect(
+    qemu: &Qemu,
+    vm: VmId,
+    act: &Act,
+    admitted: &Admitted,
+    answers: &Answers,
+) -> Result<Effect, DriverError> {
+    let mut effect = Effect {
+        state: admitted.then,
+        ..Effect::default()
+    };
+    match act {
+        Act::Receive { host, .. } => effect.listening = migration::listening(host, answers),
+        Act::Send { .. } => effect.downtime_millis = migration::downtime(&qemu.folder, vm)?,
+        _ => {}
+    }
+    Ok(effect)
+}

@@ -1,0 +1,149 @@
+//! A VM as it is now, seen without acting on it.
+
+use super::qmp::Qmp;
+use super::record::{self, Move, Process};
+use crate::folder::Folder;
+use agent::driver::{DriverError, Seen};
+use agent::machine::Machine;
+use agent::watch::{Unwatched, Watch};
+use model::id::VmId;
+use model::report::VmState;
+use serde_json::Value;
+
+/// What there is to see of a VM that is defined.
+pub(super) struct Look {
+    /// The machine as it was last defined or scaled.
+    pub(super) machine: Machine,
+    /// The QEMU that runs it, or waits to.
+    pub(super) process: Option<Process>,
+    /// Where it is on its move.
+    pub(super) place: Option<Move>,
+    /// QEMU's own word for its state; `None`: there is no process.
+    pub(super) status: Option<String>,
+    /// What others are told.
+    pub(super) seen: Seen,
+}
+
+impl Look {
+    /// Looks at a VM; `None`: there is none.
+    ///
+    /// # Errors
+    /// Where its files cannot be read or its QEMU does not answer.
+    pub(super) fn at(folder: &Folder, vm: VmId) -> Result<Option<Self>, DriverError> {
+        let Some(machine) = folder.load::<Machine>(vm, record::MACHINE)? else {
+            return Ok(None);
+        };
+        let place = folder.load(vm, record::MOVE)?;
+        let process = record::running(folder, vm)?;
+        let mut look = Self {
+            seen: Seen {
+                vm,
+                state: VmState::Stopped,
+                cpus: Some(machine.cpus),
+                mem_mib: Some(machine.mem_mib),
+            },
+            machine,
+            process,
+            place,
+            status: None,
+        };
+        if look.process.is_none() {
+            look.seen.state = look.without_process(folder)?;
+        } else if let Err(error) = look.ask(folder) {
+            // It may have ended between the two looks.
+            if record::running(folder, vm)?.is_some() {
+                return Err(error);
+            }
+            look.process = None;
+            look.seen.state = look.without_process(folder)?;
+        }
+        Ok(Some(look))
+    }
+
+    /// Connects for queries that take no time.
+    ///
+    /// # Errors
+    /// Where QEMU does not answer.
+    pub(super) fn connect(folder: &Folder, vm: VmId) -> Result<Qmp, DriverError> {
+        Qmp::connect(&folder.of(vm).join(record::LOOK_SOCKET), &Unwatched)
+    }
+
+    /// Whether the VM has gone to another node, recorded or not.
+    pub(super) fn is_sent(&self) -> bool {
+        matches!(self.place, Some(Move::Sent { .. }))
+            || self.status.as_deref() == Some("postmigrate")
+    }
+
+    /// Why it must not run here; `None`: it may.
+    pub(super) fn elsewhere(&self) -> Option<String> {
+        match &self.place {
+            Some(Move::Sent { address, .. }) => Some(format!("moved to {address}")),
+            Some(Move::Sending { address }) if self.process.is_none() => Some(format!(
+                "perhaps moved to {address}; destroy it here or there"
+            )),
+            _ if self.is_sent() => Some("moved away".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn without_process(&self, folder: &Folder) -> Result<VmState, DriverError> {
+        if matches!(self.place, Some(Move::Receiving { .. })) {
+            return Ok(VmState::Migrating);
+        }
+        if self.is_sent() {
+            return Ok(VmState::Stopped);
+        }
+        // A process that was started, not stopped, and is gone though the node was not: the guest
+        // gave up.
+        let started = folder.load::<Process>(self.seen.vm, record::PROCESS)?;
+        Ok(match started {
+            Some(process) if process.boot == record::boot() => VmState::Failed,
+            _ => VmState::Stopped,
+        })
+    }
+
+    fn ask(&mut self, folder: &Folder) -> Result<(), DriverError> {
+        let vm = self.seen.vm;
+        let mut qmp = Self::connect(folder, vm)?;
+        let status = qmp.execute("query-status", None, &Unwatched)?;
+        let status = status["status"].as_str().unwrap_or_default().to_owned();
+        self.seen.state = state(&status);
+        self.seen.cpus = count(&qmp.execute("query-cpus-fast", None, &Unwatched)?);
+        self.seen.mem_mib = mem_mib(&mut qmp, &Unwatched);
+        if status != "inmigrate" && matches!(self.place, Some(Move::Receiving { .. })) {
+            // It has arrived: nobody writes to its disks from outside any more.
+            qmp.execute("nbd-server-stop", None, &Unwatched).ok();
+            folder.forget(vm, record::MOVE)?;
+            self.place = None;
+        }
+        if status == "postmigrate" {
+            self.seen.state = VmState::Stopped;
+        }
+        self.status = Some(status);
+        Ok(())
+    }
+}
+
+/// QEMU's run states (`RunState` of its QAPI schema) in our words.
+fn state(status: &str) -> VmState {
+    match status {
+        // On its way out it still runs here, as long as nobody says that it has arrived.
+        "running" | "suspended" | "save-vm" | "finish-migrate" | "colo" => VmState::Running,
+        // A full disk freezes its guest; there is a way on once it has room.
+        "paused" | "io-error" | "debug" => VmState::Paused,
+        "inmigrate" => VmState::Migrating,
+        // Not one instruction has run, or none ever will.
+        "prelaunch" | "postmigrate" => VmState::Stopped,
+        _ => VmState::Failed,
+    }
+}
+
+fn count(cpus: &Value) -> Option<u32> {
+    cpus.as_array()
+        .and_then(|cpus| u32::try_from(cpus.len()).ok())
+}
+
+fn mem_mib(qmp: &mut Qmp, watch: &dyn Watch) -> Option<u32> {
+    let answer = qmp.execute("query-balloon", None, watch).ok()?;
+    u32::try_from(answer["actual"].as_u64()? >> 20).ok()
+}

@@ -1,0 +1,186 @@
+//! A client of QEMU's machine protocol: one JSON object a line, over a unix socket.
+
+use agent::driver::DriverError;
+use agent::watch::Watch;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use serde_json::{Value, json};
+use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// QEMU answers within microseconds, and within seconds on a node that swaps; beyond this it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A wait wakes this often to ask its watch whether to go on.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// One connection. QEMU serves one client a socket, so it is held no longer than an act takes.
+pub(super) struct Qmp {
+    stream: UnixStream,
+    unread: Vec<u8>,
+}
+
+impl Qmp {
+    /// Connects and agrees on the protocol.
+    ///
+    /// # Errors
+    /// Where nobody listens there, or QEMU does not greet in time.
+    pub(super) fn connect(socket: &Path, watch: &dyn Watch) -> Result<Self, DriverError> {
+        let doing = || format!("connect to {}", socket.display());
+        let connected = UnixStream::connect(socket).and_then(|stream| {
+            stream.set_read_timeout(Some(BEAT))?;
+            Ok(stream)
+        });
+        let stream = connected.map_err(|error| broke(doing(), error))?;
+        let mut qmp = Self {
+            stream,
+            unread: Vec::new(),
+        };
+        qmp.object("greet QEMU", PATIENCE, watch)?;
+        qmp.execute("qmp_capabilities", None, watch)?;
+        Ok(qmp)
+    }
+
+    /// Sends a command and gives back its answer.
+    ///
+    /// # Errors
+    /// What QEMU said where it refused; that it ended, hung, or was called off.
+    pub(super) fn execute(
+        &mut self,
+        command: &str,
+        arguments: Option<&Value>,
+        watch: &dyn Watch,
+    ) -> Result<Value, DriverError> {
+        let mut line = command_text(command, arguments);
+        line.push('\n');
+        self.stream
+            .write_all(line.as_bytes())
+            .map_err(|error| broke(command.to_owned(), error))?;
+        self.answer(command, watch)
+    }
+
+    /// Hands QEMU an open file under a name, for the commands that take one by name.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub(super) fn give_file(
+        &mut self,
+        name: &str,
+        file: &impl AsFd,
+        watch: &dyn Watch,
+    ) -> Result<Value, DriverError> {
+        let mut line = command_text("getfd", Some(&json!({ "fdname": name })));
+        line.push('\n');
+        let files = [file.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut beside = SendAncillaryBuffer::new(&mut space);
+        beside.push(SendAncillaryMessage::ScmRights(&files));
+        sendmsg(
+            &self.stream,
+            &[IoSlice::new(line.as_bytes())],
+            &mut beside,
+            SendFlags::empty(),
+        )
+        .map_err(|error| broke("getfd".to_owned(), error.into()))?;
+        self.answer("getfd", watch)
+    }
+
+    /// Waits until QEMU tells an event, whichever, or the time is over.
+    ///
+    /// # Errors
+    /// That QEMU ended, or that the wait was called off.
+    pub(super) fn rest(&mut self, limit: Duration, watch: &dyn Watch) -> Result<(), DriverError> {
+        let until = Instant::now() + limit;
+        self.line("wait", until, watch).map(|_| ())
+    }
+
+    fn answer(&mut self, command: &str, watch: &dyn Watch) -> Result<Value, DriverError> {
+        loop {
+            let mut object = self.object(command, PATIENCE, watch)?;
+            if let Some(error) = object.get("error") {
+                let said = error["desc"].as_str().unwrap_or("no reason").to_owned();
+                let doing = command.to_owned();
+                return Err(DriverError::Hypervisor { doing, said });
+            }
+            if let Some(answer) = object.get_mut("return") {
+                return Ok(answer.take());
+            }
+        }
+    }
+
+    fn object(
+        &mut self,
+        doing: &str,
+        patience: Duration,
+        watch: &dyn Watch,
+    ) -> Result<Value, DriverError> {
+        let line = self
+            .line(doing, Instant::now() + patience, watch)?
+            .ok_or_else(|| DriverError::Hypervisor {
+                doing: doing.to_owned(),
+                said: format!("no answer within {} s", patience.as_secs()),
+            })?;
+        serde_json::from_slice(&line).map_err(|error| DriverError::Hypervisor {
+            doing: doing.to_owned(),
+            said: format!("an answer that is no JSON: {error}"),
+        })
+    }
+
+    /// The next line; `None`: none came until then.
+    fn line(
+        &mut self,
+        doing: &str,
+        until: Instant,
+        watch: &dyn Watch,
+    ) -> Result<Option<Vec<u8>>, DriverError> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
+                return Ok(Some(self.unread.drain(..=end).collect()));
+            }
+            let now = Instant::now();
+            if now >= until {
+                return Ok(None);
+            }
+            watch
+                .checkpoint()
+                .map_err(|why| DriverError::called_off(doing, why))?;
+            self.stream
+                .set_read_timeout(Some(BEAT.min(until - now)))
+                .map_err(|error| broke(doing.to_owned(), error))?;
+            let mut bytes = [0; 16 * 1024];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => {
+                    return Err(broke(
+                        doing.to_owned(),
+                        std::io::Error::new(ErrorKind::UnexpectedEof, "QEMU has ended"),
+                    ));
+                }
+                Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => return Err(broke(doing.to_owned(), error)),
+            }
+        }
+    }
+}
+
+/// A command as it goes over the wire.
+pub(super) fn command_text(command: &str, arguments: Option<&Value>) -> String {
+    match arguments {
+        Some(arguments) => json!({ "execute": command, "arguments": arguments }).to_string(),
+        None => json!({ "execute": command }).to_string(),
+    }
+}
+
+fn broke(doing: String, error: std::io::Error) -> DriverError {
+    DriverError::Hypervisor {
+        doing,
+        said: error.to_string(),
+    }
+}

@@ -1,0 +1,290 @@
+//! The calls of an act as data: what a dry run tells is what is then done.
+
+use super::qmp::command_text;
+use super::record::Move;
+use agent::driver::NativeCall;
+use agent::machine::Machine;
+use model::id::{KeyId, VmId};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// What an act does, in order.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// What is done.
+    pub(super) steps: Vec<Step>,
+    /// What is done where one of them fails, each whether the others succeed or not.
+    pub(super) undo: Vec<Step>,
+    /// What is done after them and is never undone: the act has come true.
+    pub(super) finish: Vec<Step>,
+}
+
+impl Plan {
+    /// The calls for a person to read.
+    pub(super) fn told(&self) -> Vec<NativeCall> {
+        self.steps
+            .iter()
+            .chain(&self.finish)
+            .map(Step::told)
+            .collect()
+    }
+
+    /// Adds a command without arguments.
+    pub(super) fn ask(&mut self, command: &'static str) {
+        self.steps.push(Step::Qmp {
+            command,
+            arguments: None,
+        });
+    }
+
+    /// Adds a command.
+    pub(super) fn tell(&mut self, command: &'static str, arguments: Value) {
+        self.steps.push(qmp(command, arguments));
+    }
+
+    /// Adds a wait.
+    pub(super) fn until(&mut self, until: Until) {
+        self.steps.push(Step::Until(until));
+    }
+
+    /// Adds a job that was begun by the step before: its end, its verdict, and its dismissal.
+    pub(super) fn job(&mut self, id: &str) {
+        self.until(Until::JobEnded { id: id.to_owned() });
+        self.tell("job-dismiss", serde_json::json!({ "id": id }));
+    }
+}
+
+/// A command with arguments.
+pub(super) fn qmp(command: &'static str, arguments: Value) -> Step {
+    Step::Qmp {
+        command,
+        arguments: Some(arguments),
+    }
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// A QMP command.
+    Qmp {
+        /// Its name.
+        command: &'static str,
+        /// Its arguments.
+        arguments: Option<Value>,
+    },
+    /// A QMP query, repeated until it tells what is waited for.
+    Until(Until),
+    /// A program that runs to its end.
+    Exec(Exec),
+    /// QEMU, which puts itself into the background.
+    Spawn(Exec),
+    /// A listening TCP socket is handed to QEMU under this name.
+    Listen {
+        /// The name.
+        name: &'static str,
+        /// The node's address.
+        host: String,
+    },
+    /// The process that runs the VM ends: by itself within the time, else asked to, else killed.
+    End {
+        /// Time that the guest has.
+        patience_millis: u32,
+    },
+    /// A move to another node is called off, unless it has come true: its copies end and the VM goes
+    /// on here.
+    Abandon {
+        /// Disks that were being copied.
+        disks: Vec<usize>,
+    },
+    /// Keeps the machine.
+    SaveMachine(Box<Machine>),
+    /// Keeps which process runs the VM, as it has left it in its file.
+    SaveProcess,
+    /// Keeps where the VM is on its move.
+    SaveMove(Move),
+    /// Keeps that it has gone, and how long it stood still.
+    SaveSent {
+        /// Where to.
+        address: String,
+    },
+    /// Removes a file of the VM's folder, there or not.
+    Forget {
+        /// Its name.
+        record: &'static str,
+    },
+    /// Removes the VM's folder.
+    ForgetAll,
+    /// Removes a file, there or not.
+    Remove(PathBuf),
+    /// Renames a file.
+    Rename {
+        /// What.
+        from: PathBuf,
+        /// What it is then called.
+        to: PathBuf,
+    },
+}
+
+/// What a repeated query waits for.
+#[derive(Clone, Debug)]
+pub(super) enum Until {
+    /// The job has concluded; its error is the step's.
+    JobEnded {
+        /// The job.
+        id: String,
+    },
+    /// These jobs have copied everything and follow every write.
+    JobsReady {
+        /// The jobs.
+        ids: Vec<String>,
+    },
+    /// The VM is halted and all but its last pages are over there.
+    MigrationPaused,
+    /// The VM is over there.
+    MigrationDone,
+    /// The guest has given back or taken the memory.
+    Balloon {
+        /// Its memory, in bytes.
+        bytes: u64,
+        /// How near is near enough, in bytes.
+        slack: u64,
+    },
+    /// The guest has let go of vCPUs.
+    Cpus {
+        /// vCPUs that are left.
+        count: usize,
+    },
+}
+
+impl Until {
+    /// The query that tells.
+    pub(super) const fn query(&self) -> &'static str {
+        match self {
+            Self::JobEnded { .. } | Self::JobsReady { .. } => "query-jobs",
+            Self::MigrationPaused | Self::MigrationDone => "query-migrate",
+            Self::Balloon { .. } => "query-balloon",
+            Self::Cpus { .. } => "query-cpus-fast",
+        }
+    }
+}
+
+/// A program to run.
+#[derive(Clone, Debug)]
+pub(super) struct Exec {
+    /// Its name.
+    pub(super) program: &'static str,
+    /// Its arguments.
+    pub(super) arguments: Vec<Argument>,
+    /// The package that has it.
+    pub(super) package: &'static str,
+}
+
+/// An argument of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Argument {
+    /// As it is.
+    Plain(String),
+    /// `secret,id=key-<id>,file=` and the path of a file in memory that holds the key and that
+    /// closes once the program has it; so no key is ever in an argument.
+    Secret(KeyId),
+}
+
+impl From<&str> for Argument {
+    fn from(text: &str) -> Self {
+        Self::Plain(text.to_owned())
+    }
+}
+
+impl From<String> for Argument {
+    fn from(text: String) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl Argument {
+    /// The argument, where `file` is the path of its key.
+    pub(super) fn text(&self, file: &str) -> String {
+        match self {
+            Self::Plain(text) => text.clone(),
+            Self::Secret(key) => format!("secret,id={},file={file}", key_name(*key)),
+        }
+    }
+}
+
+/// How a key is called inside QEMU.
+pub(super) fn key_name(key: KeyId) -> String {
+    format!("key-{}", key.0)
+}
+
+impl Step {
+    /// The call for a person to read; what only an answer can tell stands as `<name>`.
+    pub(super) fn told(&self) -> NativeCall {
+        match self {
+            Self::Qmp { command, arguments } => {
+                native("qmp", command_text(command, arguments.as_ref()))
+            }
+            Self::Until(until) => native("qmp", command_text(until.query(), None)),
+            Self::Exec(exec) | Self::Spawn(exec) => native("exec", command_line(exec)),
+            Self::Listen { name, host } => native(
+                "qmp",
+                format!(
+                    "{} with a socket that listens on {host}",
+                    command_text("getfd", Some(&serde_json::json!({ "fdname": name })))
+                ),
+            ),
+            Self::End { patience_millis } => native(
+                "qmp",
+                format!(
+                    "{} unless it ends within {patience_millis} ms; then KILL",
+                    command_text("quit", None)
+                ),
+            ),
+            Self::Abandon { .. } => native("qmp", command_text("migrate_cancel", None)),
+            Self::SaveMachine(machine) => saved(machine.vm, super::record::MACHINE),
+            Self::SaveProcess => native("file", format!("write {}", super::record::PROCESS)),
+            Self::SaveMove(_) | Self::SaveSent { .. } => {
+                native("file", format!("write {}", super::record::MOVE))
+            }
+            Self::Forget { record } => native("file", format!("remove {record}")),
+            Self::ForgetAll => native("file", "remove the VM's folder".to_owned()),
+            Self::Remove(path) => native("file", format!("remove {}", path.display())),
+            Self::Rename { from, to } => native(
+                "file",
+                format!("rename {} to {}", from.display(), to.display()),
+            ),
+        }
+    }
+}
+
+fn saved(vm: VmId, record: &str) -> NativeCall {
+    native("file", format!("write {record} of {vm}"))
+}
+
+fn native(interface: &str, call: String) -> NativeCall {
+    NativeCall {
+        interface: interface.to_owned(),
+        call,
+    }
+}
+
+/// A command as a shell would take it.
+fn command_line(exec: &Exec) -> String {
+    let mut line = exec.program.to_owned();
+    for argument in &exec.arguments {
+        let text = match argument {
+            Argument::Plain(text) => text.clone(),
+            Argument::Secret(_) => argument.text("<key>"),
+        };
+        line.push(' ');
+        let plain = !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_=./,:+<>".contains(c));
+        if plain {
+            line.push_str(&text);
+        } else {
+            line.push_str(&format!("'{}'", text.replace('\'', r"'\''")));
+        }
+    }
+    line
+}
