@@ -12,14 +12,65 @@ use model::vm::AcceleratorAmount;
 /// The shares of a mix, in parts of this, so that sums over nodes stay whole numbers.
 pub const MIX_PARTS: u32 = 1 << 16;
 
-/// Shapes with their shares, which add up to nearly [`MIX_PARTS`].
+/// Shapes with their shares, which add up to nearly [`MIX_PARTS`], for each kind of node.
+///
+/// What they ask of a kind lies in one row, as every score of a node reads all of them, twice.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mix {
-    entries: Vec<(ShapeId, u32)>,
+    /// By kind; none where nobody told what is typical.
+    kinds: Vec<KindMix>,
+}
+
+/// The mix as a kind of node sees it.
+#[derive(Clone, Debug)]
+struct KindMix {
+    /// Parts of shapes that no such node takes, however much it has free.
+    never: u32,
+    others: Vec<Typical>,
+}
+
+/// A shape of the mix on a kind of node.
+#[derive(Clone, Debug)]
+struct Typical {
+    demand: [u32; WIDTH],
+    parts: u32,
+    /// Thousandths that a device must have free to be of use, where the shape asks for any.
+    device_milli: Option<u16>,
+}
+
+impl Typical {
+    /// Whether a node with so much free has too little; without a branch, as all columns are
+    /// compared at once then.
+    #[inline]
+    fn lacks(&self, free: &[u32; WIDTH]) -> bool {
+        (0..WIDTH).fold(false, |lacks, c| lacks | (self.demand[c] > free[c]))
+    }
+}
+
+impl KindMix {
+    fn new(entries: &[(&Shape, u32)], kind: usize) -> Self {
+        let (never, ever): (Vec<_>, Vec<_>) = entries
+            .iter()
+            .map(|(shape, parts)| (&shape.asks[kind], *parts))
+            .partition(|(ask, _)| ask.refused.is_some());
+        let typical = |(ask, parts): (&Ask, u32)| Typical {
+            demand: ask.demand,
+            parts,
+            device_milli: ask.accelerators.map(|amount| match amount {
+                AcceleratorAmount::ShareMilli(milli) => milli as u16,
+                AcceleratorAmount::Devices(_) => DEVICE_MILLI,
+            }),
+        };
+        Self {
+            never: never.iter().map(|(_, parts)| parts).sum(),
+            others: ever.into_iter().map(typical).collect(),
+        }
+    }
 }
 
 impl Mix {
-    pub(crate) fn new(weights: &[(ShapeId, u64)]) -> Self {
+    /// The mix of shapes by their weights in any unit.
+    pub(crate) fn new(weights: &[(ShapeId, u64)], shapes: &[Shape], kinds: usize) -> Self {
         let total: u128 = weights.iter().map(|(_, weight)| u128::from(*weight)).sum();
         let part = |weight: u64| {
             let parts = u128::from(weight) * u128::from(MIX_PARTS);
@@ -27,24 +78,27 @@ impl Mix {
         };
         let entries = weights
             .iter()
-            .map(|(shape, weight)| (*shape, part(*weight)));
+            .map(|(shape, weight)| (&shapes[shape.0 as usize], part(*weight)));
+        let entries: Vec<(&Shape, u32)> = entries.filter(|(_, parts)| *parts > 0).collect();
+        let kinds = (0..kinds).map(|kind| KindMix::new(&entries, kind));
         Self {
-            entries: entries.filter(|(_, parts)| *parts > 0).collect(),
+            kinds: kinds.collect(),
         }
     }
 
     /// Parts of the mix whose shapes do not fit a node of this kind with so much free.
-    pub(crate) fn unusable(&self, shapes: &[Shape], kind: usize, free: &[u32; WIDTH]) -> u32 {
-        let misfits = self.entries.iter().filter(|(shape, _)| {
-            let ask = &shapes[shape.0 as usize].asks[kind];
-            !ask.fits(free)
-        });
-        misfits.map(|(_, parts)| parts).sum()
+    #[inline]
+    pub(crate) fn unusable(&self, kind: usize, free: &[u32; WIDTH]) -> u32 {
+        let Some(mix) = self.kinds.get(kind) else {
+            return 0;
+        };
+        let parts = |typical: &Typical| u32::from(typical.lacks(free)) * typical.parts;
+        mix.never + mix.others.iter().map(parts).sum::<u32>()
     }
 
     /// Stranded capacity of a node: what is free, times the part of the mix that cannot use it.
-    fn stranded(&self, shapes: &[Shape], room: &Room) -> i64 {
-        let unusable = self.unusable(shapes, room.kind, &room.free);
+    fn stranded(&self, room: &Room) -> i64 {
+        let unusable = self.unusable(room.kind, &room.free);
         i64::from(unusable) * (room.weight >> WEIGHT_SHIFT) as i64
     }
 
@@ -53,24 +107,22 @@ impl Mix {
     /// FGD (Weng et al., USENIX ATC 2023): the sum over shapes k of p_k F(k), where F(k) is all that
     /// is free on the devices where k does not fit the node or asks for no device, and else what is
     /// free on the devices too small for k.
-    fn fragments(&self, shapes: &[Shape], room: &Room) -> i64 {
+    fn fragments(&self, room: &Room) -> i64 {
         let devices = &room.devices[..room.count];
         let all: i64 = devices.iter().map(|free| i64::from(*free)).sum();
-        let of = |ask: &Ask| {
-            let needs = match ask.accelerators {
-                _ if !ask.fits(&room.free) => return all,
-                None => return all,
-                Some(AcceleratorAmount::ShareMilli(milli)) => milli as u16,
-                Some(AcceleratorAmount::Devices(_)) => DEVICE_MILLI,
-            };
-            let small = devices.iter().filter(|free| **free < needs);
-            small.map(|free| i64::from(*free)).sum()
+        let Some(mix) = self.kinds.get(room.kind).filter(|_| all > 0) else {
+            return 0;
         };
-        let parts = self.entries.iter().map(|(shape, parts)| {
-            let ask = &shapes[shape.0 as usize].asks[room.kind];
-            i64::from(*parts) * of(ask)
-        });
-        parts.sum()
+        let of = |typical: &Typical| match typical.device_milli {
+            Some(needs) if !typical.lacks(&room.free) => {
+                let small = devices.iter().filter(|free| **free < needs);
+                small.map(|free| i64::from(*free)).sum()
+            }
+            _ => all,
+        };
+        let parts = mix.others.iter();
+        let parts = parts.map(|typical| i64::from(typical.parts) * of(typical));
+        i64::from(mix.never) * all + parts.sum::<i64>()
     }
 }
 
@@ -132,7 +184,6 @@ impl Room {
 /// Least growth of stranded capacity; where it is equal, best fit.
 pub(crate) struct Stranding<'a> {
     pub(crate) state: &'a State,
-    pub(crate) shapes: &'a [Shape],
     pub(crate) mix: &'a Mix,
 }
 
@@ -143,8 +194,7 @@ impl Stranding<'_> {
         let devices = spot.ask.choose_devices(self.state.devices(spot.node));
         let mut after = before.clone();
         after.take(spot.ask, &devices.unwrap_or_default());
-        let growth =
-            self.mix.stranded(self.shapes, &after) - self.mix.stranded(self.shapes, &before);
+        let growth = self.mix.stranded(&after) - self.mix.stranded(&before);
         let left = (after.weight >> WEIGHT_SHIFT) as i64;
         (growth, left * i64::from(MIX_PARTS))
     }
@@ -164,7 +214,6 @@ impl Score for Stranding<'_> {
 /// Least growth of fragmentation; where it is equal, of stranded capacity.
 pub(crate) struct Fragmenting<'a> {
     pub(crate) state: &'a State,
-    pub(crate) shapes: &'a [Shape],
     pub(crate) mix: &'a Mix,
 }
 
@@ -182,13 +231,13 @@ impl Fragmenting<'_> {
 
     fn rate(&self, spot: Spot<'_>) -> ((i64, i64), Devices) {
         let before = Room::of(self.state, &spot);
-        let fragments = self.mix.fragments(self.shapes, &before);
-        let stranded = self.mix.stranded(self.shapes, &before);
+        let fragments = self.mix.fragments(&before);
+        let stranded = self.mix.stranded(&before);
         let rate = |devices: Devices| {
             let mut after = before.clone();
             after.take(spot.ask, &devices);
-            let fragments = self.mix.fragments(self.shapes, &after) - fragments;
-            let stranded = self.mix.stranded(self.shapes, &after) - stranded;
+            let fragments = self.mix.fragments(&after) - fragments;
+            let stranded = self.mix.stranded(&after) - stranded;
             ((fragments, stranded), devices)
         };
         let free = &before.devices[..before.count];

@@ -89,9 +89,7 @@ impl<'a> Scene<'a> {
     ) -> Result<NodeId, Filter> {
         let nodes = self.fitting(request)?;
         let shape = self.shape(request);
-        let Self {
-            state, shapes, mix, ..
-        } = *self;
+        let Self { state, mix, .. } = *self;
         let best_fit = |node: &NodeId| (self.left(request, *node), *node);
         let chosen = match policy {
             Policy::FirstFit => nodes.first().copied(),
@@ -106,10 +104,8 @@ impl<'a> Scene<'a> {
             Policy::DotProduct => self.least(&Dot, shape, &nodes),
             Policy::L2 => self.least(&L2, shape, &nodes),
             Policy::Cosine => self.least(&Cosine, shape, &nodes),
-            Policy::StrandedAware => self.least(&Stranding { state, shapes, mix }, shape, &nodes),
-            Policy::FragmentationGradient => {
-                self.least(&Fragmenting { state, shapes, mix }, shape, &nodes)
-            }
+            Policy::StrandedAware => self.least(&Stranding { state, mix }, shape, &nodes),
+            Policy::FragmentationGradient => self.least(&Fragmenting { state, mix }, shape, &nodes),
             Policy::Chain(_) => self.least(&self.chained(), shape, &nodes),
             Policy::Nova => nova(state, &nodes),
             Policy::Topsis => topsis(state, shape, &nodes),

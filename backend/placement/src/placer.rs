@@ -113,7 +113,7 @@ impl Placer {
     /// Stranding and fragmentation are reckoned by this mix; without one they are 0. A weight under
     /// 1 part in [`crate::mix::MIX_PARTS`] of the sum does not count.
     pub fn set_mix(&mut self, weights: &[(ShapeId, u64)]) {
-        self.mix = Mix::new(weights);
+        self.mix = Mix::new(weights, &self.shapes, self.state.kinds.len());
         self.index.forget();
     }
 
@@ -165,8 +165,7 @@ impl Placer {
     pub fn unusable_parts(&self, node: NodeId) -> u32 {
         let (block, lane) = self.state.block(node);
         let free: [u32; WIDTH] = std::array::from_fn(|c| block.free[c][lane]);
-        self.mix
-            .unusable(&self.shapes, block.kind[lane] as usize, &free)
+        self.mix.unusable(block.kind[lane] as usize, &free)
     }
 
     /// Chooses a node without taking it.
@@ -231,7 +230,6 @@ impl Placer {
             };
             let score = Fragmenting {
                 state: &self.state,
-                shapes: &self.shapes,
                 mix: &self.mix,
             };
             return score.best_devices(spot);

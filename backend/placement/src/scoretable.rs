@@ -67,7 +67,7 @@ pub(crate) fn table(
             },
         ),
         Policy::StrandedAware => {
-            let score = Stranding { state, shapes, mix };
+            let score = Stranding { state, mix };
             let rows = rows_by(scene, shape, nodes, &score, |spot| {
                 let (growth, left) = score.parts(spot);
                 vec![share_of_nodes(growth), share_of_nodes(left)]
@@ -75,7 +75,7 @@ pub(crate) fn table(
             (heads(&["stranded growth, low", "left, low"]), rows)
         }
         Policy::FragmentationGradient => {
-            let score = Fragmenting { state, shapes, mix };
+            let score = Fragmenting { state, mix };
             let rows = rows_by(scene, shape, nodes, &score, |spot| {
                 let (fragments, stranded) = score.parts(spot);
                 let milli = fragments as f64 / f64::from(MIX_PARTS);

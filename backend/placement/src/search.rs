@@ -71,9 +71,9 @@ impl Index {
             Policy::DotProduct => self.least(scene, &Dot, request),
             Policy::L2 => self.least(scene, &L2, request),
             Policy::Cosine => self.least(scene, &Cosine, request),
-            Policy::StrandedAware => self.least(scene, &Stranding { state, shapes, mix }, request),
+            Policy::StrandedAware => self.least(scene, &Stranding { state, mix }, request),
             Policy::FragmentationGradient => {
-                self.least(scene, &Fragmenting { state, shapes, mix }, request)
+                self.least(scene, &Fragmenting { state, mix }, request)
             }
             Policy::Chain(_) => self.least(scene, &scene.chained(), request),
             Policy::RandomFit => {

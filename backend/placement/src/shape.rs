@@ -107,11 +107,6 @@ impl Ask {
         Resources::from_array(std::array::from_fn(|d| self.demand[d]))
     }
 
-    /// Whether a node of this kind with so much free takes the shape.
-    pub(crate) fn fits(&self, free: &[u32; WIDTH]) -> bool {
-        self.refused.is_none() && (0..WIDTH).all(|c| self.demand[c] <= free[c])
-    }
-
     /// The devices that the shape gets, or `None` where they do not suffice: of a share, the fullest
     /// device that still has it, so that whole ones stay whole; ties by number.
     pub(crate) fn choose_devices(&self, free: &[u16]) -> Option<Devices> {
