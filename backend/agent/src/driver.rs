@@ -181,8 +181,11 @@ pub enum DriverError {
         expected: String,
     },
     /// A key was not sent.
-    #[error("{0} was not sent; send the order again with it")]
-    KeyMissing(KeyId),
+    #[error("{key} was not sent; send the order again with it")]
+    KeyMissing {
+        /// Which.
+        key: KeyId,
+    },
     /// A program or device of the node is missing.
     #[error("{what} is missing; {hint}")]
     Missing {

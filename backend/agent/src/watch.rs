@@ -1,6 +1,8 @@
 //! How a long act is followed and called off.
 
 use crate::driver::NativeCall;
+use model::id::{Generation, OperationId};
+use model::time::Time;
 
 /// Why an act must end early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +13,17 @@ pub enum CalledOff {
     /// The order's deadline has passed.
     #[error("the deadline has passed")]
     Expired,
+}
+
+/// The order behind an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The operation it is part of.
+    pub operation: OperationId,
+    /// The grid's generation when it was made.
+    pub generation: Generation,
+    /// After this it is given up, by the node's clock.
+    pub deadline: Time,
 }
 
 /// Whoever waits for an act. Acts call [`Watch::checkpoint`] at least every 100 ms while they wait.
@@ -26,6 +39,11 @@ pub trait Watch: Send + Sync {
     /// # Errors
     /// Where the act must end early; it leaves the VM as it was, or as recovery can tell.
     fn checkpoint(&self) -> Result<(), CalledOff>;
+
+    /// The order behind the act, for drivers that pass it on; `None`: there is none, as for a probe.
+    fn cause(&self) -> Option<Cause> {
+        None
+    }
 }
 
 /// Follows nothing and never calls off.

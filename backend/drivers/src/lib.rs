@@ -2,12 +2,14 @@
 //!
 //! - [`admission`]: refuses what the lifecycle or the declared capabilities forbid
 //! - [`folder`]: what a driver must remember of its VMs, in files that survive it
+//! - [`outside`]: drivers that are programs of their own, in any language
 //! - [`qemu`]: QEMU over QMP
 //! - [`sparse`]: copies files with their holes
 //! - [`uml`]: User-mode Linux, a kernel that is a process
 
 pub mod admission;
 pub mod folder;
+pub mod outside;
 pub mod qemu;
 pub mod sparse;
 pub mod uml;

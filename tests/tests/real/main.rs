@@ -2,5 +2,6 @@
 
 mod conformance;
 mod guest;
+mod outside;
 mod qemu;
 mod uml;

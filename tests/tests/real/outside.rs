@@ -1,0 +1,230 @@
+//! Drivers outside the agent: gVisor's `runsc` by a program in Python, as any other driver is tested.
+
+use crate::conformance::{self, Subject};
+use crate::guest::{BOOTED, wait_for};
+use agent::driver::{Act, Console, Driver};
+use agent::machine::{Boot, Machine};
+use agent::secret::Keys;
+use agent::watch::Unwatched;
+use drivers::outside::{Limits, Outside, Program};
+use model::hypervisor::{Arch, Guest, Hypervisor, Virtualisation};
+use model::id::VmId;
+use model::order::Shutdown;
+use model::sample::Metric;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a container's first process does: it tells that it is up, and counts on the console and in
+/// its root.
+const INIT: &str = r#"#!/bin/busybox sh
+PATH=/bin
+echo "GUEST-UP mem_kib=$(busybox awk '/MemTotal/{print $2}' /proc/meminfo) cpus=$(busybox nproc)"
+i=0; while :; do i=$((i+1)); echo "tick $i"; echo $i >/count; busybox sleep 0.1; done
+"#;
+
+/// How long a container may take to tell that it is up, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// gVisor under the program in `assets/drivers`.
+struct Gvisor {
+    folder: tempfile::TempDir,
+}
+
+impl Gvisor {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for containers");
+        Self { folder }
+    }
+
+    fn start(&self) -> Outside {
+        Outside::start(Program {
+            path: program(),
+            arguments: Vec::new(),
+            folder: self.folder.path().join("driver"),
+            limits: Limits::default(),
+        })
+        .expect("the driver starts")
+    }
+
+    fn root(&self, vm: VmId) -> PathBuf {
+        self.folder.path().join(format!("root-{}", vm.0))
+    }
+
+    fn perform(&self, vm: VmId, act: &Act) {
+        self.start()
+            .perform(vm, act, &Keys::default(), &Unwatched)
+            .unwrap_or_else(|error| panic!("{act:?}: {error}"));
+    }
+
+    /// How far a container has counted in its root.
+    fn count(&self, vm: VmId) -> u32 {
+        wait_for("a count", PATIENCE, || {
+            let count = fs::read_to_string(self.root(vm).join("count")).ok()?;
+            count.trim().parse().ok()
+        })
+    }
+}
+
+impl Subject for Gvisor {
+    fn driver(&self) -> Box<dyn Driver> {
+        Box::new(self.start())
+    }
+
+    fn machine(&self, vm: VmId) -> Machine {
+        let root = self.root(vm);
+        // Nothing of a running container changes under it.
+        if !root.exists() {
+            write_root(&root);
+        }
+        Machine {
+            vm,
+            name: "a-container".into(),
+            arch: Arch::X86_64,
+            guest: Guest::Linux,
+            virtualisation: Virtualisation::Container,
+            cpus: 1,
+            max_cpus: 1,
+            mem_mib: 128,
+            max_mem_mib: 128,
+            boot: Boot::Folder { root },
+            disks: Vec::new(),
+            interfaces: Vec::new(),
+        }
+    }
+
+    fn wait_booted(&self, vm: VmId) {
+        let console = self.start().console(vm).expect("a console");
+        let Console::Log { path } = console else {
+            panic!("{console:?} is no log");
+        };
+        wait_for(BOOTED, PATIENCE, || {
+            let said = fs::read_to_string(&path).ok()?;
+            said.contains(BOOTED).then_some(())
+        });
+    }
+
+    fn image_file(&self, vm: VmId) -> PathBuf {
+        self.folder.path().join(format!("image-{}.tar", vm.0))
+    }
+}
+
+impl Drop for Gvisor {
+    /// Leaves no container behind where a test fails.
+    fn drop(&mut self) {
+        let driver = self.start();
+        for vm in driver.list().unwrap_or_default() {
+            let _failed_already = driver.perform(vm, &Act::Destroy, &Keys::default(), &Unwatched);
+        }
+    }
+}
+
+/// The program as it is shipped.
+fn program() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/drivers/gvisor.py");
+    path.canonicalize().expect("the program is there")
+}
+
+fn write_root(root: &Path) {
+    fs::create_dir_all(root.join("bin")).expect("bin");
+    fs::copy("/bin/busybox", root.join("bin/busybox")).expect("install busybox-static");
+    symlink("busybox", root.join("bin/sh")).expect("sh");
+    let init = root.join("init");
+    fs::write(&init, INIT).expect("init");
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).expect("a program");
+}
+
+/// Containers follow the table of states and acts, and what is declared is shown.
+#[test]
+fn gvisor_follows_the_table() {
+    conformance::follows_the_table(&Gvisor::new());
+}
+
+/// Every act may be repeated, and another process finds what the first left.
+#[test]
+fn gvisor_repeats_and_recovers() {
+    conformance::repeats_and_recovers(&Gvisor::new());
+}
+
+/// The probe runs a container, and its capabilities are those of the profile.
+#[test]
+fn gvisor_is_as_its_profile() {
+    let gvisor = Gvisor::new();
+    conformance::fingerprints(&gvisor);
+    let profile = Hypervisor::known("gvisor").expect("a profile");
+    assert_eq!(gvisor.driver().capabilities(), profile.capabilities);
+}
+
+/// A snapshot keeps memory and root alike: after going back, the container counts on from there.
+#[test]
+fn gvisor_goes_back_to_an_instant() {
+    let gvisor = Gvisor::new();
+    let vm = VmId(1);
+    let machine = Box::new(gvisor.machine(vm));
+    gvisor.perform(vm, &Act::Define { machine });
+    gvisor.perform(vm, &Act::Start);
+    gvisor.wait_booted(vm);
+    let name = || "before".to_owned();
+    gvisor.perform(vm, &Act::Snapshot { name: name() });
+    let kept = gvisor.count(vm);
+    // So far that the time of going back cannot reach it.
+    let later = wait_for("the count to grow", PATIENCE, || {
+        Some(gvisor.count(vm)).filter(|&count| count > kept + 60)
+    });
+    gvisor.perform(vm, &Act::Pause);
+    gvisor.perform(vm, &Act::Restore { name: name() });
+    let back = gvisor.count(vm);
+    assert!(
+        (kept.saturating_sub(20)..later - 30).contains(&back),
+        "kept at {kept}, gone on to {later}, back at {back}"
+    );
+    gvisor.perform(vm, &Act::Resume);
+    wait_for("the count to go on", PATIENCE, || {
+        (gvisor.count(vm) > back).then_some(())
+    });
+    gvisor.perform(vm, &Act::Destroy);
+}
+
+/// A running container is measured, within the limits that it was given; a copy and an image hold
+/// its files.
+#[test]
+fn gvisor_measures_copies_and_saves() {
+    let gvisor = Gvisor::new();
+    let (vm, copy) = (VmId(1), VmId(2));
+    let machine = Box::new(gvisor.machine(vm));
+    gvisor.perform(vm, &Act::Define { machine });
+    gvisor.perform(vm, &Act::Start);
+    gvisor.wait_booted(vm);
+    let driver = gvisor.start();
+    let readings = driver.statistics(vm).expect("measurements");
+    let figure = |metric| {
+        let found = readings.iter().find(|reading| reading.metric == metric);
+        found.map(|reading| reading.value)
+    };
+    let used = figure(Metric::MemUsedMib).expect("memory is measured");
+    assert!((0.1..128.0).contains(&used), "{used} MiB");
+    assert!(figure(Metric::UptimeSeconds).is_some_and(|up| up > 0.0));
+    assert_eq!(figure(Metric::Reboots), Some(0.0));
+
+    let counted = gvisor.count(vm);
+    let file = gvisor.image_file(vm);
+    let save = Act::SaveImage { file: file.clone() };
+    gvisor.perform(vm, &save);
+    let mut listed = std::process::Command::new("tar");
+    let listed = crate::guest::run(listed.arg("--list").arg("--file").arg(&file));
+    assert!(listed.lines().any(|line| line == "./count"), "{listed}");
+    let mut to = Box::new(gvisor.machine(copy));
+    to.name = "the-copy".into();
+    gvisor.perform(vm, &Act::Copy { to });
+    assert!(gvisor.count(copy) >= counted, "the copy holds the count");
+    gvisor.perform(copy, &Act::Start);
+    gvisor.wait_booted(copy);
+    let shutdown = Shutdown::Asked {
+        patience_millis: 200,
+    };
+    gvisor.perform(copy, &Act::Stop { shutdown });
+    for vm in [vm, copy] {
+        gvisor.perform(vm, &Act::Destroy);
+    }
+}
