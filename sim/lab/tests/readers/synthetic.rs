@@ -266,7 +266,7 @@ fn repeats_itself() {
     assert_ne!(of(7).vms, of(8).vms);
 }
 
-/// A trace that is to fill a share of a grid does so, in cores or in memory.
+/// A trace that is to fill a share of a grid does so, in cores or in memory, and asks for some of all else.
 #[test]
 fn fills_a_grid() {
     let file = model::samples::grid("sample").expect("it is built in");
@@ -291,12 +291,13 @@ fn fills_a_grid() {
         };
         alive.map(size).sum::<u64>()
     };
-    let filled = [0, 1].map(|d| asked(d) as f64 / has(d) as f64);
-    println!(
-        "{} VMs; cores and memory filled: {filled:.3?}",
-        trace.vms.len()
-    );
+    let filled: [f64; 6] = std::array::from_fn(|d| asked(d) as f64 / has(d) as f64);
+    println!("{} VMs; filled by dimension: {filled:.3?}", trace.vms.len());
     let most = filled[0].max(filled[1]);
+    assert!(
+        filled[2..].iter().all(|f| (0.08..0.8).contains(f)),
+        "{filled:?}"
+    );
     assert!((0.6..0.9).contains(&most), "{most}");
     let options = Options::default();
     let outcome = run(
