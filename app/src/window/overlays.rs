@@ -157,11 +157,14 @@ fn matching(query: &str) -> Vec<Command> {
 }
 
 fn shortcuts(ui: &mut egui::Ui) {
-    ScrollArea::vertical().max_height(480.0).show(ui, |ui| {
+    let height = list_height(ui);
+    ScrollArea::vertical().max_height(height).show(ui, |ui| {
+        const GAP: f32 = 12.0;
         egui::Grid::new("shortcuts")
             .num_columns(3)
             .striped(true)
-            .spacing(vec2(24.0, 6.0))
+            .spacing(vec2(GAP, 6.0))
+            .min_col_width(ui.available_width() / 3.0 - GAP)
             .show(ui, |ui| {
                 for command in Command::catalogue() {
                     let Some(description) = command.describe() else {
@@ -180,6 +183,11 @@ fn shortcuts(ui: &mut egui::Ui) {
     });
 }
 
+/// What the window has room for, up to a height at which a list is still one look.
+fn list_height(ui: &egui::Ui) -> f32 {
+    (ui.ctx().content_rect().height() - size::DIALOG_REST).clamp(80.0, 480.0)
+}
+
 fn about(ui: &mut egui::Ui) {
     ui.label(format!("Gridwright {}", env!("CARGO_PKG_VERSION")));
     ui.label(
@@ -193,7 +201,7 @@ fn log(ui: &mut egui::Ui, notices: &Notices) {
         ui.label(RichText::new("Nothing yet").weak());
     }
     ScrollArea::both()
-        .max_height(420.0)
+        .max_height(list_height(ui))
         .stick_to_bottom(true)
         .show(ui, |ui| {
             for notice in &notices.log {

@@ -17,6 +17,8 @@ const PLAY_SECONDS: f64 = 40.0;
 const STEPS: i64 = 200;
 /// Frames of a playing replay a second; more cannot be told apart on a heatmap.
 const FRAME: Duration = Duration::from_millis(33);
+/// Room that the time and the speed take, in points.
+const REST: f32 = 300.0;
 /// Speeds to choose from.
 const SPEEDS: [f64; 6] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0];
 
@@ -37,6 +39,8 @@ pub struct Player {
     playing: bool,
     speed: f64,
     last_seconds: Option<f64>,
+    /// Part of a millisecond of the run that playing has yet to move on by.
+    fraction_millis: f64,
     slider: Option<egui::Id>,
 }
 
@@ -49,6 +53,7 @@ impl Default for Player {
             playing: false,
             speed: 1.0,
             last_seconds: None,
+            fraction_millis: 0.0,
             slider: None,
         }
     }
@@ -177,7 +182,9 @@ impl Player {
                 .map_or(0.0, |last| (now - last).clamp(0.0, 0.25));
             self.last_seconds = Some(now);
             let millis = self.end().0 as f64 / PLAY_SECONDS * self.speed * gone;
-            self.seek(self.at + Span(millis as i64));
+            let due = self.fraction_millis + millis;
+            self.fraction_millis = due.fract();
+            self.seek(self.at + Span(due as i64));
             self.playing = self.at < self.end();
             ctx.request_repaint_after(FRAME);
         }
@@ -199,9 +206,15 @@ impl Player {
         }
     }
 
-    /// Draws slider and buttons in one row.
+    /// Draws slider and buttons in one row, or in two where one is too short.
     pub fn ui(&mut self, ui: &mut Ui) {
+        /// Room for a slider that can be aimed with, beside all else.
+        const ONE_ROW: f32 = 620.0;
         let mut command = None;
+        let narrow = ui.available_width() < ONE_ROW;
+        if narrow {
+            ui.horizontal(|ui| self.slider(ui, 0.0));
+        }
         ui.horizontal(|ui| {
             let mut button = |ui: &mut Ui, sign, what: Command| {
                 if let Some(description) = what.describe()
@@ -223,7 +236,9 @@ impl Player {
             );
             button(ui, Sign::On, Command::StepForward);
             button(ui, Sign::Last, Command::End);
-            self.slider(ui);
+            if !narrow {
+                self.slider(ui, REST);
+            }
             let text = format!("{} of {}", self.at, self.end());
             ui.label(RichText::new(text).monospace());
             self.speed_picker(ui);
@@ -233,13 +248,12 @@ impl Player {
         }
     }
 
-    fn slider(&mut self, ui: &mut Ui) {
-        /// Room right of the slider: the time and the speed.
-        const RIGHT: f32 = 300.0;
+    /// Draws the slider into all the room but `rest` points at its right.
+    fn slider(&mut self, ui: &mut Ui, rest: f32) {
         self.slider_keys(ui);
         let end = self.end().seconds();
         let mut seconds = self.at.seconds();
-        ui.spacing_mut().slider_width = (ui.available_width() - RIGHT).max(80.0);
+        ui.spacing_mut().slider_width = (ui.available_width() - rest).max(80.0);
         let slider = egui::Slider::new(&mut seconds, 0.0..=end.max(0.001)).show_value(false);
         let response = ui.add(slider);
         response.widget_info(|| egui::WidgetInfo::slider(true, seconds, "Replay time"));

@@ -5,6 +5,7 @@ use app::window::files::{Dialogs, Purpose};
 use app::window::kept::Page;
 use app::window::shell::Shell;
 use app::window::theme::ThemeChoice;
+use egui::{Vec2, vec2};
 use egui_kittest::Harness;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,9 @@ use std::time::Duration;
 
 /// The longest that any work of a test may take; far more than it needs on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// The size of most tests' windows, in points.
+const WINDOW: Vec2 = vec2(1_400.0, 900.0);
 
 /// Dialogs that answer at once with one file, or none.
 pub struct Answering(pub Option<PathBuf>);
@@ -24,17 +28,23 @@ impl Dialogs for Answering {
 
 /// A dark window on a page, with the sample run at work.
 pub fn window(page: Page) -> Harness<'static, Shell> {
-    build(page, true)
+    build(page, true, WINDOW, 1.0)
+}
+
+/// The same in a window of 900×600 points.
+pub fn small_window(page: Page, pixels_per_point: f32) -> Harness<'static, Shell> {
+    build(page, true, vec2(900.0, 600.0), pixels_per_point)
 }
 
 /// A window with nothing open.
 pub fn bare_window(page: Page) -> Harness<'static, Shell> {
-    build(page, false)
+    build(page, false, WINDOW, 1.0)
 }
 
-fn build(page: Page, sample: bool) -> Harness<'static, Shell> {
+fn build(page: Page, sample: bool, size: Vec2, pixels_per_point: f32) -> Harness<'static, Shell> {
     Harness::builder()
-        .with_size(egui::vec2(1_400.0, 900.0))
+        .with_size(size)
+        .with_pixels_per_point(pixels_per_point)
         // Odd, as the frames of a real screen are.
         .with_step_dt(0.0173)
         .build_eframe(|creation| {

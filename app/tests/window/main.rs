@@ -9,3 +9,4 @@ mod grid;
 mod harness;
 mod lab;
 mod layout;
+mod small;

@@ -76,7 +76,8 @@ pub struct Canvas {
 /// What is to be done when the canvas is drawn next and its size is known.
 #[derive(Debug, Default)]
 struct Wishes {
-    fitted: bool,
+    /// What the last fitting came to: a view that the user has not moved since is fitted again to another size.
+    fitted: Option<(Vec2, Viewport)>,
     fit: bool,
     zoom: Option<f32>,
     centre: Option<Item>,
@@ -170,9 +171,12 @@ impl Canvas {
     }
 
     fn grant_wishes(&mut self, canvas: Rect) {
-        if std::mem::take(&mut self.wishes.fit) || !self.wishes.fitted {
+        let resized = self.wishes.fitted.is_none_or(|(size, viewport)| {
+            size != canvas.size() && viewport == self.viewport && self.drag == Drag::Nothing
+        });
+        if std::mem::take(&mut self.wishes.fit) || resized {
             self.viewport.fit(canvas, self.scene.bounds());
-            self.wishes.fitted = true;
+            self.wishes.fitted = Some((canvas.size(), self.viewport));
         }
         if let Some(factor) = self.wishes.zoom.take() {
             self.viewport.zoom_about(canvas, canvas.center(), factor);

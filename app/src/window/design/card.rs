@@ -17,7 +17,7 @@ pub const CARD: Vec2 = vec2(176.0, 60.0);
 /// Radius of a port, in points of the drawing.
 pub const PORT: f32 = 6.0;
 /// Below this zoom a card shows icon and name alone.
-const ZOOM_NAME: f32 = 0.62;
+pub const ZOOM_NAME: f32 = 0.62;
 /// Below this zoom a card is a box with an icon.
 const ZOOM_ICON: f32 = 0.36;
 /// The smallest font that can be read; below it nothing is written.

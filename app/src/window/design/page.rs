@@ -35,6 +35,8 @@ use std::sync::Arc;
 const JOURNAL_SECONDS: f64 = 2.0;
 /// Width of the palette.
 const PALETTE_WIDTH: f32 = 190.0;
+/// Width of the palette where it shows icons alone.
+const PALETTE_FOLDED: f32 = 68.0;
 /// The widest inspector: the canvas needs the room.
 const INSPECTOR_MAX: f32 = 520.0;
 /// Around the contents of the panels.
@@ -129,8 +131,13 @@ impl DesignPage {
                 self.offer_leftover(ui);
                 self.toolbar(ui, room, &mut acts);
             });
+        let narrow = ui.available_width() < size::NARROW_PAGE;
         Panel::left("design palette")
-            .exact_size(PALETTE_WIDTH)
+            .exact_size(if narrow {
+                PALETTE_FOLDED
+            } else {
+                PALETTE_WIDTH
+            })
             .resizable(false)
             .frame(frame)
             .show(ui, |ui| {
@@ -139,9 +146,9 @@ impl DesignPage {
                 });
             });
         Panel::right("design inspector")
-            .default_size(size::SIDE_PANEL + 40.0)
+            .default_size(size::SIDE_PANEL + if narrow { 0.0 } else { 40.0 })
             .min_size(size::SIDE_PANEL_MIN)
-            .max_size(INSPECTOR_MAX)
+            .max_size(INSPECTOR_MAX.min(ui.available_width() * size::SIDE_PANEL_SHARE))
             .frame(frame)
             .show(ui, |ui| {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {

@@ -15,10 +15,14 @@ use strum::VariantArray;
 
 /// The height of an entry.
 const ENTRY: f32 = 44.0;
+/// Entries narrower than this show their icons alone.
+const FOLDED: f32 = 120.0;
 
 /// Draws the palette; `middle` is where a component goes that is added without the pointer.
 pub fn palette_ui(ui: &mut Ui, middle: [f32; 2], acts: &mut Vec<Act>) {
-    ui.label(egui::RichText::new("Components").strong());
+    let folded = ui.available_width() < FOLDED;
+    let title = if folded { "Add" } else { "Components" };
+    ui.label(egui::RichText::new(title).strong());
     ui.add_space(size::GAP);
     for &kind in ComponentKind::VARIANTS {
         let response = entry(ui, kind);
@@ -63,19 +67,26 @@ fn entry(ui: &mut Ui, kind: ComponentKind) -> Response {
         Stroke::new(1.0, line),
         StrokeKind::Inside,
     );
-    let square = Rect::from_center_size(rect.left_center() + vec2(24.0, 0.0), Vec2::splat(22.0));
+    let folded = rect.width() < FOLDED;
+    let middle = if folded {
+        rect.center()
+    } else {
+        rect.left_center() + vec2(24.0, 0.0)
+    };
+    let square = Rect::from_center_size(middle, Vec2::splat(22.0));
     painter.extend(icon(kind, square, kind_colour(palette, kind)));
-    let font = TextStyle::Body.resolve(ui.style());
-    painter.text(
-        pos2(rect.min.x + 46.0, rect.center().y),
-        egui::Align2::LEFT_CENTER,
-        title,
-        font,
-        palette.text,
-    );
+    if !folded {
+        painter.text(
+            pos2(rect.min.x + 46.0, rect.center().y),
+            egui::Align2::LEFT_CENTER,
+            title,
+            TextStyle::Body.resolve(ui.style()),
+            palette.text,
+        );
+    }
     response
         .on_hover_text(format!(
-            "{}. Drag it on to the canvas, or double-click.",
+            "{title}: {}. Drag it on to the canvas, or double-click.",
             kind.defaults().about
         ))
         .on_hover_cursor(CursorIcon::Grab)

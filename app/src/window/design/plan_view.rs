@@ -7,7 +7,7 @@ use super::selection::{Item, Selection};
 use crate::window::design::command::DesignCommand;
 use crate::window::sources::policy_words;
 use crate::window::theme::{Palette, size};
-use egui::{CollapsingHeader, RichText, ScrollArea, Ui, UiBuilder};
+use egui::{CollapsingHeader, Label, RichText, ScrollArea, Ui, UiBuilder};
 use egui_extras::{Column, TableBuilder};
 use model::assignment::{AssignedVm, Assignment};
 use model::view::View;
@@ -29,7 +29,7 @@ pub fn plan_ui(
     view: Option<&Arc<View>>,
     acts: &mut Vec<Act>,
 ) {
-    ui.horizontal(|ui| bar(ui, planning, revision, view, acts));
+    ui.horizontal_wrapped(|ui| bar(ui, planning, revision, view, acts));
     ui.add_space(size::GAP);
     let vm = planning.vm;
     let Some((outcome, _)) = planning.outcome() else {
@@ -203,17 +203,18 @@ fn vm_table(
                 let place = row.index();
                 let (vm, assigned) = (&vms[place], &assignment.vms[place]);
                 row.col(|ui| {
-                    if ui.selectable_label(place == shown, &vm.name).clicked() {
+                    let name = egui::Button::selectable(place == shown, &vm.name).truncate();
+                    if ui.add(name).on_hover_text(&vm.name).clicked() {
                         chosen = Some(place);
                         let component = Item::Component(assigned.component.index());
                         acts.push(Act::Select(Selection::of(component)));
                     }
                 });
                 row.col(|ui| {
-                    ui.label(&vm.node);
+                    ui.add(Label::new(&vm.node).truncate());
                 });
                 row.col(|ui| {
-                    ui.label(size_of(assigned));
+                    ui.add(Label::new(size_of(assigned)).truncate());
                 });
             });
         });

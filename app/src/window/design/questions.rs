@@ -67,7 +67,7 @@ pub fn leftover_ui(ui: &mut Ui, leftover: &Leftover) -> Option<Answer> {
         .corner_radius(f32::from(size::CORNER))
         .inner_margin(8)
         .show(ui, |ui| {
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 let name = if leftover.design.name.is_empty() {
                     "a design without a name"
                 } else {

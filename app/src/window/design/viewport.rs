@@ -8,8 +8,10 @@ pub const ZOOM_MIN: f32 = 0.08;
 pub const ZOOM_MAX: f32 = 2.5;
 /// The largest zoom that fitting chooses; a single card need not fill the window.
 const ZOOM_FIT_MAX: f32 = 1.25;
-/// Points left free around a fitted design.
+/// Points left free around a fitted design, where there are enough.
 const FIT_MARGIN: f32 = 48.0;
+/// The most of the canvas, on each side, that is left free.
+const FIT_MARGIN_SHARE: f32 = 0.06;
 
 /// Pan in screen points from the canvas's top left, and zoom.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +68,8 @@ impl Viewport {
             self.pan = canvas.size() / 2.0;
             return;
         };
-        let room = (canvas.size() - Vec2::splat(2.0 * FIT_MARGIN)).max(Vec2::splat(1.0));
+        let margin = (canvas.size() * FIT_MARGIN_SHARE).min(Vec2::splat(FIT_MARGIN));
+        let room = (canvas.size() - 2.0 * margin).max(Vec2::splat(1.0));
         let wanted = (room / bounds.size().max(Vec2::splat(1.0))).min_elem();
         self.zoom = wanted.clamp(ZOOM_MIN, ZOOM_FIT_MAX);
         self.centre_on(canvas, bounds.center());

@@ -82,10 +82,7 @@ pub fn grid_summary(ui: &mut Ui, view: &View, totals: &Totals) -> Option<NodeId>
             ("Time", view.at.to_string()),
             ("VMs", grouped(totals.vms as u64)),
             ("Empty nodes", grouped(totals.empty as u64)),
-            (
-                "Not up",
-                grouped((grid.nodes.len() - totals.states[0]) as u64),
-            ),
+            ("Not up", not_up(&totals.states)),
         ],
     );
     widgets::section(ui, "Allocated");
@@ -114,6 +111,20 @@ pub fn grid_summary(ui: &mut Ui, view: &View, totals: &Totals) -> Option<NodeId>
     ui.add_space(size::GAP);
     ui.label(RichText::new("Click a node to see its hypervisor and VMs").weak());
     clicked
+}
+
+/// `16 cordoned, 2 down`.
+fn not_up(states: &[usize; 4]) -> String {
+    let told = NodeState::VARIANTS.iter().filter_map(|&state| {
+        let nodes = states[state as usize];
+        (state != NodeState::Up && nodes > 0).then(|| format!("{} {state}", grouped(nodes as u64)))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() {
+        "0".to_owned()
+    } else {
+        told.join(", ")
+    }
 }
 
 /// Draws one node; returns whether the choice is to be given up.

@@ -3,13 +3,17 @@
 use crate::window::grid::metric::{Metric, grouped};
 use crate::window::grid::painting::{BINS, Spread};
 use crate::window::theme::colour_map::ColourMap;
-use crate::window::theme::{Palette, font};
-use egui::{Align2, Color32, FontId, Mesh, Rect, RichText, Sense, Shape, Stroke, Ui, pos2, vec2};
+use crate::window::theme::{Palette, font, size};
+use egui::{
+    Align2, Color32, FontId, Mesh, Rect, Response, RichText, Sense, Shape, Stroke, Ui, pos2, vec2,
+};
 use model::grid::NodeState;
 use strum::VariantArray;
 
 /// The scale's width.
 const WIDTH: f32 = 260.0;
+/// The same where there is little room.
+const NARROW_WIDTH: f32 = 190.0;
 /// The histogram above it.
 const BARS: f32 = 20.0;
 /// The scale itself.
@@ -20,9 +24,14 @@ const TICKS: f32 = 15.0;
 /// Draws the legend in one row.
 pub fn legend(ui: &mut Ui, metric: Metric, map: ColourMap, spread: &Spread) {
     let palette = Palette::of(ui.ctx());
+    let width = if ui.available_width() < size::NARROW_TOOLBAR {
+        NARROW_WIDTH
+    } else {
+        WIDTH
+    };
     ui.horizontal(|ui| {
         if metric != Metric::State {
-            scale(ui, metric, map, spread, palette);
+            scale(ui, (metric, width), map, spread, palette);
             if let Some(mean) = spread.mean {
                 let text = if metric == Metric::Vms {
                     format!("Mean {:.1} VMs", mean * spread.most_vms as f32)
@@ -34,35 +43,47 @@ pub fn legend(ui: &mut Ui, metric: Metric, map: ColourMap, spread: &Spread) {
         }
         if spread.absent > 0 {
             let text = format!("{} without", grouped(u64::from(spread.absent)));
-            chip(ui, palette.absent, &text);
+            let about = "Nodes that have nothing of what is measured";
+            chip(ui, palette.absent, &text).on_hover_text(about);
         }
         for state in NodeState::VARIANTS {
             let nodes = spread.states[*state as usize];
             if nodes > 0 {
                 let text = format!("{} {state}", grouped(u64::from(nodes)));
-                chip(ui, palette.states[*state as usize], &text);
+                let about = match metric {
+                    Metric::State => "Nodes in this state",
+                    _ => "Nodes that show their state instead, as they run nothing",
+                };
+                let colour = palette.states[*state as usize];
+                chip(ui, colour, &text).on_hover_text(about);
             }
         }
     });
 }
 
 /// A square of a colour with what it means.
-pub fn chip(ui: &mut Ui, colour: Color32, text: &str) {
+pub fn chip(ui: &mut Ui, colour: Color32, text: &str) -> Response {
     let (rect, _) = ui.allocate_exact_size(vec2(12.0, 12.0), Sense::hover());
     ui.painter().rect_filled(rect, 2.0, colour);
     let weak = Palette::of(ui.ctx()).text_weak;
-    ui.label(RichText::new(text).color(weak));
+    ui.label(RichText::new(text).color(weak))
 }
 
-fn scale(ui: &mut Ui, metric: Metric, map: ColourMap, spread: &Spread, palette: &Palette) {
+fn scale(
+    ui: &mut Ui,
+    (metric, width): (Metric, f32),
+    map: ColourMap,
+    spread: &Spread,
+    palette: &Palette,
+) {
     let height = BARS + SCALE + TICKS;
-    let (rect, response) = ui.allocate_exact_size(vec2(WIDTH, height), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
     response.on_hover_text("Nodes by share; the line is the mean");
     let painter = ui.painter();
-    let bars = Rect::from_min_size(rect.min, vec2(WIDTH, BARS));
-    let bar = Rect::from_min_size(bars.left_bottom(), vec2(WIDTH, SCALE));
+    let bars = Rect::from_min_size(rect.min, vec2(width, BARS));
+    let bar = Rect::from_min_size(bars.left_bottom(), vec2(width, SCALE));
     let most = spread.bins.iter().copied().max().unwrap_or(0).max(1) as f32;
-    let step = WIDTH / BINS as f32;
+    let step = width / BINS as f32;
     let mut mesh = Mesh::default();
     for (bin, &nodes) in spread.bins.iter().enumerate() {
         // The root keeps lonely nodes visible beside a crowd.
@@ -77,7 +98,7 @@ fn scale(ui: &mut Ui, metric: Metric, map: ColourMap, spread: &Spread, palette: 
     gradient(&mut mesh, bar, map);
     painter.add(Shape::mesh(mesh));
     if let Some(mean) = spread.mean {
-        let x = bar.left() + mean * WIDTH;
+        let x = bar.left() + mean * width;
         let line = [pos2(x, bars.top()), pos2(x, bar.bottom())];
         painter.line_segment(line, Stroke::new(1.5, palette.text_strong));
     }
@@ -92,7 +113,7 @@ fn scale(ui: &mut Ui, metric: Metric, map: ColourMap, spread: &Spread, palette: 
             4 => Align2::RIGHT_TOP,
             _ => Align2::CENTER_TOP,
         };
-        let at = pos2(bar.left() + share * WIDTH, bar.bottom() + 1.0);
+        let at = pos2(bar.left() + share * width, bar.bottom() + 1.0);
         painter.text(
             at,
             align,

@@ -76,6 +76,7 @@ impl GridPage {
             Panel::right("inspector")
                 .default_size(size::SIDE_PANEL)
                 .min_size(size::SIDE_PANEL_MIN)
+                .max_size(ui.available_width() * size::SIDE_PANEL_SHARE)
                 .frame(Frame::NONE.inner_margin(Margin {
                     left: 12,
                     ..Margin::ZERO
@@ -109,6 +110,7 @@ impl GridPage {
     }
 
     fn toolbar(&mut self, ui: &mut Ui, room: &mut Room<'_>, view: &View) {
+        let narrow = ui.available_width() < size::NARROW_TOOLBAR;
         ui.horizontal(|ui| {
             for metric in Metric::VARIANTS {
                 let chosen = *metric == room.kept.metric;
@@ -122,11 +124,17 @@ impl GridPage {
             }
             ui.separator();
             grouping_picker(ui, &mut room.kept.grouping);
-            self.search_box(ui, view);
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                open_menu(ui, room);
-            });
+            if !narrow {
+                self.search_row(ui, room, view, None);
+            }
         });
+        let title = room
+            .player
+            .is_loaded()
+            .then(|| room.player.title().to_owned());
+        if narrow {
+            ui.horizontal(|ui| self.search_row(ui, room, view, title.as_deref()));
+        }
         ui.horizontal(|ui| {
             if let Some(painting) = self.heatmap.painting() {
                 legend::legend(
@@ -156,10 +164,21 @@ impl GridPage {
                         room.ask(command);
                     }
                 }
-                if room.player.is_loaded() {
-                    ui.label(RichText::new(room.player.title()).weak());
+                if let Some(title) = title.filter(|_| !narrow) {
+                    elided(ui, &title);
                 }
             });
+        });
+    }
+
+    /// The search box, and at the right the menu of grids, with the title of the replay between them.
+    fn search_row(&mut self, ui: &mut Ui, room: &mut Room<'_>, view: &View, title: Option<&str>) {
+        self.search_box(ui, view);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            open_menu(ui, room);
+            if let Some(title) = title {
+                elided(ui, title);
+            }
         });
     }
 
@@ -305,6 +324,11 @@ impl GridPage {
                 }
             });
     }
+}
+
+/// A weak line that is shortened with `…` where it has not enough room; all of it stands in its tooltip.
+fn elided(ui: &mut Ui, text: &str) {
+    ui.add(egui::Label::new(RichText::new(text).weak()).truncate());
 }
 
 /// Shows at once what is under the pointer; a heatmap is read by moving over it.

@@ -40,6 +40,9 @@ pub enum ReplayStart {
 /// Where the replay of a run that the user started is shown at first: a grid is empty at its start.
 const MIDDLE: ReplayStart = ReplayStart::Share(0.5);
 
+/// The least size of a pane that can be read, in points.
+const PANE_MIN: egui::Vec2 = egui::vec2(250.0, 120.0);
+
 /// A replay being made ready.
 struct Loading {
     title: String,
@@ -91,8 +94,13 @@ impl LabPage {
     /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
         Panel::left("lab setup")
-            .default_size(size::SIDE_PANEL)
+            .default_size(if ui.available_width() < size::NARROW_PAGE {
+                size::SIDE_PANEL_MIN
+            } else {
+                size::SIDE_PANEL
+            })
             .min_size(size::SIDE_PANEL_MIN)
+            .max_size(ui.available_width() * size::SIDE_PANEL_SHARE)
             .frame(Frame::NONE.inner_margin(Margin {
                 right: 12,
                 ..Margin::ZERO
@@ -144,8 +152,9 @@ impl LabPage {
         self.pickers(ui, room);
         ui.add_space(size::GAP);
         Panel::bottom("lab table")
-            .default_size(260.0)
-            .min_size(120.0)
+            .default_size((ui.available_height() * 0.38).min(260.0))
+            .min_size(90.0)
+            .max_size(ui.available_height() * 0.6)
             .resizable(true)
             .frame(Frame::NONE.inner_margin(Margin {
                 top: 8,
@@ -171,6 +180,7 @@ impl LabPage {
             .iter()
             .map(|result| result.policy.name.clone())
             .collect();
+        let narrow = ui.available_width() < size::NARROW_PAGE;
         ui.horizontal(|ui| {
             widgets::line_sample(ui, room.palette.series[0], false);
             result_picker(ui, "First policy", &mut self.first, &names);
@@ -183,18 +193,27 @@ impl LabPage {
                 result_picker(ui, "Second policy", &mut second, &choices);
                 self.second = second.checked_sub(1);
             }
-            ui.separator();
-            for dimension in Dimension::ALL {
-                let title = dimension_title(dimension);
-                let button = ui.selectable_label(self.dimension == dimension, title);
-                if button
-                    .on_hover_text(format!("Plot the share of {title}"))
-                    .clicked()
-                {
-                    self.dimension = dimension;
-                }
+            if !narrow {
+                ui.separator();
+                self.dimension_picker(ui);
             }
         });
+        if narrow {
+            ui.horizontal_wrapped(|ui| self.dimension_picker(ui));
+        }
+    }
+
+    fn dimension_picker(&mut self, ui: &mut Ui) {
+        for dimension in Dimension::ALL {
+            let title = dimension_title(dimension);
+            let button = ui.selectable_label(self.dimension == dimension, title);
+            if button
+                .on_hover_text(format!("Plot the share of {title}"))
+                .clicked()
+            {
+                self.dimension = dimension;
+            }
+        }
     }
 
     /// What is replayed, and the way to the large heatmap.
@@ -204,20 +223,10 @@ impl LabPage {
             .iter()
             .map(|result| result.policy.name.clone())
             .collect();
+        let before = self.replayed.unwrap_or(0);
+        let mut replayed = before;
         ui.horizontal(|ui| {
-            ui.label(RichText::new("Replay of").strong());
-            let mut replayed = self.replayed.unwrap_or(0);
-            let before = replayed;
-            result_picker(ui, "Replayed policy", &mut replayed, &names);
-            if replayed != before {
-                let at = room.player.at();
-                let start = if room.player.is_playing() {
-                    ReplayStart::PlayingAt(at)
-                } else {
-                    ReplayStart::At(at)
-                };
-                self.replay(&ui.ctx().clone(), replayed, start, room);
-            }
+            // From the right, so that the picker takes the room that the button leaves.
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 if let Some(description) = Command::ShowOnGrid.describe() {
                     let button = ui.button("Show on grid").on_hover_text(description.tooltip);
@@ -225,12 +234,51 @@ impl LabPage {
                         room.ask(Command::ShowOnGrid);
                     }
                 }
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    ui.label(RichText::new("Replay").strong());
+                    result_picker(ui, "Replayed policy", &mut replayed, &names);
+                });
             });
         });
+        if replayed != before {
+            let at = room.player.at();
+            let start = if room.player.is_playing() {
+                ReplayStart::PlayingAt(at)
+            } else {
+                ReplayStart::At(at)
+            };
+            self.replay(&ui.ctx().clone(), replayed, start, room);
+        }
     }
 
-    /// Five plots and the heatmap of the replayed instant, three in a row.
+    /// Five plots and the heatmap of the replayed instant, three in a row, or two that scroll in a small window.
     fn panes(&mut self, ui: &mut Ui, room: &mut Room<'_>) {
+        let columns = match ui.available_width() {
+            width if width < 3.0 * PANE_MIN.x => 2,
+            _ => 3,
+        };
+        let rows = (plots::Plotted::ALL.len() + 1).div_ceil(columns) as f32;
+        let gap = size::GROUP_GAP;
+        let height = ui.available_height().max(rows * (PANE_MIN.y + gap) - gap);
+        egui::ScrollArea::vertical()
+            .id_salt("lab panes")
+            .show(ui, |ui| {
+                let whole = egui::vec2(ui.available_width(), height);
+                let (rect, _) = ui.allocate_exact_size(whole, egui::Sense::hover());
+                self.tiles(
+                    ui,
+                    room,
+                    &Tiles {
+                        rect,
+                        columns,
+                        rows,
+                        gap,
+                    },
+                );
+            });
+    }
+
+    fn tiles(&mut self, ui: &mut Ui, room: &mut Room<'_>, tiles: &Tiles) {
         let compared = Compared {
             first: &self.results[self.first.min(self.results.len() - 1)],
             second: self.second.and_then(|second| self.results.get(second)),
@@ -238,18 +286,14 @@ impl LabPage {
             now: room.player.is_loaded().then(|| room.player.at()),
             palette: room.palette,
         };
-        let gap = size::GROUP_GAP;
-        let room_for = ui.available_size();
-        let pane = egui::vec2((room_for.x - 2.0 * gap) / 3.0, (room_for.y - gap) / 2.0);
-        let corner = ui.cursor().min;
         let mut seek = None;
         for (place, plot) in plots::Plotted::ALL.into_iter().enumerate() {
-            let rect = pane_rect(corner, pane, gap, place);
+            let rect = tiles.place(place);
             ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
                 seek = seek.or(plots::plot(ui, plot, &compared));
             });
         }
-        let rect = pane_rect(corner, pane, gap, plots::Plotted::ALL.len());
+        let rect = tiles.place(plots::Plotted::ALL.len());
         ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
             self.replay_head(ui, room);
             small_heatmap(ui, &mut self.heatmap, room);
@@ -260,10 +304,22 @@ impl LabPage {
     }
 }
 
-fn pane_rect(corner: egui::Pos2, pane: egui::Vec2, gap: f32, place: usize) -> egui::Rect {
-    let (row, column) = ((place / 3) as f32, (place % 3) as f32);
-    let min = corner + egui::vec2(column * (pane.x + gap), row * (pane.y + gap));
-    egui::Rect::from_min_size(min, pane)
+/// Panes side by side in a rectangle.
+struct Tiles {
+    rect: egui::Rect,
+    columns: usize,
+    rows: f32,
+    gap: f32,
+}
+
+impl Tiles {
+    fn place(&self, place: usize) -> egui::Rect {
+        let gaps = egui::vec2((self.columns - 1) as f32, self.rows - 1.0) * self.gap;
+        let pane = (self.rect.size() - gaps) / egui::vec2(self.columns as f32, self.rows);
+        let step = pane + egui::Vec2::splat(self.gap);
+        let at = egui::vec2((place % self.columns) as f32, (place / self.columns) as f32);
+        egui::Rect::from_min_size(self.rect.min + step * at, pane)
+    }
 }
 
 fn small_heatmap(ui: &mut Ui, heatmap: &mut Heatmap, room: &mut Room<'_>) {
@@ -296,7 +352,8 @@ fn small_heatmap(ui: &mut Ui, heatmap: &mut Heatmap, room: &mut Room<'_>) {
 fn result_picker(ui: &mut Ui, name: &str, chosen: &mut usize, choices: &[String]) {
     let text = choices.get(*chosen).map_or("", String::as_str);
     let combo = egui::ComboBox::from_id_salt(name)
-        .width(110.0)
+        .width(ui.available_width().min(110.0))
+        .truncate()
         .selected_text(text)
         .show_ui(ui, |ui| {
             for (place, choice) in choices.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use crate::window::grid::metric::grouped;
 use crate::window::theme::{font, size};
-use egui::{Align, Layout, RichText, Ui};
+use egui::{Align, Layout, RichText, ScrollArea, Ui};
 use egui_extras::{Column, TableBuilder};
 use lab::run::RunResult;
 use lab::run::figures::{Unit, figures, hash_word, refusals};
@@ -20,11 +20,19 @@ pub fn summary(ui: &mut Ui, results: &[RunResult], only_differences: bool) {
         .into_iter()
         .filter(|row| row.differs || !only_differences)
         .collect();
+    ScrollArea::horizontal()
+        .id_salt("lab summary")
+        .show(ui, |ui| table_ui(ui, results, &rows));
+}
+
+fn table_ui(ui: &mut Ui, results: &[RunResult], rows: &[Row]) {
     let mut table = TableBuilder::new(ui)
         .id_salt("lab summary")
         .striped(true)
         .cell_layout(Layout::left_to_right(Align::Center))
         .auto_shrink([false, false])
+        // A low panel shows few rows instead of taking the room of what stands above it.
+        .min_scrolled_height(3.0 * size::TABLE_ROW)
         .column(
             Column::initial(230.0)
                 .at_least(140.0)
@@ -56,7 +64,7 @@ pub fn summary(ui: &mut Ui, results: &[RunResult], only_differences: bool) {
             body.rows(size::TABLE_ROW, rows.len(), |mut table_row| {
                 let row = &rows[table_row.index()];
                 table_row.col(|ui| {
-                    ui.label(&row.words);
+                    ui.add(egui::Label::new(&row.words).truncate());
                 });
                 for cell in &row.cells {
                     table_row.col(|ui| {

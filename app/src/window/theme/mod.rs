@@ -68,10 +68,18 @@ pub mod size {
     pub const SIDE_PANEL: f32 = 300.0;
     /// The least width of a side panel.
     pub const SIDE_PANEL_MIN: f32 = 240.0;
+    /// The most of a page that a side panel may take.
+    pub const SIDE_PANEL_SHARE: f32 = 0.5;
+    /// A toolbar with less room than this takes a row more.
+    pub const NARROW_TOOLBAR: f32 = 1_150.0;
+    /// A page with less room than this folds what it can.
+    pub const NARROW_PAGE: f32 = 1_000.0;
     /// A row of a table.
     pub const TABLE_ROW: f32 = 22.0;
     /// A dialog.
     pub const DIALOG_WIDTH: f32 = 520.0;
+    /// What a dialog with a long list leaves free of the window's height: its title, its buttons, a margin.
+    pub const DIALOG_REST: f32 = 170.0;
     /// The least size of the window.
     pub const WINDOW_MIN: [f32; 2] = [860.0, 560.0];
     /// The first size of the window.

@@ -3,7 +3,7 @@
 use super::menu::context_menu;
 use super::{Canvas, Drag};
 use crate::window::design::act::Act;
-use crate::window::design::card::{PORT, card_rect, out_port};
+use crate::window::design::card::{PORT, ZOOM_NAME, card_rect, out_port};
 use crate::window::design::command::DesignCommand;
 use crate::window::design::document::Document;
 use crate::window::design::selection::Item;
@@ -52,6 +52,15 @@ impl Canvas {
         response.context_menu(|ui| context_menu(ui, document, acts));
     }
 
+    /// A card too small to be read tells in a tooltip what it would say.
+    fn tell(&self, response: Response, place: usize) -> Response {
+        let face = &self.scene.faces[place];
+        if self.viewport.zoom >= ZOOM_NAME || self.drag != Drag::Nothing {
+            return response;
+        }
+        response.on_hover_text(format!("{}\n{}", face.name, face.size))
+    }
+
     pub(super) fn card(
         &mut self,
         ui: &Ui,
@@ -80,6 +89,7 @@ impl Canvas {
             )
         });
         let extend = ui.input(|input| input.modifiers.shift || input.modifiers.command);
+        let response = self.tell(response, place);
         if response.hovered() {
             self.marks.hovered = Some(item);
         }
