@@ -31,6 +31,8 @@ pub enum Command {
     Theme(ThemeChoice),
     /// Dark to light and back.
     ToggleTheme,
+    /// Put away the cards of what went wrong.
+    Dismiss,
     /// Stop all background work.
     CancelJobs,
     /// Leave.
@@ -119,6 +121,7 @@ impl Command {
             Self::ZoomIn,
             Self::ZoomOut,
             Self::ToggleInspector,
+            Self::Dismiss,
             Self::CancelJobs,
             Self::ToggleTheme,
             Self::Theme(ThemeChoice::System),
@@ -183,6 +186,12 @@ impl Command {
                 "Switch dark and light",
                 "From dark to light and back",
                 ctrl_shift(Key::T),
+                None,
+            ),
+            Self::Dismiss => (
+                "Dismiss messages",
+                "Put away all cards at the lower right; Esc puts away the newest",
+                ctrl_shift(Key::D),
                 None,
             ),
             Self::CancelJobs => (

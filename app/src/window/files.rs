@@ -155,6 +155,8 @@ pub struct FileQuestion {
     fresh: bool,
     /// An existing file that the user was asked about; saving there again replaces it.
     replacing: Option<PathBuf>,
+    /// Why the path of the last answer did not do.
+    refused: Option<String>,
 }
 
 impl FileQuestion {
@@ -170,6 +172,20 @@ impl FileQuestion {
             browsing: None,
             fresh: true,
             replacing: None,
+            refused: None,
+        }
+    }
+
+    /// Asks again, as the path did not do for this reason.
+    pub fn again(purpose: Purpose, dialogs: Arc<dyn Dialogs>, path: &Path, reason: String) -> Self {
+        Self {
+            purpose,
+            path: path.display().to_string(),
+            dialogs,
+            browsing: None,
+            fresh: true,
+            replacing: None,
+            refused: Some(reason),
         }
     }
 
@@ -178,6 +194,7 @@ impl FileQuestion {
         let mut stay = true;
         if let Some(job) = &self.browsing {
             match job.poll() {
+                _ if job.progress().is_cancelled() => self.browsing = None,
                 Poll::Working => {}
                 Poll::Done(Some(path)) => {
                     room.ask(Command::Chosen(self.purpose, path));
@@ -243,6 +260,10 @@ impl FileQuestion {
             }
         });
         ui.add_space(size::GAP);
+        if let Some(reason) = &self.refused {
+            let bad = Palette::of(ui.ctx()).bad;
+            ui.label(RichText::new(reason).color(bad));
+        }
         let asked = self.replacing.as_deref() == Some(Path::new(self.path.trim()));
         if asked {
             let bad = Palette::of(ui.ctx()).bad;
@@ -284,6 +305,7 @@ impl FileQuestion {
     }
 
     fn accept(&mut self, room: &mut Room<'_>) -> bool {
+        self.refused = None;
         let path = self.path.trim();
         if path.is_empty() {
             return false;

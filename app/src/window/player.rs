@@ -120,6 +120,11 @@ impl Player {
         self.at
     }
 
+    /// The instant wished for as a share of the run, 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.at.0 as f64 / self.end().0.max(1) as f64
+    }
+
     /// The newest view, if a run is loaded and has shown one.
     pub fn view(&self) -> Option<&Arc<View>> {
         self.view.as_ref()

@@ -162,6 +162,14 @@ impl Shell {
             .extend(overlays::show(ctx, &mut self.overlay, &self.notices));
         self.asks.extend(overlays::cards(ctx, &mut self.notices));
         overlays::drop_hint(ctx, self.kept.page);
+        // After all else: whatever is open over the page, or has the keyboard, takes the key first.
+        let free = self.overlay == Overlay::None
+            && self.question.is_none()
+            && !egui::Popup::is_any_open(ctx)
+            && ctx.memory(|memory| memory.focused().is_none());
+        if free && ctx.input(|input| input.key_pressed(egui::Key::Escape)) {
+            self.notices.open.pop();
+        }
     }
 
     /// Lends the window to a page.
@@ -211,6 +219,7 @@ impl Shell {
                     },
                 );
             }
+            Command::Dismiss => self.notices.open.clear(),
             Command::CancelJobs => self.jobs.cancel_all(),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Command::Design(command) => {
@@ -266,10 +275,13 @@ impl Shell {
                 design.open(ctx, &path, &mut room);
                 remember(&mut room.kept.recent_designs, path);
             }
-            Purpose::SaveDesign => {
-                design.save_as(ctx, &path, &mut room);
-                remember(&mut room.kept.recent_designs, path);
-            }
+            Purpose::SaveDesign => match design.save_as(ctx, &path, &mut room) {
+                Ok(()) => remember(&mut room.kept.recent_designs, path),
+                Err(reason) => {
+                    let dialogs = Arc::clone(&self.dialogs);
+                    self.question = Some(FileQuestion::again(purpose, dialogs, &path, reason));
+                }
+            },
             Purpose::OpenPolicy => lab.open_policy(ctx, path, &mut room),
             Purpose::ExportResults => lab.export(ctx, path, &mut room),
         }
@@ -305,6 +317,10 @@ impl Shell {
             return;
         };
         match job.poll() {
+            // Its thread reads on to the end of the file, for nobody.
+            _ if job.progress().is_cancelled() => {
+                self.notices.info("Opening the grid was cancelled");
+            }
             Poll::Working => return,
             Poll::Done(Ok(grid)) => {
                 self.notices

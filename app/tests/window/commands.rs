@@ -2,6 +2,7 @@
 
 use crate::harness::{bare_window, settle, window};
 use app::window::command::Command;
+use app::window::files::Purpose;
 use app::window::kept::{Kept, Page};
 use app::window::theme::ThemeChoice;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -140,4 +141,29 @@ fn window_state_is_kept_and_survives_rubbish() {
         }
         assert_eq!(Kept::load(Some(&memory)), Kept::default(), "{rubbish}");
     }
+}
+
+/// A design that cannot be saved is asked about again, with the path that was typed and the reason.
+#[test]
+fn failed_save_keeps_its_question() {
+    let mut harness = window(Page::Design);
+    settle(&mut harness);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("there").join("shop.toml");
+    let ctx = harness.ctx.clone();
+    let ask = Command::Ask(Purpose::SaveDesign);
+    harness.state_mut().carry_out(&ctx, ask);
+    harness.run_steps(3);
+    let typed = path.display().to_string();
+    harness.get_by_label("Path").type_text(&typed);
+    harness.run_steps(2);
+    harness.key_press(egui::Key::Enter);
+    harness.run_steps(3);
+    assert_eq!(harness.get_by_label("Path").value(), Some(typed));
+    harness.get_by_label_contains("shop.toml: ");
+    std::fs::create_dir(folder.path().join("there")).expect("made");
+    harness.key_press(egui::Key::Enter);
+    harness.run_steps(3);
+    assert!(path.is_file());
+    assert!(harness.query_by_label("Path").is_none());
 }

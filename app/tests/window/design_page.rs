@@ -498,3 +498,20 @@ fn a_refusal_is_told_with_a_hint() {
             .is_some()
     );
 }
+
+/// A name that cannot be is refused with its reason, once the field is left.
+#[test]
+fn refused_name_is_told() {
+    let mut window = planned_shop();
+    window.click("Component web");
+    window.get_by_label("Name").click();
+    window.run();
+    window.get_by_label("Name").type_text("_");
+    window.run();
+    window.key_press(egui::Key::Enter);
+    window.run();
+    let told = &window.state().notices.open;
+    assert_eq!(told[0].text, "The name stays as it was");
+    assert!(told[0].details[0].contains("'_'"), "{told:?}");
+    assert!(window.design().components.iter().any(|c| c.name == "web"));
+}

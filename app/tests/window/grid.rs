@@ -178,3 +178,54 @@ fn sample_is_opened_from_the_menu() {
     assert_eq!(harness.state().view().expect("open").nodes.len(), 10_000);
     assert!(!harness.state().player.is_loaded());
 }
+
+/// What looks like a condition and is none is told, and the rest of the search holds.
+#[test]
+fn search_faults_are_told() {
+    let mut harness = ready();
+    for (typed, told) in [
+        ("state:down colour:red", "no qualifier is called colour:"),
+        ("state:down ram>3", "nothing that is measured is called ram"),
+        ("state:down cpu>much", "much is no number"),
+    ] {
+        harness.get_by_label("Find nodes").focus();
+        harness.step();
+        harness.get_by_label("Find nodes").type_text(typed);
+        harness.run_steps(2);
+        harness.get_by_label(told);
+        harness.get_by_label("2 of 320");
+        harness.get_by_label("Clear").click();
+        harness.run_steps(2);
+    }
+}
+
+/// Esc puts away the newest card, a command all of them.
+#[test]
+fn cards_are_put_away_by_key() {
+    let mut harness = bare_window(Page::Grid);
+    for text in ["one", "two", "three"] {
+        harness.state_mut().notices.error(text, Vec::new());
+    }
+    harness.run_steps(2);
+    harness.key_press(egui::Key::Escape);
+    harness.run_steps(2);
+    let open = &harness.state().notices.open;
+    assert_eq!(open.last().expect("two are left").text, "two");
+    let ctx = harness.ctx.clone();
+    harness.state_mut().carry_out(&ctx, Command::Dismiss);
+    assert!(harness.state().notices.open.is_empty());
+}
+
+/// A grid that is being opened can be given up, and the open one stays.
+#[test]
+fn opening_is_cancelled() {
+    let mut harness = ready();
+    let ctx = harness.ctx.clone();
+    let open = Command::OpenSample("hundred-thousand");
+    harness.state_mut().carry_out(&ctx, open);
+    harness.state_mut().carry_out(&ctx, Command::CancelJobs);
+    settle(&mut harness);
+    assert_eq!(harness.state().view().expect("open").nodes.len(), 320);
+    let last = harness.state().notices.log.last().expect("a line");
+    assert_eq!(last.text, "Opening the grid was cancelled");
+}

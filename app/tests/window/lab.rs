@@ -213,3 +213,39 @@ fn replay_plays_on() {
     harness.run_steps(2);
     assert!(!harness.state().player.is_playing());
 }
+
+/// A user's rule chain never takes the place of a policy that comes with the program.
+#[test]
+fn chain_named_like_the_catalogue_is_refused() {
+    let mut harness = window(Page::Lab);
+    settle(&mut harness);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mine.toml");
+    let sample = placement::rule::sample::chain("tight").expect("a sample");
+    let text = sample.text.replace("\"tight\"", "\"best-fit\"");
+    std::fs::write(&path, text).expect("written");
+    let before = harness.state().lab.setup.policies.clone();
+    let ctx = harness.ctx.clone();
+    let open = Command::Chosen(Purpose::OpenPolicy, path);
+    harness.state_mut().carry_out(&ctx, open);
+    settle(&mut harness);
+    assert_eq!(harness.state().lab.setup.policies, before);
+    let open = &harness.state().notices.open;
+    assert_eq!(open[0].text, "The rule chain best-fit was not added");
+}
+
+/// A replay moves on however slowly it plays and however short its frames are.
+#[test]
+fn short_frames_add_up() {
+    let mut harness = window(Page::Lab);
+    settle(&mut harness);
+    harness.state_mut().player.seek(Time::ZERO);
+    harness.state_mut().player.play();
+    let frames = 30;
+    harness.run_steps(frames);
+    // The first frame only starts the clock, and the harness draws frames of 17.3 ms.
+    let end = harness.state().player.end().0 as f64;
+    let due = end / 40.0 * 0.0173 * (frames - 1) as f64;
+    let at = harness.state().player.at().0 as f64;
+    assert!((at - due).abs() < 2.0, "at {at}, due {due}");
+}

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 /// One thing that the user did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
+    /// What was typed could not be taken over, for this reason.
+    Refused(String),
     /// Selected something else.
     Select(Selection),
     /// Selected something and wants to see it in the middle.

@@ -132,7 +132,7 @@ impl Fields<'_> {
                 (Take::AtOnce, Err(_)) => {}
                 (Take::WhenLeft, parsed) => {
                     let components = places.to_vec();
-                    typing.when_left(parsed.ok().map(|field| Edit::Change { components, field }));
+                    typing.when_left(parsed.map(|field| Edit::Change { components, field }));
                 }
             }
         }

@@ -217,6 +217,10 @@ impl DesignPage {
                 }
             }
             Act::EditWithin(edit, gesture) => self.document.apply_within(&edit, gesture),
+            Act::Refused(reason) => {
+                let text = "The name stays as it was";
+                room.notices.error(text, vec![reason]);
+            }
             Act::EndGesture => self.document.end_gesture(),
             Act::Command(command) => self.command(ctx, command, room),
             Act::Open(source) => self.want(source, room),

@@ -57,14 +57,16 @@ pub fn parameters_ui(
     }
 }
 
-fn renamed(place: usize, component: &Component, old: &str, new: &str) -> Option<Edit> {
-    if new.is_empty() || component.parameters.contains_key(new) {
-        return None;
+fn renamed(place: usize, component: &Component, old: &str, new: &str) -> Result<Edit, String> {
+    if new.is_empty() {
+        return Err("a parameter needs a name".into());
     }
     let mut parameters = component.parameters.clone();
-    let value = parameters.remove(old)?;
-    parameters.insert(new.to_owned(), value);
-    Some(edit(place, parameters))
+    let value = parameters.remove(old).unwrap_or_default();
+    if parameters.insert(new.to_owned(), value).is_some() {
+        return Err(format!("another parameter is called {new}"));
+    }
+    Ok(edit(place, parameters))
 }
 
 fn edit(place: usize, parameters: BTreeMap<String, String>) -> Edit {

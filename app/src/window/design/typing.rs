@@ -10,6 +10,8 @@ use egui::{Id, Response, TextEdit, Ui};
 pub struct Typing {
     field: Option<(Id, String)>,
     on_leave: Option<Edit>,
+    /// Why the text cannot be taken over.
+    refusal: Option<String>,
     /// Whether the field was drawn in this frame.
     seen: bool,
 }
@@ -32,13 +34,17 @@ impl Typing {
         }
     }
 
-    /// What is to be done when the field is left; nothing while its text is not acceptable.
-    pub fn when_left(&mut self, edit: Option<Edit>) {
-        self.on_leave = edit;
+    /// What is to be done when the field is left; why nothing is while its text is not acceptable.
+    pub fn when_left(&mut self, edit: Result<Edit, String>) {
+        match edit {
+            Ok(edit) => (self.on_leave, self.refusal) = (Some(edit), None),
+            Err(reason) => (self.on_leave, self.refusal) = (None, Some(reason)),
+        }
     }
 
     fn leave(&mut self, acts: &mut Vec<Act>) {
         acts.extend(self.on_leave.take().map(Act::Edit));
+        acts.extend(self.refusal.take().map(Act::Refused));
         acts.push(Act::EndGesture);
         self.forget();
     }

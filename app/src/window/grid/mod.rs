@@ -18,7 +18,7 @@ use crate::window::grid::painting::Look;
 use crate::window::grid::search::Query;
 use crate::window::room::Room;
 use crate::window::theme::colour_map::ColourMap;
-use crate::window::theme::size;
+use crate::window::theme::{Palette, size};
 use crate::window::widgets;
 use egui::{Frame, Id, Key, Margin, Panel, PopupAnchor, RichText, ScrollArea, Tooltip, Ui};
 use model::id::NodeId;
@@ -210,6 +210,12 @@ impl GridPage {
         if entered && !self.search.query.is_empty() {
             self.next_hit();
             self.focus_search = true;
+        }
+        if let Some(fault) = self.search.query.faults().first() {
+            let bad = Palette::of(ui.ctx()).bad;
+            let text = RichText::new(fault).color(bad);
+            ui.add(egui::Label::new(text).truncate())
+                .on_hover_text(search::HELP);
         }
         if !self.search.query.is_empty() {
             let text = format!(

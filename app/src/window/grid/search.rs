@@ -30,20 +30,29 @@ enum Bound {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     terms: Vec<Term>,
+    /// What looks like a condition and is none, in words.
+    faults: Vec<String>,
 }
 
 /// Told beside the search box.
 pub const HELP: &str = "Words of the name, and any of site:  rack:  hypervisor:  model:  class:  state:  cpu>80  mem<20";
 
 impl Query {
-    /// Understands what was typed; an unknown qualifier is taken as part of a name.
+    /// Understands what was typed; what looks like a condition and is none is left out, and told.
     pub fn parse(text: &str) -> Self {
-        let terms = text
-            .split_whitespace()
-            .filter_map(|word| term(&word.to_lowercase()));
-        Self {
-            terms: terms.collect(),
+        let mut query = Self::default();
+        for word in text.split_whitespace() {
+            match term(&word.to_lowercase()) {
+                Ok(term) => query.terms.extend(term),
+                Err(fault) => query.faults.push(fault),
+            }
         }
+        query
+    }
+
+    /// What was not understood, one line each.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
     }
 
     /// Whether it asks for anything.
@@ -110,33 +119,39 @@ fn share_is(
     }
 }
 
-fn term(word: &str) -> Option<Term> {
+/// A condition; none while it is being typed.
+fn term(word: &str) -> Result<Option<Term>, String> {
     if let Some((qualifier, value)) = word.split_once(':') {
         if value.is_empty() {
             // Still being typed.
-            return None;
+            return Ok(None);
         }
         let value = value.to_owned();
-        match qualifier {
-            "site" => return Some(Term::Site(value)),
-            "rack" => return Some(Term::Rack(value)),
-            "hypervisor" => return Some(Term::Hypervisor(value)),
-            "model" => return Some(Term::Model(value)),
-            "class" => return Some(Term::Class(value)),
-            "state" => return Some(Term::State(value)),
-            _ => {}
-        }
+        return match qualifier {
+            "site" => Ok(Some(Term::Site(value))),
+            "rack" => Ok(Some(Term::Rack(value))),
+            "hypervisor" => Ok(Some(Term::Hypervisor(value))),
+            "model" => Ok(Some(Term::Model(value))),
+            "class" => Ok(Some(Term::Class(value))),
+            "state" => Ok(Some(Term::State(value))),
+            _ => Err(format!("no qualifier is called {qualifier}:")),
+        };
     }
     for (mark, bound) in [('>', Bound::Above), ('<', Bound::Below)] {
         if let Some((name, number)) = word.split_once(mark) {
             let dimension = Dimension::VARIANTS
                 .iter()
-                .find(|known| known.to_string() == name);
-            let number = number.trim_end_matches('%').parse().ok();
-            if let (Some(dimension), Some(number)) = (dimension, number) {
-                return Some(Term::Share(*dimension, bound, number));
+                .find(|known| known.to_string() == name)
+                .ok_or_else(|| format!("nothing that is measured is called {name}"))?;
+            let number = number.trim_end_matches('%');
+            if number.is_empty() {
+                return Ok(None);
             }
+            let hundredths = number
+                .parse()
+                .map_err(|_| format!("{number} is no number"))?;
+            return Ok(Some(Term::Share(*dimension, bound, hundredths)));
         }
     }
-    Some(Term::Name(word.to_owned()))
+    Ok(Some(Term::Name(word.to_owned())))
 }

@@ -94,10 +94,18 @@ impl SetupPanel {
         })
     }
 
-    /// Adds a policy and chooses it; one of the same name makes room.
-    pub fn add(&mut self, policy: NamedPolicy) {
+    /// Adds a user's policy and chooses it; an earlier one of the user's with the same name makes room.
+    ///
+    /// # Errors
+    /// Gives the policy back where one that comes with the program is called so.
+    pub fn add(&mut self, policy: NamedPolicy) -> Result<(), NamedPolicy> {
+        let ours = sources::policies();
+        if ours.iter().any(|known| known.name == policy.name) {
+            return Err(policy);
+        }
         self.policies.retain(|(known, _)| known.name != policy.name);
         self.policies.push((policy, true));
+        Ok(())
     }
 
     /// The trace, for people.

@@ -56,6 +56,10 @@ impl LabPage {
                 .error("Nothing was run", vec!["choose at least one policy".into()]);
             return;
         };
+        // Whoever has looked for an instant finds the next run at the same one.
+        if room.player.is_loaded() && self.next_start == MIDDLE {
+            self.next_start = ReplayStart::Share(room.player.share());
+        }
         let name = format!("Running {}", self.setup.trace_title());
         let work = move |progress: &Progress| sources::run(&setup, progress);
         self.running = Some(room.jobs.start(ctx, name, work));
@@ -113,8 +117,21 @@ impl LabPage {
             return;
         };
         match job.poll() {
+            _ if job.progress().is_cancelled() => {
+                room.notices.info("Opening the rule chain was cancelled");
+            }
             Poll::Working => return,
-            Poll::Done(Ok(policy)) => self.setup.add(policy),
+            Poll::Done(Ok(policy)) => {
+                if let Err(policy) = self.setup.add(policy) {
+                    room.notices.error(
+                        format!("The rule chain {} was not added", policy.name),
+                        vec![
+                            "a policy that comes with the program is called so".into(),
+                            "hint: give the chain another name in its file".into(),
+                        ],
+                    );
+                }
+            }
             Poll::Done(Err(trouble)) => room.notices.error(trouble.text, trouble.details),
             Poll::Lost => room
                 .notices

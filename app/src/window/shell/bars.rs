@@ -102,6 +102,7 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
                         Some(Command::Palette),
                         Some(Command::Shortcuts),
                         Some(Command::Log),
+                        Some(Command::Dismiss),
                         None,
                         Some(Command::About),
                     ],
@@ -320,13 +321,17 @@ fn work(ui: &mut Ui, shell: &mut Shell) {
         }
     }
     for (name, progress) in shell.jobs.running() {
+        if progress.is_cancelled() {
+            ui.add(egui::Spinner::new().size(14.0));
+            ui.label(RichText::new(format!("Cancelled: {name}")).weak());
+            continue;
+        }
+        let cancel = ui.small_button("Cancel");
+        if cancel.on_hover_text(format!("Stop {name}")).clicked() {
+            progress.cancel();
+        }
         match progress.share() {
             Some(share) => {
-                // Work that tells its progress listens to a cancel too.
-                let cancel = ui.small_button("Cancel");
-                if cancel.on_hover_text(format!("Stop {name}")).clicked() {
-                    progress.cancel();
-                }
                 let bar = egui::ProgressBar::new(share)
                     .desired_width(140.0)
                     .desired_height(12.0);

@@ -30,14 +30,23 @@ impl DesignPage {
     }
 
     /// Writes the design to a file that the user chose.
-    pub fn save_as(&mut self, ctx: &Context, path: &Path, room: &mut Room<'_>) {
-        self.write(path, room);
+    ///
+    /// # Errors
+    /// Why it was not written, for people; whoever asked for the path asks again.
+    pub fn save_as(
+        &mut self,
+        ctx: &Context,
+        path: &Path,
+        room: &mut Room<'_>,
+    ) -> Result<(), String> {
+        self.write(path, room)?;
         if let Some(next) = self.next.take_if(|next| next.saving)
             && !self.document.is_modified()
         {
             self.reach(ctx, next.goal, room);
         }
         ctx.request_repaint();
+        Ok(())
     }
 
     pub(super) fn offer_leftover(&mut self, ui: &mut Ui) {
@@ -170,23 +179,24 @@ impl DesignPage {
 
     pub(super) fn save(&mut self, room: &mut Room<'_>) {
         match self.document.path().map(Path::to_owned) {
-            Some(path) => self.write(&path, room),
+            Some(path) => {
+                if let Err(reason) = self.write(&path, room) {
+                    room.notices.error(reason, Vec::new());
+                }
+            }
             None => room.ask(Command::Ask(Purpose::SaveDesign)),
         }
     }
 
-    pub(super) fn write(&mut self, path: &Path, room: &mut Room<'_>) {
+    fn write(&mut self, path: &Path, room: &mut Room<'_>) -> Result<(), String> {
         let design: Arc<Design> = Arc::clone(self.document.design());
-        match storage::write(path, &design) {
-            Ok(()) => {
-                self.document.mark_saved(path.to_owned(), design);
-                if let Some(journal) = &self.journal {
-                    journal.forget();
-                }
-                room.notices.info(format!("Saved {}", path.display()));
-            }
-            Err(error) => room.notices.error(error.to_string(), Vec::new()),
+        storage::write(path, &design).map_err(|error| error.to_string())?;
+        self.document.mark_saved(path.to_owned(), design);
+        if let Some(journal) = &self.journal {
+            journal.forget();
         }
+        room.notices.info(format!("Saved {}", path.display()));
+        Ok(())
     }
 
     pub(super) fn keep_journal(&mut self, ctx: &Context, room: &mut Room<'_>) {
