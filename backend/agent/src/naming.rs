@@ -220,6 +220,20 @@ pub fn tap_name(vm: VmId, place: usize) -> String {
     format!("gw{id}-{}", char::from(DIGITS[place % DIGITS.len()]))
 }
 
+/// The interface whose tap is called so, by its VM and its place; `None`: it is no VM's tap.
+pub fn tap_of(name: &str) -> Option<(VmId, usize)> {
+    let base = DIGITS.len() as u64;
+    let digit = |byte: u8| DIGITS.iter().position(|&digit| digit == byte);
+    let (id, place) = name.strip_prefix("gw")?.split_once('-')?;
+    let number = id.bytes().try_fold(0_u64, |number, byte| {
+        number.checked_mul(base)?.checked_add(digit(byte)? as u64)
+    })?;
+    let place = digit(place.bytes().next()?)?;
+    // One interface, one name: one with leading zeros is somebody else's.
+    let vm = VmId(number);
+    (tap_name(vm, place) == name).then_some((vm, place))
+}
+
 /// The bridge of a network.
 pub fn bridge_name(network: NetworkId) -> String {
     format!("gwb{}", network.0)
