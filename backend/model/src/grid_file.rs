@@ -28,7 +28,9 @@
 //! | `cost_per_hour` | of a running node, without its licences | 0 |
 //! | `class` | name of what equal nodes share | that of the first group of them |
 
-use crate::fault::{Faults, nearest};
+mod licences;
+
+use crate::fault::Faults;
 use crate::grid::{Accelerators, Grid, MAX_ACCELERATORS, NodeClass, NodeState};
 use crate::grid_builder::{GridBuilder, NODES_PER_RACK, RackRule};
 use crate::hypervisor::{Arch, Hypervisor, profiles};
@@ -62,7 +64,6 @@ const TOP_KEYS: &[&str] = &[
     "licence",
     "node",
 ];
-const LICENCE_KEYS: &[&str] = &["name", "cost_per_hour"];
 const NODE_KEYS: &[&str] = &[
     "name",
     "count",
@@ -129,7 +130,7 @@ pub fn read_grid(file: &str, text: &str) -> Result<Grid, Faults> {
         if groups.is_empty() && !top.has("node") {
             top.refuse("node", "no node", "at least one table [[node]]", "");
         }
-        price_licences(top, all_sound, &mut builder);
+        licences::price(top, all_sound, &mut builder);
         Some(builder.finish())
     })
 }
@@ -279,35 +280,6 @@ fn add(table: &Table<'_>, group: &Group, profiles: &[Hypervisor], builder: &mut 
             return;
         }
     }
-}
-
-/// Enters the prices of licences; `all_sound` tells that every group of nodes was entered, so that
-/// a licence of none of them is a slip.
-fn price_licences(top: &Table<'_>, all_sound: bool, builder: &mut GridBuilder) {
-    let carried: BTreeSet<String> = builder
-        .grid()
-        .licences()
-        .into_iter()
-        .map(Into::into)
-        .collect();
-    let mut priced = BTreeSet::new();
-    top.tables("licence", LICENCE_KEYS, |table| {
-        let name = table.required("name", |v| v.name());
-        let cost = table.required("cost_per_hour", |v| v.scaled(1_000, 0..=u32::MAX));
-        let name = name?;
-        if !priced.insert(name.clone()) {
-            let found = format!("{name:?} a second time");
-            table.refuse("name", &found, "one price of a licence", "");
-        }
-        if all_sound && !carried.contains(&name) {
-            let hint = nearest(&name, carried.iter().map(String::as_str))
-                .map_or_else(String::new, |near| format!("did you mean {near:?}?"));
-            let found = format!("{name:?}, which no node carries");
-            table.refuse("name", &found, "a licence of some [[node]]", &hint);
-        }
-        builder.set_licence_cost(name, cost?);
-        Some(())
-    });
 }
 
 /// Name of one node of a group.
