@@ -5,7 +5,7 @@
 RUN_PACKAGES := gcc libc6-dev libegl1 libgl1 libgl1-mesa-dri libwayland-client0 libwayland-egl1 \
 	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0 libxkbcommon0 libxrandr2
 TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb \
-	btrfs-progs busybox-static cpio cryptsetup-bin dnsmasq-base dosfstools e2fsprogs extlinux \
+	btrfs-progs bubblewrap busybox-static cpio cryptsetup-bin dnsmasq-base dosfstools e2fsprogs extlinux \
 	fdisk gdisk grub-pc-bin grub2-common incus iproute2 kmod mmdebstrap mtools nftables ntfs-3g \
 	ovmf parted procps python3 qemu-block-extra qemu-system-arm qemu-system-riscv qemu-system-x86 \
 	qemu-utils runsc seabios socat syslinux-common uml-utilities user-mode-linux xfsprogs \

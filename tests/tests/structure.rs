@@ -30,6 +30,8 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     ("drivers", Impure, &["agent", "model"]),
     // `model` for its instants and spans, and nothing else: it knows nothing of grids.
     ("engine", Pure, &["model"]),
+    // The steps on disks are data of `agent`; only their execution is here.
+    ("image", Impure, &["agent", "model"]),
     (
         "lab",
         Impure,

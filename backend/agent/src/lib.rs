@@ -2,6 +2,10 @@
 //! of those that act for it.
 //!
 //! - [`machine`]: a VM as its node holds it, every path and name decided
+//! - [`build`]: the steps of building a disk, as data
+//! - [`layout`]: where the partitions of a disk lie
+//! - [`guest`]: what makes an image the guest of one blueprint
+//! - [`edit`]: what is changed in a guest's files, as data
 //! - [`secret`]: keys that are never shown or written down
 //! - [`watch`]: how a long act is followed and called off
 //! - [`lifecycle`]: the states of a VM and what each act does to them, as one table
@@ -26,8 +30,12 @@
 //! ```
 
 pub mod agent;
+pub mod build;
 pub mod driver;
+pub mod edit;
+pub mod guest;
 pub mod journal;
+pub mod layout;
 pub mod ledger;
 pub mod lifecycle;
 pub mod machine;

@@ -1,6 +1,7 @@
 //! Real hypervisors, real disks, real guests: what is missing on the machine fails by its name.
 
 mod conformance;
+mod disks;
 mod guest;
 mod outside;
 mod qemu;

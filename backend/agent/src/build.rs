@@ -1,0 +1,329 @@
+//! The steps of building a disk, as data that a person can read before anything happens.
+//!
+//! [`plan`] turns one disk of a blueprint into [`BuildStep`]s; the crate `image` carries them out.
+//! The order is fixed by what needs what: a file system is made together with its content, so all
+//! that changes files stands before [`BuildStep::Format`].
+
+use crate::edit::Edit;
+use crate::guest::Guest;
+use crate::layout::{Layout, Place, label};
+use model::blueprint::{
+    Blueprint, BootLoader, Disk, EncryptedPart, Format, PartitionTable, Script,
+};
+use model::hypervisor::Arch;
+use model::id::KeyId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One step of building a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::EnumDiscriminants)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+#[strum_discriminants(
+    name(BuildStepKind),
+    doc = "A [`BuildStep`] without its particulars, as scripts name it.",
+    derive(
+        strum::VariantArray,
+        strum::IntoStaticStr,
+        strum::EnumString,
+        strum::Display
+    ),
+    strum(serialize_all = "kebab-case")
+)]
+pub enum BuildStep {
+    /// Decide where each partition lies, and write the table.
+    Partition {
+        /// Where.
+        layout: Layout,
+    },
+    /// Take the files of the image, checked against its manifest.
+    Unpack {
+        /// SHA-256 of the image's manifest, in hex.
+        image: String,
+    },
+    /// Take components out.
+    Remove {
+        /// Package names, or absolute paths.
+        components: Vec<String>,
+    },
+    /// Put an application in.
+    Add {
+        /// SHA-256 of the application image's manifest, in hex.
+        image: String,
+    },
+    /// Change files: names, users, keys, settings.
+    Modify {
+        /// The changes in order.
+        edits: Vec<Edit>,
+        /// Values for the templates of the images.
+        parameters: BTreeMap<String, String>,
+    },
+    /// Write addresses and firewall rules.
+    Network {
+        /// The changes in order.
+        edits: Vec<Edit>,
+    },
+    /// Choose the kernel and write the boot loader's configuration.
+    Boot {
+        /// What starts the kernel.
+        loader: BootLoader,
+        /// The kernel's command line.
+        command_line: String,
+    },
+    /// Make one partition's file system with its content.
+    Format {
+        /// Its index in the layout.
+        partition: usize,
+    },
+    /// Write the boot loader's own sectors.
+    Install {
+        /// Which.
+        loader: BootLoader,
+    },
+    /// Bring the partitions from the temporary to the allocated disk, holes skipped.
+    Replicate,
+    /// Check every file system and the table on the allocated disk.
+    Verify,
+    /// Make the disk unreadable without its key.
+    Encrypt {
+        /// Which key.
+        key: KeyId,
+    },
+    /// Run a script of the customer's inside the files as they are at this point.
+    Script {
+        /// It.
+        script: Script,
+    },
+}
+
+/// Why a disk cannot be built as its blueprint has it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// The VM has no disk of that index.
+    #[error("vm {vm} has no disk {index}")]
+    NoDisk {
+        /// The VM's name.
+        vm: String,
+        /// The index asked for.
+        index: usize,
+    },
+    /// The partitions do not fit.
+    #[error("partition {partition} of disk {disk} ends beyond its {disk_mib} size_mib")]
+    TooSmall {
+        /// The disk.
+        disk: String,
+        /// The first partition that does not fit.
+        partition: String,
+        /// Size of the disk.
+        disk_mib: u64,
+    },
+    /// Only the last partition may take what is left.
+    #[error(
+        "partition {partition} of disk {disk} has no size_mib\nhint: only the last partition may leave it out"
+    )]
+    SizeMissing {
+        /// The disk.
+        disk: String,
+        /// The partition.
+        partition: String,
+    },
+    /// The table cannot hold as many.
+    #[error("disk {disk} has {count} partitions, its table holds {most}")]
+    TooMany {
+        /// The disk.
+        disk: String,
+        /// How many it has.
+        count: usize,
+        /// How many the table holds.
+        most: usize,
+    },
+    /// A disk with an image has nowhere to put it.
+    #[error("disk {disk} has an image and no partition mounted at /")]
+    NoRoot {
+        /// The disk.
+        disk: String,
+    },
+    /// The boot loader cannot start from such a disk.
+    #[error("{loader} cannot start from disk {disk}: {why}")]
+    CannotBoot {
+        /// The disk.
+        disk: String,
+        /// Which.
+        loader: BootLoader,
+        /// Why.
+        why: &'static str,
+    },
+    /// A script names a step that there is none of.
+    #[error("script {script} runs after unknown step {after}")]
+    NoSuchStep {
+        /// The script's name.
+        script: String,
+        /// What it names.
+        after: String,
+    },
+}
+
+/// The steps that build one disk of a VM; only its first disk boots.
+///
+/// # Errors
+/// Where the blueprint asks for what cannot be built.
+pub fn plan(blueprint: &Blueprint, index: usize) -> Result<Vec<BuildStep>, BuildError> {
+    let disk = blueprint
+        .disks
+        .get(index)
+        .ok_or_else(|| BuildError::NoDisk {
+            vm: blueprint.name.clone(),
+            index,
+        })?;
+    let boots = index == 0;
+    let loader = if boots {
+        blueprint.boot
+    } else {
+        BootLoader::Direct
+    };
+    let layout = Layout::of(disk, loader)?;
+    let mut steps = vec![BuildStep::Partition {
+        layout: layout.clone(),
+    }];
+    if let Some(image) = &disk.image {
+        let root = root_place(disk, &layout, loader)?;
+        steps.push(BuildStep::Unpack {
+            image: image.clone(),
+        });
+        if boots {
+            steps.extend(customised(blueprint, &layout, root));
+        }
+    }
+    let formats = 0..layout.partitions.len();
+    steps.extend(
+        formats
+            .filter(|&at| !layout.partitions[at].grub_core)
+            .map(|partition| BuildStep::Format { partition }),
+    );
+    if loader != BootLoader::Direct && disk.image.is_some() {
+        steps.push(BuildStep::Install { loader });
+    }
+    steps.extend([BuildStep::Replicate, BuildStep::Verify]);
+    if let Some(encryption) = disk.encryption.filter(|e| e.part == EncryptedPart::Whole) {
+        steps.push(BuildStep::Encrypt {
+            key: encryption.key,
+        });
+    }
+    if boots {
+        insert_scripts(&mut steps, &blueprint.customisation.scripts)?;
+    }
+    Ok(steps)
+}
+
+fn customised(blueprint: &Blueprint, layout: &Layout, root: &Place) -> Vec<BuildStep> {
+    let customisation = &blueprint.customisation;
+    let mut steps = Vec::new();
+    if !customisation.remove.is_empty() {
+        steps.push(BuildStep::Remove {
+            components: customisation.remove.clone(),
+        });
+    }
+    for image in &customisation.add {
+        steps.push(BuildStep::Add {
+            image: image.clone(),
+        });
+    }
+    let guest = Guest::new(blueprint);
+    let mut edits = guest.identity();
+    edits.push(fstab(layout));
+    steps.push(BuildStep::Modify {
+        edits,
+        parameters: customisation.parameters.clone(),
+    });
+    steps.push(BuildStep::Network {
+        edits: guest.network(),
+    });
+    steps.push(BuildStep::Boot {
+        loader: blueprint.boot,
+        command_line: command_line(blueprint, root),
+    });
+    steps
+}
+
+fn insert_scripts(steps: &mut Vec<BuildStep>, scripts: &[Script]) -> Result<(), BuildError> {
+    // Backwards, so that two scripts after one step keep their order.
+    for script in scripts.iter().rev() {
+        let after = script.after.parse::<BuildStepKind>().ok();
+        let at = steps
+            .iter()
+            .rposition(|step| Some(BuildStepKind::from(step)) == after)
+            .ok_or_else(|| BuildError::NoSuchStep {
+                script: script.name.clone(),
+                after: script.after.clone(),
+            })?;
+        let script = script.clone();
+        steps.insert(at + 1, BuildStep::Script { script });
+    }
+    Ok(())
+}
+
+fn root_place<'l>(
+    disk: &Disk,
+    layout: &'l Layout,
+    loader: BootLoader,
+) -> Result<&'l Place, BuildError> {
+    let root = layout.root().ok_or_else(|| BuildError::NoRoot {
+        disk: disk.name.clone(),
+    })?;
+    let why = match (loader, disk.table, root.partition.format) {
+        (BootLoader::Extlinux | BootLoader::Grub, PartitionTable::None, _) => {
+            Some("it has no partition table")
+        }
+        (BootLoader::Extlinux, _, format) if format != Format::Ext4 => Some("its root is not ext4"),
+        (BootLoader::Grub, _, Format::Ext4 | Format::Xfs | Format::Btrfs) => None,
+        (BootLoader::Grub, _, _) => Some("its root is none of ext4, xfs and btrfs"),
+        _ => None,
+    };
+    match why {
+        None => Ok(root),
+        Some(why) => Err(BuildError::CannotBoot {
+            disk: disk.name.clone(),
+            loader,
+            why,
+        }),
+    }
+}
+
+fn fstab(layout: &Layout) -> Edit {
+    let mut text = String::new();
+    for place in &layout.partitions {
+        let partition = &place.partition;
+        let label = label(partition);
+        let (kind, pass) = match partition.format {
+            Format::Ext4 => ("ext4", 2),
+            Format::Xfs => ("xfs", 0),
+            Format::Btrfs => ("btrfs", 0),
+            Format::Fat32 => ("vfat", 2),
+            Format::Ntfs => ("ntfs", 0),
+            Format::Swap => ("swap", 0),
+            Format::Unformatted => continue,
+        };
+        match &partition.mount {
+            Some(mount) => {
+                let pass = if mount == "/" && pass > 0 { 1 } else { pass };
+                text += &format!("LABEL={label} {mount} {kind} defaults 0 {pass}\n");
+            }
+            None if partition.format == Format::Swap => {
+                text += &format!("LABEL={label} none swap sw 0 0\n");
+            }
+            None => {}
+        }
+    }
+    Edit::file("/etc/fstab", text, 0o644)
+}
+
+fn command_line(blueprint: &Blueprint, root: &Place) -> String {
+    let console = match blueprint.arch {
+        Arch::X86_64 | Arch::Riscv64 => "ttyS0",
+        Arch::Aarch64 => "ttyAMA0",
+    };
+    let label = label(&root.partition);
+    let more = &blueprint.kernel_arguments;
+    format!("root=LABEL={label} rw console={console} {more}")
+        .trim_end()
+        .to_owned()
+}

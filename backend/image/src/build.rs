@@ -1,0 +1,270 @@
+//! Carries out the steps that build a disk.
+//!
+//! All is made in a folder beside the target, and the disk gets its name once it is checked: a build
+//! that was killed is begun again and nothing of it was ever taken for a disk.
+
+use crate::archive::unpack;
+use crate::boot::{self, Kernel};
+use crate::error::{At, Error};
+use crate::format::{Filling, check, format};
+use crate::luks;
+use crate::manifest::{Content, Template};
+use crate::package;
+use crate::replicate::{create, partial, replicate_into};
+use crate::sandbox::hand_over;
+use crate::script;
+use crate::store::Store;
+use crate::tool::Tool;
+use crate::tree::Tree;
+use agent::build::BuildStep;
+use agent::edit::Edit;
+use agent::layout::{Layout, SECTOR_BYTES};
+use agent::secret::Keys;
+use agent::watch::Watch;
+use model::blueprint::{BootLoader, PartitionTable};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What a build draws on.
+#[derive(Clone, Copy)]
+pub struct Workshop<'a> {
+    /// Where the images are; those that the steps name must have been fetched.
+    pub store: &'a Store,
+    /// The keys that came with the order.
+    pub keys: &'a Keys,
+    /// Who follows.
+    pub watch: &'a dyn Watch,
+}
+
+/// What a build made beside the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Built {
+    /// The guest's kernel, where the hypervisor is to load it.
+    pub kernel: Option<Kernel>,
+}
+
+/// Builds a disk by steps as [`agent::build::plan`] gives them; a file of the target's name is
+/// replaced.
+///
+/// # Errors
+/// Where a step fails; the target is then as it was.
+pub fn build_disk(
+    steps: &[BuildStep],
+    target: &Path,
+    workshop: Workshop<'_>,
+) -> Result<Built, Error> {
+    let work = crate::ext4::work_folder(target)?;
+    let mut bench = Bench::new(work.path(), target, workshop)?;
+    for (done, step) in steps.iter().enumerate() {
+        workshop.watch.checkpoint()?;
+        bench.carry_out(step)?;
+        workshop
+            .watch
+            .progressed(((done + 1) * 1_000 / steps.len()) as u16);
+    }
+    crate::customise::take_back(&bench.disk)?;
+    std::fs::rename(&bench.disk, target).at(target)?;
+    Ok(bench.built)
+}
+
+/// A build on its way.
+struct Bench<'a> {
+    workshop: Workshop<'a>,
+    work: PathBuf,
+    target: PathBuf,
+    /// The disk under its temporary name.
+    disk: PathBuf,
+    layout: Option<Layout>,
+    tree: Tree,
+    templates: Vec<Template>,
+    parameters: BTreeMap<String, String>,
+    loader: BootLoader,
+    /// Files of the partitions, by index.
+    parts: BTreeMap<usize, PathBuf>,
+    built: Built,
+}
+
+impl<'a> Bench<'a> {
+    fn new(work: &Path, target: &Path, workshop: Workshop<'a>) -> Result<Self, Error> {
+        let spool = work.join("spool");
+        std::fs::create_dir(&spool).at(&spool)?;
+        hand_over(work)?;
+        Ok(Self {
+            workshop,
+            work: work.to_owned(),
+            target: target.to_owned(),
+            disk: partial(target),
+            layout: None,
+            tree: Tree::new(&spool),
+            templates: Vec::new(),
+            parameters: BTreeMap::new(),
+            loader: BootLoader::Direct,
+            parts: BTreeMap::new(),
+            built: Built::default(),
+        })
+    }
+
+    fn carry_out(&mut self, step: &BuildStep) -> Result<(), Error> {
+        match step {
+            BuildStep::Partition { layout } => self.partition(layout),
+            BuildStep::Unpack { image } | BuildStep::Add { image } => self.unpack(image),
+            BuildStep::Remove { components } => package::remove(&mut self.tree, components),
+            BuildStep::Modify { edits, parameters } => self.modify(edits, parameters),
+            BuildStep::Network { edits } => self.tree.edit(edits),
+            BuildStep::Boot {
+                loader,
+                command_line,
+            } => self.boot(*loader, command_line),
+            BuildStep::Format { partition } => self.format(*partition),
+            BuildStep::Install { loader } => self.install(*loader),
+            BuildStep::Replicate => self.replicate(),
+            BuildStep::Verify => self.verify(),
+            BuildStep::Encrypt { key } => {
+                let bytes = self.workshop.keys.bytes(*key).ok_or(Error::NoKey(*key))?;
+                let sealed = self.work.join("sealed");
+                luks::encrypt(&self.disk, &sealed, bytes, self.workshop.watch)?;
+                std::fs::rename(&sealed, &self.disk).at(&self.disk)
+            }
+            BuildStep::Script { script } => {
+                script::run(&mut self.tree, script, &self.work, self.workshop.watch)
+            }
+        }
+    }
+
+    fn partition(&mut self, layout: &Layout) -> Result<(), Error> {
+        let file = create(&self.disk)?;
+        file.set_len(layout.sectors * SECTOR_BYTES).at(&self.disk)?;
+        if let Some(script) = layout.sfdisk_script() {
+            hand_over(&self.disk)?;
+            let tool = Tool::new("sfdisk").args(["--quiet", "--no-reread", "--no-tell-kernel"]);
+            let tool = tool
+                .args([&self.disk])
+                .input(script.as_bytes())
+                .writes(&self.disk);
+            tool.run(self.workshop.watch)?;
+        }
+        self.layout = Some(layout.clone());
+        Ok(())
+    }
+
+    fn unpack(&mut self, id: &str) -> Result<(), Error> {
+        let image = self.workshop.store.image(id)?;
+        let manifest = &image.manifest;
+        if manifest.content == Content::Disk {
+            let why = "it is a whole disk, not files";
+            return Err(Error::refused(&manifest.name, why));
+        }
+        let stream = self.workshop.store.stream(&image)?;
+        let watch = self.workshop.watch;
+        unpack(
+            stream,
+            &manifest.name,
+            manifest.bounds,
+            &mut self.tree,
+            watch,
+        )?;
+        self.templates.extend(manifest.templates.iter().cloned());
+        self.parameters.extend(manifest.parameters.clone());
+        Ok(())
+    }
+
+    fn modify(&mut self, edits: &[Edit], set: &BTreeMap<String, String>) -> Result<(), Error> {
+        if let Some(name) = set.keys().find(|name| !self.parameters.contains_key(*name)) {
+            let known: Vec<&str> = self.parameters.keys().map(String::as_str).collect();
+            let why = format!(
+                "no image of it takes that parameter\nhint: they take {}",
+                known.join(", ")
+            );
+            return Err(Error::refused(name, why));
+        }
+        self.parameters.extend(set.clone());
+        for template in &self.templates {
+            let text = template.fill(&self.parameters)?;
+            self.tree
+                .edit(&[Edit::file(&template.path, text, template.mode)])?;
+        }
+        // After the templates: a file that the customer names is the customer's.
+        self.tree.edit(edits)
+    }
+
+    fn boot(&mut self, loader: BootLoader, command_line: &str) -> Result<(), Error> {
+        self.loader = loader;
+        boot::configure(&mut self.tree, loader, command_line)?;
+        if loader == BootLoader::Direct {
+            self.built.kernel = boot::take_out(&self.tree, &self.target, command_line)?;
+        }
+        Ok(())
+    }
+
+    fn format(&mut self, partition: usize) -> Result<(), Error> {
+        let place = &self.layout()?.partitions[partition];
+        let mounts: BTreeSet<String> = self
+            .layout()?
+            .partitions
+            .iter()
+            .filter_map(|place| place.partition.mount.clone())
+            .collect();
+        let filling = Filling {
+            tree: &self.tree,
+            mounts: &mounts,
+            for_extlinux: boot::for_extlinux(self.loader, place.partition.format),
+        };
+        let file = self.work.join(format!("part{partition}"));
+        format(place, filling, &file, self.workshop.watch)?;
+        self.parts.insert(partition, file);
+        Ok(())
+    }
+
+    fn install(&self, loader: BootLoader) -> Result<(), Error> {
+        let layout = self.layout()?;
+        let root = layout
+            .partitions
+            .iter()
+            .position(|place| Some(place) == layout.root());
+        let root = root.and_then(|at| self.parts.get(&at));
+        let root =
+            root.ok_or_else(|| Error::refused("the plan", "it installs before it formats"))?;
+        boot::install(loader, layout, &self.disk, root, self.workshop.watch)
+    }
+
+    fn replicate(&self) -> Result<(), Error> {
+        for (at, file) in &self.parts {
+            let first = self.layout()?.partitions[*at].first_sector;
+            replicate_into(file, &self.disk, first * SECTOR_BYTES, self.workshop.watch)?;
+        }
+        Ok(())
+    }
+
+    /// Compares what lies on the disk with what was made, checks it, and reads the table back.
+    fn verify(&self) -> Result<(), Error> {
+        let layout = self.layout()?;
+        let watch = self.workshop.watch;
+        for (at, file) in &self.parts {
+            let place = &layout.partitions[*at];
+            let place_at = place.first_sector * SECTOR_BYTES;
+            crate::replicate::compare_with(file, &self.disk, place_at, watch)?;
+            check(place.partition.format, file, watch)?;
+        }
+        if layout.table == PartitionTable::None {
+            return Ok(());
+        }
+        let found = crate::customise::partitions(&self.disk, watch)?;
+        let found = found.iter().map(|part| (part.start, part.size));
+        let wanted = layout
+            .partitions
+            .iter()
+            .map(|place| (place.first_sector, place.sectors));
+        match found.eq(wanted) {
+            true => Ok(()),
+            false => Err(Error::refused(
+                self.target.display().to_string(),
+                "its table reads otherwise than written",
+            )),
+        }
+    }
+
+    fn layout(&self) -> Result<&Layout, Error> {
+        let none = || Error::refused("the plan", "it does not begin with the partitions");
+        self.layout.as_ref().ok_or_else(none)
+    }
+}

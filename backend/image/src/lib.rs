@@ -1,0 +1,40 @@
+//! Carries out the steps on disks, without the kernel's help and without trust in what they hold.
+//!
+//! - [`error`]: what can go wrong
+//! - [`sandbox`]: the cage in which tools open what nobody vouches for
+//! - [`extent`]: where a sparse file holds data
+//! - [`replicate`](mod@replicate): copies of disks
+//! - [`manifest`]: what an image is, signed by whoever made it
+//! - [`store`]: the node's images, fetched by digest and kept within a bound
+//! - [`tree`]: the files of a guest while they are put together
+//! - [`archive`]: layers of files, and what is refused of them
+//! - [`ext4`]: ext4 file systems inside images, changed in place
+//! - [`customise`](mod@customise): edits of disks that are built already
+//! - [`build`]: carries out the steps that build a disk
+//! - [`boot`]: the kernel of a guest, and the boot loaders that start it
+//! - [`recipe`]: images made from what the machine can install
+//! - [`luks`]: disks that nobody reads without their key
+//! - [`wipe`](mod@wipe): overwriting of disks, checked by reading back
+
+pub mod archive;
+pub mod boot;
+pub mod build;
+mod crew;
+pub mod customise;
+pub mod error;
+pub mod ext4;
+pub mod extent;
+mod extlinux;
+mod fetch;
+mod format;
+pub mod luks;
+pub mod manifest;
+mod package;
+pub mod recipe;
+pub mod replicate;
+pub mod sandbox;
+mod script;
+pub mod store;
+mod tool;
+pub mod tree;
+pub mod wipe;

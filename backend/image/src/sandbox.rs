@@ -1,0 +1,157 @@
+//! The cage in which tools open what nobody vouches for.
+//!
+//! A tool in it is a user of its own, sees `/usr` read-only and the files that it was given, has no
+//! network, no other process, no capability, and hard limits of processor time, memory and file
+//! size. bubblewrap builds the namespaces, `prlimit` sets the limits, `setpriv` changes the user.
+
+use rustix::process::geteuid;
+use std::ffi::OsString;
+use std::os::unix::fs::lchown;
+use std::path::{Path, PathBuf};
+
+use crate::error::{At, Error};
+
+/// The user as whom tools run where the agent is root: above every range that Debian and systemd
+/// give to people, services and containers.
+pub const SANDBOX_USER: u32 = 1_900_000_019;
+
+/// Tools and data that every tool may read; absent ones are left out.
+const READABLE: [&str; 2] = ["/etc/mke2fs.conf", "/etc/alternatives"];
+
+/// Top folders of the node that are links into `/usr` on a merged system.
+const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
+
+/// What a tool may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Processor time in seconds.
+    pub cpu_seconds: u64,
+    /// Address space in bytes.
+    pub memory_bytes: u64,
+    /// Largest file that it may write, in bytes; `None`: any, for what insists on lifting the limit.
+    pub file_bytes: Option<u64>,
+    /// From start to end, in seconds.
+    pub wall_seconds: u64,
+}
+
+impl Default for Limits {
+    /// Enough for the largest file system of the tests many times over: checking 1 TiB of ext4 takes
+    /// e2fsck under 1 GiB and a minute.
+    fn default() -> Self {
+        Self {
+            cpu_seconds: 600,
+            memory_bytes: 4 << 30,
+            file_bytes: Some(16 << 40),
+            wall_seconds: 1_800,
+        }
+    }
+}
+
+/// The files that a tool sees beside `/usr`, each under its own path.
+#[derive(Clone, Debug, Default)]
+pub struct Sight {
+    pub(crate) root: Option<PathBuf>,
+    pub(crate) reads: Vec<PathBuf>,
+    pub(crate) writes: Vec<PathBuf>,
+}
+
+/// Hands a file or a folder, with all in it, to the tools' user.
+///
+/// # Errors
+/// Where it is not ours to give.
+pub fn hand_over(path: &Path) -> Result<(), Error> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    lchown(path, Some(SANDBOX_USER), Some(SANDBOX_USER)).at(path)?;
+    if path.symlink_metadata().at(path)?.is_dir() {
+        for entry in path.read_dir().at(path)? {
+            hand_over(&entry.at(path)?.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The command that runs a program in the cage; the program and its arguments follow.
+pub(crate) fn cage(sight: &Sight, limits: &Limits) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    let mut say = |parts: &[&str]| words.extend(parts.iter().map(OsString::from));
+    let Limits {
+        cpu_seconds,
+        memory_bytes,
+        file_bytes,
+        ..
+    } = limits;
+    say(&["prlimit", "--core=0", "--nofile=1024"]);
+    say(&[
+        &format!("--cpu={cpu_seconds}"),
+        &format!("--as={memory_bytes}"),
+    ]);
+    if let Some(bytes) = file_bytes {
+        say(&[&format!("--fsize={bytes}")]);
+    }
+    say(&["--"]);
+    if geteuid().is_root() {
+        let user = SANDBOX_USER;
+        say(&[
+            "setpriv",
+            &format!("--reuid={user}"),
+            &format!("--regid={user}"),
+        ]);
+        say(&["--clear-groups", "--no-new-privs", "--"]);
+    }
+    say(&[
+        "bwrap",
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+    ]);
+    say(&[
+        "--cap-drop",
+        "ALL",
+        "--uid",
+        "0",
+        "--gid",
+        "0",
+        "--clearenv",
+    ]);
+    say(&[
+        "--setenv",
+        "PATH",
+        "/usr/sbin:/usr/bin",
+        "--setenv",
+        "LC_ALL",
+        "C.UTF-8",
+    ]);
+    match &sight.root {
+        Some(root) => words.extend(["--bind".into(), root.clone().into(), "/".into()]),
+        None => words.extend(programs()),
+    }
+    let mut say = |parts: &[&str]| words.extend(parts.iter().map(OsString::from));
+    say(&["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]);
+    for (option, paths) in [("--ro-bind", &sight.reads), ("--bind", &sight.writes)] {
+        for path in paths {
+            words.extend([option.into(), path.clone().into(), path.clone().into()]);
+        }
+    }
+    words.push("--".into());
+    words
+}
+
+/// What shows the node's own programs, read-only.
+fn programs() -> Vec<OsString> {
+    let mut words = Vec::new();
+    let mut say = |parts: [&str; 3]| words.extend(parts.map(OsString::from));
+    say(["--ro-bind", "/usr", "/usr"]);
+    for folder in MERGED {
+        let (inside, at) = (format!("usr/{folder}"), format!("/{folder}"));
+        match Path::new(&at).is_symlink() {
+            true => say(["--symlink", &inside, &at]),
+            false => say(["--ro-bind-try", &at, &at]),
+        }
+    }
+    for file in READABLE {
+        say(["--ro-bind-try", file, file]);
+    }
+    words
+}

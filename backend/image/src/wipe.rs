@@ -1,0 +1,155 @@
+//! Overwriting of disks, holes included, checked by reading back.
+//!
+//! The random pattern is a keystream whose key is drawn for each wipe and forgotten after it: what
+//! was written can be computed again, so that reading back compares every byte and stores none.
+
+use crate::crew;
+use crate::error::{At, Error};
+use crate::extent::pieces;
+use agent::watch::Watch;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use rustix::fs::{Advice, fadvise};
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Bytes written at a time.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// What a disk is overwritten with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// Zeros.
+    Zero,
+    /// A random keystream.
+    Random,
+}
+
+/// Overwrites all of a file and reads it back. It may be repeated; the file stays, at its size.
+///
+/// # Errors
+/// Where it cannot be written, is called off, or reads otherwise than written.
+pub fn wipe(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Result<(), Error> {
+    let stream = Stream::draw(pattern)?;
+    let file = overwrite(path, None, &stream, watch)?;
+    verify(&file, path, None, &stream, watch)
+}
+
+/// Overwrites all of a file without reading it back, as `shred` does: what [`wipe`] is measured by.
+///
+/// # Errors
+/// Where it cannot be written, or is called off.
+pub fn overwrite_only(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Result<(), Error> {
+    overwrite(path, None, &Stream::draw(pattern)?, watch).map(drop)
+}
+
+/// Overwrites a range of a file and reads it back. It may be repeated.
+///
+/// # Errors
+/// As [`wipe`].
+pub fn wipe_range(
+    path: &Path,
+    range: Range<u64>,
+    pattern: Pattern,
+    watch: &dyn Watch,
+) -> Result<(), Error> {
+    let stream = Stream::draw(pattern)?;
+    let file = overwrite(path, Some(range.clone()), &stream, watch)?;
+    verify(&file, path, Some(range), &stream, watch)
+}
+
+/// Overwrites a file, reads it back and removes it; a file that is gone is wiped.
+///
+/// # Errors
+/// As [`wipe`].
+pub fn wipe_and_remove(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Result<(), Error> {
+    if !path.exists() {
+        return Ok(());
+    }
+    wipe(path, pattern, watch)?;
+    std::fs::remove_file(path).at(path)
+}
+
+/// The bytes of a wipe, by place.
+enum Stream {
+    Zero,
+    Random { seed: [u8; 32] },
+}
+
+impl Stream {
+    fn draw(pattern: Pattern) -> Result<Self, Error> {
+        if pattern == Pattern::Zero {
+            return Ok(Self::Zero);
+        }
+        let path = Path::new("/dev/urandom");
+        let mut seed = [0; 32];
+        File::open(path)
+            .and_then(|mut file| file.read_exact(&mut seed))
+            .at(path)?;
+        Ok(Self::Random { seed })
+    }
+
+    fn fill(&self, at: u64, bytes: &mut [u8]) {
+        match self {
+            Self::Zero => bytes.fill(0),
+            Self::Random { seed } => {
+                let mut keystream = ChaCha8Rng::from_seed(*seed);
+                keystream.set_stream(at);
+                keystream.fill_bytes(bytes);
+            }
+        }
+    }
+}
+
+fn overwrite(
+    path: &Path,
+    range: Option<Range<u64>>,
+    stream: &Stream,
+    watch: &dyn Watch,
+) -> Result<File, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .at(path)?;
+    let len = file.metadata().at(path)?.len();
+    let buffer = || vec![0; PIECE_BYTES as usize];
+    let whole = pieces(&[range.unwrap_or(0..len)], PIECE_BYTES);
+    crew::each(&whole, watch, buffer, |buffer, piece| {
+        let bytes = &mut buffer[..(piece.end - piece.start) as usize];
+        stream.fill(piece.start, bytes);
+        file.write_all_at(bytes, piece.start).at(path)
+    })?;
+    file.sync_all().at(path)?;
+    Ok(file)
+}
+
+fn verify(
+    file: &File,
+    path: &Path,
+    range: Option<Range<u64>>,
+    stream: &Stream,
+    watch: &dyn Watch,
+) -> Result<(), Error> {
+    // What is read must come from the disk, not from what the kernel remembers of the writing.
+    fadvise(file, 0, None, Advice::DontNeed).at(path)?;
+    let len = file.metadata().at(path)?.len();
+    let buffers = || (vec![0; PIECE_BYTES as usize], vec![0; PIECE_BYTES as usize]);
+    let whole = pieces(&[range.unwrap_or(0..len)], PIECE_BYTES);
+    crew::each(&whole, watch, buffers, |(wanted, found), piece| {
+        let many = (piece.end - piece.start) as usize;
+        stream.fill(piece.start, &mut wanted[..many]);
+        file.read_exact_at(&mut found[..many], piece.start)
+            .at(path)?;
+        match wanted[..many] == found[..many] {
+            true => Ok(()),
+            false => Err(Error::Differs {
+                path: path.to_owned(),
+                at: piece.start,
+            }),
+        }
+    })
+}
