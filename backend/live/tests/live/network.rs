@@ -3,3 +3,4 @@
 mod names;
 mod node;
 mod reach;
+mod settled;

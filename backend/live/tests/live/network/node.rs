@@ -121,6 +121,7 @@ impl Drop for Running {
 /// A node with the networks of its VMs.
 pub struct Node {
     pub network: Network,
+    pub settings: Settings,
     pub folder: TempDir,
     pub room: Room,
 }
@@ -140,9 +141,10 @@ impl Node {
             pool: None,
         };
         change(&mut settings);
-        let network = Network::open(settings).expect("an empty folder");
+        let network = Network::open(settings.clone()).expect("an empty folder");
         Self {
             network,
+            settings,
             folder,
             room,
         }
@@ -228,6 +230,20 @@ impl Node {
         ) {
             ([], "", "", []) => String::new(),
             _ => format!("{links:#?}\n{rooms}\n{filter}\n{files:?}"),
+        }
+    }
+}
+
+/// A server goes to the background, where only its namespace still tells whose it is.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let list = self.room.output("ip netns list");
+        for line in String::from_utf8_lossy(&list.stdout).lines() {
+            let name = line.split_whitespace().next().unwrap_or_default();
+            let processes = self.room.output(&format!("ip netns pids {name}"));
+            for process in String::from_utf8_lossy(&processes.stdout).split_whitespace() {
+                self.room.output(&format!("kill -KILL {process}"));
+            }
         }
     }
 }
