@@ -1,5 +1,40 @@
 //! What runs on a real node, with its hands: sockets, clocks, processes, devices.
 //!
+//! In reading order:
+//!
+//! - [`config`]: the agent's configuration
+//! - [`clock`]: the node's clock
+//! - [`mod@frame`]: framed JSON
+//! - [`protocol`]: what an agent's sockets speak
+//! - [`socket`]: the sockets
+//! - [`journal`]: the agent's journal on disk
+//! - [`killpoint`]: points at which a test kills the process
+//! - [`machine`]: what a node's own kernel tells of it
+//! - [`rates`]: totals made rates
+//! - [`sampler`]: looks at VMs and measures
+//! - [`hands`]: steps, on threads of their own
+//! - [`plain`]: hands on whole disks as they are
 //! - [`network`]: the network of a VM, from the bridge to the last rule
+//! - [`hypervisor`]: the driver that the configuration names
+//! - [`watchdog`]: the process that stops highly available VMs once the lease has lapsed
+//! - [`node`]: the loop that joins them
+//!
+//! Threads and channels, not an asynchronous runtime: drivers and disks block by their nature, one
+//! thread steps, and the few connections of a node are a handful of threads more.
 
+pub mod clock;
+pub mod config;
+pub mod frame;
+pub mod hands;
+pub mod hypervisor;
+pub mod journal;
+pub mod killpoint;
+pub mod machine;
 pub mod network;
+pub mod node;
+pub mod plain;
+pub mod protocol;
+pub mod rates;
+pub mod sampler;
+pub mod socket;
+pub mod watchdog;

@@ -1,3 +1,9 @@
 //! The crate at its door: what a node does for real.
 
+mod agent;
+mod disks;
+mod frames;
+mod journal;
+mod machine;
 mod network;
+mod rates;

@@ -1,0 +1,180 @@
+//! The agent's configuration, a TOML file that a person writes.
+
+use agent::naming::{Naming, Plugging};
+use agent::settings::Settings;
+use model::fingerprint::Reserved;
+use model::id::NodeId;
+use serde::Deserialize;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{path}: {source}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// Something is in the way of an agent.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+/// What an agent is told at its start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Which node it is.
+    pub node: u32,
+    /// The folder of all that it has.
+    pub root: PathBuf,
+    /// Where it listens; `agent.sock` in its folder unless told.
+    #[serde(default)]
+    pub listen: Option<Listen>,
+    /// The node's hypervisor: the name of its driver.
+    pub driver: String,
+    /// The driver's program, where it has one and it is elsewhere than usual.
+    #[serde(default)]
+    pub program: Option<PathBuf>,
+    /// How interfaces are plugged.
+    #[serde(default = "user")]
+    pub plugging: Plugging,
+    /// The address on which to listen for VMs that move here.
+    #[serde(default = "loopback")]
+    pub host: String,
+    /// Seconds from one sampling to the next.
+    #[serde(default = "ten")]
+    pub sample_seconds: u32,
+    /// What the node keeps for itself.
+    #[serde(default = "kept")]
+    pub reserved: Reserved,
+}
+
+/// Where an agent listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// On a unix socket.
+    Unix(PathBuf),
+    /// On a port of loopback.
+    Loopback(SocketAddr),
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or holds something unknown.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Invalid {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Where it listens.
+    pub fn listen(&self) -> Listen {
+        let usual = || Listen::Unix(self.root.join("agent.sock"));
+        self.listen.clone().unwrap_or_else(usual)
+    }
+
+    /// What the agent itself needs of it. Space for VMs is all of the file system that holds the
+    /// folder, less what is reserved.
+    ///
+    /// # Errors
+    /// Where the file system does not tell its size.
+    pub fn settings(&self) -> io::Result<Settings> {
+        let found = rustix::fs::statvfs(&self.root)?;
+        let disk_mib = found.f_blocks * found.f_frsize / (1 << 20);
+        Ok(Settings {
+            node: NodeId(self.node),
+            naming: Naming {
+                root: self.root.clone(),
+                plugging: self.plugging,
+                first_disk: self.first_disk().to_owned(),
+            },
+            host: self.host.clone(),
+            disk_mib: disk_mib.saturating_sub(self.reserved.disk_mib),
+            reserved: self.reserved,
+        })
+    }
+
+    /// What Linux calls the first disk under this node's hypervisor.
+    fn first_disk(&self) -> &'static str {
+        match self.driver.as_str() {
+            "uml" => "/dev/ubda",
+            "xen" => "/dev/xvda",
+            _ => "/dev/vda",
+        }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = ConfigError;
+
+    /// `unix:PATH`, or `HOST:PORT` with an address of loopback.
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(path.into()));
+        }
+        let address: SocketAddr = text.parse().map_err(|_| {
+            ConfigError::Impossible(format!(
+                "listen is {text}, expected unix:PATH or ADDRESS:PORT"
+            ))
+        })?;
+        if !address.ip().is_loopback() {
+            return Err(ConfigError::Impossible(format!(
+                "listen is {text}, expected an address of loopback; hint: nothing proves yet who is \
+                 at the other end of a network"
+            )));
+        }
+        Ok(Self::Loopback(address))
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+fn user() -> Plugging {
+    Plugging::User
+}
+
+fn loopback() -> String {
+    "127.0.0.1".to_owned()
+}
+
+fn ten() -> u32 {
+    10
+}
+
+/// An allowance, to be changed where it is known better: the agent and the tools that it runs, its
+/// journal and their scratch files.
+fn kept() -> Reserved {
+    Reserved {
+        cpu_milli: 500,
+        mem_mib: 256,
+        disk_mib: 1_024,
+    }
+}

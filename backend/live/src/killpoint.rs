@@ -1,0 +1,29 @@
+//! Points at which a test kills this process, as if by `kill -9`.
+//!
+//! They are there in debug builds alone: nothing has to be remembered to test them, and no release
+//! can be killed by its environment.
+
+/// The number of the point at which to be killed, from 1; unset: at none.
+pub const VARIABLE: &str = "GRIDWRIGHT_KILL_AT";
+
+/// Passes a point; in a debug build the process may end here, with its name as its last word.
+#[cfg(debug_assertions)]
+pub fn pass(name: impl Fn() -> String) {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    static KILL_AT: LazyLock<Option<u64>> =
+        LazyLock::new(|| std::env::var(VARIABLE).ok()?.parse().ok());
+    let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+    if *KILL_AT == Some(number) {
+        eprintln!("killed at point {number}, {}", name());
+        let own = rustix::process::getpid();
+        // SIGKILL leaves no time for anything; where it is refused, abort is as sudden.
+        let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+        std::process::abort();
+    }
+}
+
+/// Passes a point; nothing happens in a release.
+#[cfg(not(debug_assertions))]
+pub fn pass(_name: impl Fn() -> String) {}

@@ -1,0 +1,286 @@
+//! `gridwright-agent`: the agent of one node, its watchdog, and what an admin at the node asks it.
+
+use agent::driver::{Act, Driver};
+use agent::secret::Keys;
+use agent::watch::{CalledOff, Watch};
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use live::config::{Config, Listen};
+use live::frame;
+use live::hypervisor;
+use live::node::{Node, Tools};
+use live::plain::{PlainDisks, UserNetwork};
+use live::protocol::{Answer, HexKey, Request};
+use live::socket;
+use live::watchdog::{self, Keeper};
+use model::id::{KeyId, OperationId, VmId};
+use model::order::{Order, Shutdown};
+use model::report::Outcome;
+use model::time::Span;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The agent of one Gridwright node.
+#[derive(Parser)]
+#[command(name = "gridwright-agent", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "/etc/gridwright/agent.toml")]
+    config: PathBuf,
+    /// Takes the place of `listen` of the configuration: unix:PATH or ADDRESS:PORT.
+    #[arg(long, global = true)]
+    listen: Option<Listen>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the agent; the same as no command.
+    Run,
+    /// Stops the highly available VMs once the lease lapses; the agent starts it by itself.
+    Watchdog,
+    /// Stops a VM at once, without the agent; for the watchdog.
+    Halt {
+        /// The VM's number.
+        vm: u64,
+    },
+    /// Sends an order and follows it to its end.
+    Order {
+        /// A JSON file: the order, or an object with `order` and `keys`.
+        file: PathBuf,
+    },
+    /// Shows what an order would do now, down to the hypervisor's own calls.
+    DryRun {
+        /// As for `order`.
+        file: PathBuf,
+    },
+    /// Ends an operation early.
+    CallOff {
+        /// The operation's number.
+        operation: u64,
+    },
+    /// Renews the lease.
+    Renew {
+        /// For how many seconds from now.
+        seconds: u32,
+    },
+    /// Shows what the agent knows.
+    Status,
+    /// Shows the calls that were made to the hypervisor.
+    Log {
+        /// Of this operation only.
+        #[arg(long)]
+        operation: Option<u64>,
+    },
+    /// Shows all reports from now on, one JSON object a line.
+    Follow,
+}
+
+/// An order in a file, with keys.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum OrderFile {
+    WithKeys {
+        order: Box<Order>,
+        keys: Vec<(KeyId, HexKey)>,
+    },
+    Plain(Box<Order>),
+}
+
+/// How long a halting hypervisor may take; the watchdog tries again.
+const HALT_PATIENCE: Duration = Duration::from_secs(15);
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut config = Config::read(&arguments.config)?;
+    if let Some(listen) = arguments.listen {
+        config.listen = Some(listen);
+    }
+    let command = arguments.command.unwrap_or(Command::Run);
+    match command {
+        Command::Run => serve(config, &arguments.config)?,
+        Command::Watchdog => watchdog::watch(&config.root).context("watch")?,
+        Command::Halt { vm } => halt(&*hypervisor::open(&config)?, VmId(vm))?,
+        Command::Order { file } => return order(&config.listen(), &file),
+        Command::DryRun { file } => dry_run(&config.listen(), &file)?,
+        Command::CallOff { operation } => {
+            let operation = OperationId(operation);
+            ask(&config.listen(), &Request::CallOff { operation })?;
+        }
+        Command::Renew { seconds } => {
+            let span = Span(i64::from(seconds) * 1_000);
+            ask(&config.listen(), &Request::Renew { span })?;
+        }
+        Command::Status => {
+            let answer = ask(&config.listen(), &Request::Status)?;
+            let Answer::Status { status } = answer else {
+                bail!("an answer to something else: {answer:?}");
+            };
+            println!("{}", serde_json::to_string_pretty(&status)?);
+        }
+        Command::Log { operation } => {
+            let operation = operation.map(OperationId);
+            log(&config.listen(), operation)?;
+        }
+        Command::Follow => follow(&config.listen())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("find this program")?;
+    let words = |command: &str| -> anyhow::Result<Vec<String>> {
+        let parts = [
+            program.as_os_str(),
+            "--config".as_ref(),
+            file.canonicalize()?.as_os_str(),
+        ]
+        .map(|part| part.to_str().map(str::to_owned));
+        let parts: Option<Vec<String>> = parts.into_iter().collect();
+        let mut parts = parts.context("the program's path is no UTF-8")?;
+        parts.push(command.to_owned());
+        Ok(parts)
+    };
+    let tools = Tools {
+        driver: hypervisor::open(&config)?,
+        disks: Arc::new(PlainDisks {
+            root: config.root.clone(),
+        }),
+        network: Arc::new(UserNetwork),
+        keeper: Keeper {
+            root: config.root.clone(),
+            start: words("watchdog")?,
+            stop: words("halt")?,
+        },
+    };
+    let (node, ender) = Node::open(config, tools)?;
+    ctrlc::set_handler(move || ender.end()).context("hear signals")?;
+    Ok(node.run()?)
+}
+
+fn halt(driver: &dyn Driver, vm: VmId) -> anyhow::Result<()> {
+    struct Patience(Instant);
+    impl Watch for Patience {
+        fn progressed(&self, _done_milli: u16) {}
+        fn calling(&self, _call: &agent::driver::NativeCall) {}
+        fn checkpoint(&self) -> Result<(), CalledOff> {
+            if self.0.elapsed() > HALT_PATIENCE {
+                return Err(CalledOff::Expired);
+            }
+            Ok(())
+        }
+    }
+    let stop = Act::Stop {
+        shutdown: Shutdown::Forced,
+    };
+    match driver.inspect(vm)? {
+        None => Ok(()),
+        Some(_) => {
+            driver.perform(vm, &stop, &Keys::default(), &Patience(Instant::now()))?;
+            Ok(())
+        }
+    }
+}
+
+type WithKeys = (Box<Order>, Vec<(KeyId, HexKey)>);
+
+fn read(file: &Path) -> anyhow::Result<WithKeys> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("read {shown}"))?;
+    let order = serde_json::from_str(&text).with_context(|| format!("{shown} is no order"))?;
+    Ok(match order {
+        OrderFile::WithKeys { order, keys } => (order, keys),
+        OrderFile::Plain(order) => (order, Vec::new()),
+    })
+}
+
+/// Sends an order and prints its reports; the exit code tells whether it was carried out.
+fn order(to: &Listen, file: &Path) -> anyhow::Result<ExitCode> {
+    let (order, keys) = read(file)?;
+    let operation = order.operation;
+    let mut stream = connect(to)?;
+    frame::send(&mut stream, &Request::Follow)?;
+    frame::send(&mut stream, &Request::Order { order, keys })?;
+    while let Some(answer) = frame::receive(&mut stream)? {
+        match answer {
+            Answer::Reported { report } if report.operation == Some(operation) => {
+                println!("{}", serde_json::to_string(&report)?);
+                match report.outcome {
+                    Outcome::Done => return Ok(ExitCode::SUCCESS),
+                    Outcome::Refused { .. }
+                    | Outcome::Failed { .. }
+                    | Outcome::Cancelled
+                    | Outcome::KeysWanted { .. } => return Ok(ExitCode::FAILURE),
+                    _ => {}
+                }
+            }
+            Answer::Refused { reason } => bail!(reason),
+            _ => {}
+        }
+    }
+    bail!("the agent has ended; hint: send the order again once it is back")
+}
+
+fn dry_run(to: &Listen, file: &Path) -> anyhow::Result<()> {
+    let (order, _) = read(file)?;
+    let Answer::DryRun { steps } = ask(to, &Request::DryRun { order })? else {
+        bail!("an answer to something else");
+    };
+    for step in steps {
+        println!("{}", step.step);
+        match step.calls {
+            Ok(calls) => calls
+                .iter()
+                .for_each(|call| println!("    {} {}", call.interface, call.call)),
+            Err(why) => println!("    not known yet: {why}"),
+        }
+    }
+    Ok(())
+}
+
+fn log(to: &Listen, operation: Option<OperationId>) -> anyhow::Result<()> {
+    let Answer::Log { calls } = ask(to, &Request::Log { operation })? else {
+        bail!("an answer to something else");
+    };
+    for (operation, call) in calls {
+        println!("{operation}: {} {}", call.interface, call.call);
+    }
+    Ok(())
+}
+
+fn follow(to: &Listen) -> anyhow::Result<()> {
+    let mut stream = connect(to)?;
+    frame::send(&mut stream, &Request::Follow)?;
+    while let Some(answer) = frame::receive(&mut stream)? {
+        if let Answer::Reported { report } = answer {
+            println!("{}", serde_json::to_string(&report)?);
+        }
+    }
+    Ok(())
+}
+
+fn ask(to: &Listen, request: &Request) -> anyhow::Result<Answer> {
+    let mut stream = connect(to)?;
+    frame::send(&mut stream, request)?;
+    match frame::receive(&mut stream)? {
+        Some(Answer::Refused { reason }) => bail!(reason),
+        Some(answer) => Ok(answer),
+        None => bail!("the agent has ended"),
+    }
+}
+
+fn connect(to: &Listen) -> anyhow::Result<Box<dyn socket::Stream>> {
+    socket::connect(to).with_context(|| format!("no agent listens at {to:?}"))
+}

@@ -1,0 +1,113 @@
+//! Looks at VMs every second and measures them and the node now and then, on threads of its own.
+
+use crate::clock::Clock;
+use crate::hands::Tell;
+use crate::machine;
+use crate::rates::Rates;
+use agent::driver::Driver;
+use agent::message::Input;
+use agent::step::SeenState;
+use model::id::{NodeId, VmId};
+use model::sample::Sample;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often VMs are looked at: a guest that gave up is known a second later.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a sampler works with.
+pub struct Sampler {
+    /// Which node.
+    pub node: NodeId,
+    /// Its clock.
+    pub clock: Clock,
+    /// Its hypervisor.
+    pub driver: Arc<dyn Driver>,
+    /// The totals that were read last.
+    pub rates: Arc<Mutex<Rates>>,
+    /// How often to measure.
+    pub every: Duration,
+    /// VMs that are known.
+    pub known: BTreeSet<VmId>,
+    /// Whom to tell.
+    pub tell: Tell,
+}
+
+/// Starts looking and measuring, until the process ends. The node is found out about once.
+pub fn start(sampler: Sampler) {
+    let Sampler { driver, tell, .. } = &sampler;
+    let (driver, tell) = (driver.clone(), tell.clone());
+    thread::spawn(move || tell_fingerprint(&*driver, &tell));
+    thread::spawn(move || sampler.run());
+}
+
+/// A probe may take seconds: it boots a guest.
+fn tell_fingerprint(driver: &dyn Driver, tell: &Tell) {
+    let mut fingerprint = match machine::fingerprint(Path::new("/")) {
+        Ok(fingerprint) => Box::new(fingerprint),
+        Err(error) => return eprintln!("find out about the node: {error}"),
+    };
+    match driver.fingerprint(&agent::watch::Unwatched) {
+        Ok(found) => fingerprint.hypervisors.push(found),
+        Err(error) => eprintln!("probe {}: {error}", driver.name()),
+    }
+    tell(Input::Fingerprinted { fingerprint });
+}
+
+impl Sampler {
+    fn run(mut self) {
+        let mut measured: Option<Instant> = None;
+        loop {
+            self.look();
+            if measured.is_none_or(|last| last.elapsed() >= self.every) {
+                measured = Some(Instant::now());
+                let samples = self.measure();
+                (self.tell)(Input::Sampled { samples });
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// A VM that is gone is told once; one whose hypervisor does not answer is not told at all.
+    fn look(&mut self) {
+        let asked = self.clock.now();
+        let Ok(listed) = self.driver.list() else {
+            return;
+        };
+        let listed: BTreeSet<VmId> = listed.into_iter().collect();
+        let mut states = Vec::new();
+        for &vm in self.known.union(&listed) {
+            if let Ok(seen) = self.driver.inspect(vm) {
+                let state = seen.map(|seen| seen.state);
+                states.push(SeenState { vm, state });
+            }
+        }
+        for gone in self.known.difference(&listed) {
+            self.rates().forget(*gone);
+        }
+        self.known = listed;
+        (self.tell)(Input::Seen { asked, states });
+    }
+
+    fn measure(&self) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        let at = self.clock.now();
+        let readings = machine::readings(Path::new("/"));
+        samples.extend(self.rates().samples(self.node, None, at, readings));
+        for &vm in &self.known {
+            // A VM that cannot be measured now is absent, never zero.
+            if let Ok(readings) = self.driver.statistics(vm) {
+                let at = self.clock.now();
+                samples.extend(self.rates().samples(self.node, Some(vm), at, readings));
+            }
+        }
+        samples
+    }
+
+    fn rates(&self) -> std::sync::MutexGuard<'_, Rates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

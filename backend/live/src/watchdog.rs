@@ -1,0 +1,243 @@
+//! The watchdog: a process of its own that outlives the agent and stops the highly available VMs
+//! once the node's lease has lapsed.
+//!
+//! The agent writes down when the lease lapses, by a clock that counts from the boot and that nobody
+//! sets, which VMs there are, and the command that stops one, before any of them can run.
+
+use crate::journal::replace;
+use agent::message::Guard;
+use model::id::VmId;
+use model::time::Time;
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A living agent stops its VMs itself; after this long it is taken to hang.
+const AGENT_MILLIS: u64 = 5_000;
+
+/// The command that stops a VM gets this long, and is then begun again.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long an agent waits for its watchdog to be there.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the agent wrote down for its watchdog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Orders {
+    /// The boot by whose clock it is; after another one nothing runs any more.
+    pub boot: String,
+    /// When the lease lapses, in milliseconds since that boot; `None`: it has.
+    pub until_boot_millis: Option<u64>,
+    /// The VMs.
+    pub vms: Vec<VmId>,
+    /// The command that stops one; its number is appended.
+    pub stop: Vec<String>,
+}
+
+/// The agent's side: keeps the watchdog's orders up to date, and the watchdog alive.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    /// The node's folder.
+    pub root: PathBuf,
+    /// The command that becomes the watchdog.
+    pub start: Vec<String>,
+    /// The command that stops a VM.
+    pub stop: Vec<String>,
+}
+
+impl Keeper {
+    /// Writes the orders, and starts a watchdog where there is something to watch and none does.
+    ///
+    /// # Errors
+    /// Where they cannot be written, or no watchdog comes up.
+    pub fn tell(&self, guard: &Guard, now: Time) -> io::Result<()> {
+        let file = orders_file(&self.root);
+        if guard.vms.is_empty() && !file.exists() {
+            return Ok(());
+        }
+        let left = guard
+            .until
+            .map(|until| (until - now).0.max(0).unsigned_abs());
+        let orders = Orders {
+            boot: boot()?,
+            until_boot_millis: left.map(|left| boot_millis() + left),
+            vms: guard.vms.clone(),
+            stop: self.stop.clone(),
+        };
+        replace(&file, &serde_json::to_vec(&orders)?)?;
+        if guard.vms.is_empty() {
+            return Ok(());
+        }
+        self.keep_alive()
+    }
+
+    fn keep_alive(&self) -> io::Result<()> {
+        let begun = Instant::now();
+        let mut started: Option<Child> = None;
+        while !is_held(&watchdog_lock(&self.root))? {
+            if started.is_none() {
+                // A group of its own: what ends the agent's does not end it.
+                let mut command = command(&self.start)?;
+                started = Some(command.process_group(0).spawn()?);
+            }
+            if begun.elapsed() > START_PATIENCE {
+                let told = format!("no watchdog within {START_PATIENCE:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, told));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        if let Some(mut child) = started {
+            // Whoever starts a process waits for it, or it stays as a zombie.
+            thread::spawn(move || child.wait());
+        }
+        Ok(())
+    }
+}
+
+/// Watches until there is nothing left to watch: no highly available VM, and no agent.
+///
+/// # Errors
+/// Where the node's folder cannot be read.
+pub fn watch(root: &Path) -> io::Result<()> {
+    let lock = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(watchdog_lock(root))?;
+    if lock.try_lock().is_err() {
+        return Ok(()); // another one watches
+    }
+    let boot = boot()?;
+    let mut stopped = BTreeSet::new();
+    let mut latest: Option<(Orders, u64)> = None;
+    loop {
+        // A half-written file is none: it is replaced at once, so an unreadable one is damage, and
+        // damage stops nothing.
+        let orders: Option<Orders> = fs::read(orders_file(root))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let alive = is_held(&agent_lock(root))?;
+        match orders.filter(|orders| orders.boot == boot) {
+            Some(orders) if !orders.vms.is_empty() => {
+                let known = latest.take().filter(|(known, _)| *known == orders);
+                let (orders, heard) = known.unwrap_or_else(|| (orders, boot_millis()));
+                if is_due(&orders, heard, alive) {
+                    stop_lapsed(&orders, &mut stopped);
+                } else {
+                    stopped.clear();
+                }
+                latest = Some((orders, heard));
+            }
+            _ if !alive => return Ok(()),
+            _ => {}
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Whether the VMs are to be stopped by the watchdog now. A living agent that has just given these
+/// orders is about to act on them, and may be about to hear of a new lease.
+fn is_due(orders: &Orders, heard_boot_millis: u64, alive: bool) -> bool {
+    let until = orders.until_boot_millis.unwrap_or(0);
+    let due = if alive {
+        until.max(heard_boot_millis) + AGENT_MILLIS
+    } else {
+        until
+    };
+    boot_millis() >= due
+}
+
+/// Stops what was not stopped yet.
+fn stop_lapsed(orders: &Orders, stopped: &mut BTreeSet<VmId>) {
+    let mut running = Vec::new();
+    for vm in orders.vms.iter().filter(|vm| !stopped.contains(vm)) {
+        let mut words = orders.stop.clone();
+        words.push(vm.0.to_string());
+        match command(&words).and_then(|mut command| command.spawn()) {
+            Ok(child) => running.push((*vm, child)),
+            Err(error) => eprintln!("stop {vm}: {error}"),
+        }
+    }
+    let begun = Instant::now();
+    while !running.is_empty() {
+        running.retain_mut(|(vm, child)| match child.try_wait() {
+            Ok(None) if begun.elapsed() < STOP_PATIENCE => true,
+            Ok(Some(status)) if status.success() => {
+                stopped.insert(*vm);
+                false
+            }
+            // Begun again at the next look.
+            _ => {
+                child.kill().and_then(|()| child.wait()).ok();
+                false
+            }
+        });
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The lock that a living agent holds.
+pub fn agent_lock(root: &Path) -> PathBuf {
+    root.join("agent.lock")
+}
+
+/// The lock that a living watchdog holds.
+pub fn watchdog_lock(root: &Path) -> PathBuf {
+    root.join("watchdog.lock")
+}
+
+fn orders_file(root: &Path) -> PathBuf {
+    root.join("watchdog.json")
+}
+
+/// Whether somebody holds a lock.
+///
+/// # Errors
+/// Where the file is there and cannot be opened.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Ok(file) => Ok(matches!(
+            file.try_lock_shared(),
+            Err(fs::TryLockError::WouldBlock)
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Milliseconds since the boot, sleep included.
+pub fn boot_millis() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+/// The number of this boot.
+fn boot() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+fn command(words: &[String]) -> io::Result<Command> {
+    let (program, arguments) = words
+        .split_first()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command was given"))?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Ok(command)
+}
