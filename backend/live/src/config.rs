@@ -1,15 +1,20 @@
 //! The agent's configuration, a TOML file that a person writes.
 
+use crate::network::{self, Trunk};
 use agent::naming::{Naming, Plugging};
 use agent::settings::Settings;
 use model::fingerprint::Reserved;
 use model::id::NodeId;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+/// The largest IP packet on Ethernet, in bytes.
+const ETHERNET_BYTES: u32 = 1_500;
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,14 @@ pub struct Config {
     /// How interfaces are plugged.
     #[serde(default = "user")]
     pub plugging: Plugging,
+    /// The node's interface towards a switch that carries each tenant network in a VLAN of its
+    /// number; without it, and without `peers`, networks end at the node.
+    #[serde(default)]
+    pub vlan_link: Option<String>,
+    /// Addresses of the other nodes, to which each tenant network leads in a VXLAN of its number;
+    /// `host` is then this node's own.
+    #[serde(default)]
+    pub peers: BTreeSet<IpAddr>,
     /// The address on which to listen for VMs that move here.
     #[serde(default = "loopback")]
     pub host: String,
@@ -114,6 +127,36 @@ impl Config {
             host: self.host.clone(),
             disk_mib: disk_mib.saturating_sub(self.reserved.disk_mib),
             reserved: self.reserved,
+        })
+    }
+
+    /// How its networks are done.
+    ///
+    /// # Errors
+    /// Where `peers` are given and `host` is no address, or both ways to other nodes are asked for.
+    pub fn network(&self) -> Result<network::Settings, ConfigError> {
+        let trunk = match (&self.vlan_link, self.peers.is_empty()) {
+            (None, true) => Trunk::None,
+            (Some(link), true) => Trunk::Vlan { link: link.clone() },
+            (None, false) => Trunk::Vxlan {
+                local: self.host.parse().map_err(|_| {
+                    let host = &self.host;
+                    let told = format!("host is {host}, expected an address, as there are peers");
+                    ConfigError::Impossible(told)
+                })?,
+                peers: self.peers.clone(),
+            },
+            (Some(_), false) => {
+                let told = "vlan_link and peers are both given, expected one of them";
+                return Err(ConfigError::Impossible(told.to_owned()));
+            }
+        };
+        Ok(network::Settings {
+            folder: self.root.join("network"),
+            inside: Vec::new(),
+            trunk,
+            mtu: ETHERNET_BYTES,
+            pool: None,
         })
     }
 

@@ -2,29 +2,47 @@
 
 use crate::config::{Config, ConfigError};
 use agent::driver::{Driver, DriverError};
+use drivers::outside::{Limits, Outside, Program};
+use drivers::qemu::Qemu;
 use drivers::uml::Uml;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Names of the drivers that are built in.
-pub const KNOWN: &[&str] = &["uml"];
+/// Names of the drivers; `outside` is whatever program the configuration names.
+pub const KNOWN: &[&str] = &["outside", "qemu", "uml"];
 
 /// Opens the driver; it keeps what it must remember in a folder of its own below the node's.
 ///
 /// # Errors
-/// Where it is unknown, or its folder cannot be made.
+/// Where it is unknown, or cannot be opened.
 pub fn open(config: &Config) -> Result<Arc<dyn Driver>, ConfigError> {
     let folder = config.root.join("driver");
-    let program = |usual: &'static str| config.program.as_deref().unwrap_or(Path::new(usual));
     let failed = |error: DriverError| ConfigError::Impossible(error.to_string());
-    match config.driver.as_str() {
-        "uml" => {
-            let driver = Uml::open(&folder, program("/usr/bin/linux.uml"));
-            Ok(Arc::new(driver.map_err(failed)?))
+    let program = config.program.as_deref();
+    Ok(match config.driver.as_str() {
+        "outside" => {
+            let path = program.ok_or_else(|| {
+                let told = "driver is outside and program is missing; expected the driver's path";
+                ConfigError::Impossible(told.to_owned())
+            })?;
+            let program = Program {
+                path: path.to_owned(),
+                arguments: Vec::new(),
+                folder,
+                limits: Limits::default(),
+            };
+            Arc::new(Outside::start(program).map_err(failed)?)
         }
-        other => Err(ConfigError::Impossible(format!(
-            "driver is {other}, expected one of {}",
-            KNOWN.join(", ")
-        ))),
-    }
+        "qemu" => Arc::new(Qemu::open(&folder).map_err(failed)?),
+        "uml" => {
+            let program = program.unwrap_or(Path::new("/usr/bin/linux.uml"));
+            Arc::new(Uml::open(&folder, program).map_err(failed)?)
+        }
+        other => {
+            return Err(ConfigError::Impossible(format!(
+                "driver is {other}, expected one of {}",
+                KNOWN.join(", ")
+            )));
+        }
+    })
 }

@@ -15,6 +15,7 @@
 //! - [`hands`]: steps, on threads of their own
 //! - [`plain`]: hands on whole disks as they are
 //! - [`network`]: the network of a VM, from the bridge to the last rule
+//! - [`plugs`]: the hand of a node that has such networks
 //! - [`hypervisor`]: the driver that the configuration names
 //! - [`watchdog`]: the process that stops highly available VMs once the lease has lapsed
 //! - [`node`]: the loop that joins them
@@ -33,6 +34,7 @@ pub mod machine;
 pub mod network;
 pub mod node;
 pub mod plain;
+pub mod plugs;
 pub mod protocol;
 pub mod rates;
 pub mod sampler;

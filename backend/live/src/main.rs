@@ -1,14 +1,17 @@
 //! `gridwright-agent`: the agent of one node, its watchdog, and what an admin at the node asks it.
 
 use agent::driver::{Act, Driver};
+use agent::naming::Plugging;
 use agent::secret::Keys;
-use agent::watch::{CalledOff, Watch};
+use agent::watch::{CalledOff, Unwatched, Watch};
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use live::config::{Config, Listen};
 use live::frame;
+use live::hands::Hand;
 use live::hypervisor;
-use live::node::{Node, Tools};
+use live::network::{Change, Network};
+use live::node::{Claim, Node, Tools};
 use live::plain::{PlainDisks, UserNetwork};
 use live::protocol::{Answer, HexKey, Request};
 use live::socket;
@@ -154,11 +157,12 @@ fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
         Ok(parts)
     };
     let tools = Tools {
+        claim: Claim::new(&config.root)?,
         driver: hypervisor::open(&config)?,
         disks: Arc::new(PlainDisks {
             root: config.root.clone(),
         }),
-        network: Arc::new(UserNetwork),
+        network: network(&config)?,
         keeper: Keeper {
             root: config.root.clone(),
             start: words("watchdog")?,
@@ -168,6 +172,17 @@ fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
     let (node, ender) = Node::open(config, tools)?;
     ctrlc::set_handler(move || ender.end()).context("hear signals")?;
     Ok(node.run()?)
+}
+
+/// What a killed agent left of networks is put right before anything else happens.
+fn network(config: &Config) -> anyhow::Result<Arc<dyn Hand>> {
+    if config.plugging == Plugging::User {
+        return Ok(Arc::new(UserNetwork));
+    }
+    let network = Network::open(config.network()?)?;
+    let vms = network.list().into_iter().map(|port| port.vm).collect();
+    network.perform(&Change::Recover { vms }, &Unwatched)?;
+    Ok(Arc::new(network))
 }
 
 fn halt(driver: &dyn Driver, vm: VmId) -> anyhow::Result<()> {

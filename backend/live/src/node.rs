@@ -71,8 +71,29 @@ pub enum NodeError {
     Taken(String),
 }
 
+/// A node's folder, which is this process's alone.
+#[derive(Debug)]
+pub struct Claim {
+    _lock: File,
+}
+
+impl Claim {
+    /// Claims a folder, making it where it is not there, before anything in it is opened.
+    ///
+    /// # Errors
+    /// Where another agent has it, or it cannot be made.
+    pub fn new(root: &Path) -> Result<Self, NodeError> {
+        fs::create_dir_all(root).map_err(failed("make the node's folder"))?;
+        let private = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(root, private).map_err(failed("close the node's folder to others"))?;
+        Ok(Self { _lock: lock(root)? })
+    }
+}
+
 /// What an agent works with.
 pub struct Tools {
+    /// The node's folder.
+    pub claim: Claim,
     /// The node's hypervisor.
     pub driver: Arc<dyn Driver>,
     /// Its disks and images.
@@ -118,7 +139,7 @@ pub struct Node {
     ending: Option<Instant>,
     /// What [`Agent::recover`] wants done first.
     first: Vec<Output>,
-    _lock: File,
+    _claim: Claim,
 }
 
 impl Node {
@@ -126,13 +147,9 @@ impl Node {
     /// under way.
     ///
     /// # Errors
-    /// Where another agent is here, the journal is damaged, or the hypervisor does not answer.
+    /// Where the journal is damaged, or the hypervisor does not answer.
     pub fn open(config: Config, tools: Tools) -> Result<(Self, Ender), NodeError> {
         let root = &config.root;
-        fs::create_dir_all(root).map_err(failed("make the node's folder"))?;
-        let private = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(root, private).map_err(failed("close the node's folder to others"))?;
-        let lock = lock(root)?;
         let Found {
             journal,
             entries,
@@ -196,7 +213,7 @@ impl Node {
             config,
             ending: None,
             first,
-            _lock: lock,
+            _claim: tools.claim,
         };
         Ok((node, Ender(sender)))
     }

@@ -436,3 +436,31 @@ fn an_agent_without_a_lease_stops_what_is_highly_available() {
     });
     assert_eq!(node.guests(), 0);
 }
+
+/// A configuration is read whole; what it cannot be is told with what it may be.
+#[test]
+fn a_wrong_configuration_is_told() {
+    let check = |more: &str, expected: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("agent.toml");
+        let root = folder.path().join("node");
+        let text = format!("node = 1\nroot = {root:?}\n{more}\n");
+        fs::write(&file, text).expect("a configuration");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gridwright-agent"));
+        let run = command.arg("--config").arg(&file).output();
+        let run = run.expect("it runs");
+        let told = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(!run.status.success() && told.contains(expected), "{told}");
+    };
+    check("driver = \"vax\"", "driver is vax, expected one of");
+    check("driver = \"outside\"", "expected the driver's path");
+    check(
+        "driver = \"uml\"\nlisten = \"0.0.0.0:7000\"",
+        "expected an address of loopback",
+    );
+    check("driver = \"uml\"\nhost_name = \"a\"", "unknown field");
+    check(
+        "driver = \"uml\"\nplugging = \"tap\"\nhost = \"here\"\npeers = [\"192.0.2.2\"]",
+        "host is here, expected an address",
+    );
+}

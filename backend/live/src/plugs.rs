@@ -1,0 +1,32 @@
+//! The hand of a node whose VMs have networks of their own: steps made changes of [`Network`].
+
+use crate::hands::{Hand, broken, refused};
+use crate::network::{Change, Network, NetworkError};
+use agent::secret::Keys;
+use agent::step::{Failure, Step};
+use agent::watch::Watch;
+
+impl Hand for Network {
+    fn perform(&self, step: &Step, _keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
+        let change = match step {
+            Step::Plug {
+                vm,
+                interface,
+                plug,
+            } => Change::Plug {
+                vm: *vm,
+                interface: Box::new(interface.clone()),
+                plug: plug.clone(),
+            },
+            Step::Unplug { vm, interface, .. } => Change::Unplug {
+                vm: *vm,
+                interface: interface.name.clone(),
+            },
+            _ => return Err(refused(&format!("a network cannot {step}"))),
+        };
+        Self::perform(self, &change, watch).map_err(|error| match error {
+            NetworkError::Invalid { .. } => refused(&error.to_string()),
+            _ => broken(&error.to_string()),
+        })
+    }
+}
