@@ -3,6 +3,8 @@
 mod conformance;
 mod disks;
 mod guest;
+mod incus;
 mod outside;
+mod profiles;
 mod qemu;
 mod uml;

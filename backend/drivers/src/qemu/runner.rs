@@ -257,7 +257,10 @@ impl Runner<'_> {
     }
 
     fn key_file(&self, key: KeyId) -> Result<File, DriverError> {
-        let bytes = self.keys.bytes(key).ok_or(DriverError::KeyMissing { key })?;
+        let bytes = self
+            .keys
+            .bytes(key)
+            .ok_or(DriverError::KeyMissing { key })?;
         let made = memfd_create("key", MemfdFlags::CLOEXEC)
             .map_err(std::io::Error::from)
             .and_then(|fd| {

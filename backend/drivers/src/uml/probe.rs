@@ -6,6 +6,7 @@
 use super::registers::Registers;
 use super::run::Run;
 use crate::folder::failed;
+use crate::probe_guest::{self, WORD};
 use agent::driver::DriverError;
 use agent::watch::Watch;
 use model::id::VmId;
@@ -13,9 +14,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// What the guest's only program says.
-const WORD: &str = "GRIDWRIGHT-PROBE";
 
 /// Given up after this; it takes a second on an idle node.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -44,7 +42,8 @@ pub fn probe(
         .tempdir_in(root)
         .map_err(failed("make a folder in", root))?;
     let initrd = folder.path().join("initrd");
-    fs::write(&initrd, archive("init", &guest())).map_err(failed("write", &initrd))?;
+    fs::write(&initrd, archive("init", &probe_guest::program()))
+        .map_err(failed("write", &initrd))?;
     let run = Run::of(folder.path().to_owned(), VmId(0));
     let mut kernel = vec![program.display().to_string(), "mem=64M".to_owned()];
     kernel.extend(run.words());
@@ -86,41 +85,6 @@ fn version(program: &Path) -> Result<String, DriverError> {
         .output()
         .map_err(missing)?;
     Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
-}
-
-/// The guest's program: an executable of x86-64 without libraries.
-fn guest() -> Vec<u8> {
-    const BASE: u64 = 0x40_0000;
-    const HEADERS: u64 = 64 + 56;
-    #[rustfmt::skip]
-    const CODE: [u8; 46] = [
-        0xb8, 1, 0, 0, 0,                   // mov eax, 1 (write)
-        0xbf, 1, 0, 0, 0,                   // mov edi, 1 (standard output)
-        0x48, 0x8d, 0x35, 29, 0, 0, 0,      // lea rsi, [rip + 29] (what follows the code)
-        0xba, WORD.len() as u8 + 1, 0, 0, 0,// mov edx, length
-        0x0f, 0x05,                         // syscall
-        0xb8, 0xa9, 0, 0, 0,                // mov eax, 169 (reboot)
-        0xbf, 0xad, 0xde, 0xe1, 0xfe,       // mov edi, first magic
-        0xbe, 0x69, 0x19, 0x12, 0x28,       // mov esi, second magic
-        0xba, 0xdc, 0xfe, 0x21, 0x43,       // mov edx, power off
-        0x0f, 0x05,                         // syscall, which does not return
-    ];
-    let size = HEADERS + (CODE.len() + WORD.len() + 1) as u64;
-    let mut bytes = Vec::new();
-    bytes.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    bytes.extend([2, 0, 0x3e, 0, 1, 0, 0, 0]); // executable, x86-64, version 1
-    for word in [BASE + HEADERS, 64, 0] {
-        bytes.extend(u64::to_le_bytes(word)); // entry, program headers, no sections
-    }
-    bytes.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]); // flags and sizes
-    bytes.extend([1, 0, 0, 0, 5, 0, 0, 0]); // load, read and execute
-    for word in [0, BASE, BASE, size, size, 4096] {
-        bytes.extend(u64::to_le_bytes(word)); // offset, addresses, sizes, alignment
-    }
-    bytes.extend(CODE);
-    bytes.extend(WORD.as_bytes());
-    bytes.push(b'\n');
-    bytes
 }
 
 /// An initial RAM disk with one executable, in cpio's `newc` format.

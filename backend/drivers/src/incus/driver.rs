@@ -1,0 +1,97 @@
+//! What the agent asks of Incus.
+
+use super::instance::{self, Instance, name};
+use super::step::{FINGERPRINT, Step};
+use super::{Incus, PROJECT, probe, readings};
+use crate::admission::admit;
+use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
+use agent::machine::Machine;
+use agent::secret::Keys;
+use agent::watch::{Unwatched, Watch};
+use model::fingerprint::FoundHypervisor;
+use model::hypervisor::Capability;
+use model::id::VmId;
+
+impl Driver for Incus {
+    fn name(&self) -> &str {
+        "incus"
+    }
+
+    fn fingerprint(&self, watch: &dyn Watch) -> Result<FoundHypervisor, DriverError> {
+        probe::probe(self, watch)
+    }
+
+    fn capabilities(&self) -> Vec<Capability> {
+        vec![
+            Capability::Pause,
+            Capability::Snapshot,
+            Capability::ScaleCpu,
+            Capability::ScaleMem,
+            Capability::ScaleNet,
+            Capability::Console,
+            Capability::Copy,
+            Capability::SaveImage,
+        ]
+    }
+
+    fn validate(&self, machine: &Machine) -> Result<(), DriverError> {
+        instance::validate(machine)
+    }
+
+    fn translate(&self, vm: VmId, act: &Act) -> Result<Vec<NativeCall>, DriverError> {
+        let steps = self.plan(vm, act, admit(self, vm, act)?)?;
+        let call = |step: &Step| step.call(&self.api, FINGERPRINT);
+        Ok(steps.iter().map(call).collect())
+    }
+
+    fn perform(
+        &self,
+        vm: VmId,
+        act: &Act,
+        _keys: &Keys,
+        watch: &dyn Watch,
+    ) -> Result<Effect, DriverError> {
+        self.settle(vm, watch)?;
+        let admitted = admit(self, vm, act)?;
+        self.carry_out(&self.plan(vm, act, admitted)?, watch)?;
+        Ok(Effect {
+            state: self.inspect(vm)?.map(|seen| seen.state),
+            ..Effect::default()
+        })
+    }
+
+    fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError> {
+        Ok(self.instance(vm)?.as_ref().map(Instance::seen))
+    }
+
+    fn list(&self) -> Result<Vec<VmId>, DriverError> {
+        Ok(self.recover()?.iter().map(|seen| seen.vm).collect())
+    }
+
+    fn statistics(&self, vm: VmId) -> Result<Vec<Reading>, DriverError> {
+        let machine = self.machine(vm)?;
+        let below = format!("instances/{}/state", name(vm));
+        let state = self.api.read(&below, &Unwatched)?.unwrap_or_default();
+        Ok(readings::readings(&machine, &state))
+    }
+
+    fn recover(&self) -> Result<Vec<Seen>, DriverError> {
+        let told = self.api.read("instances?recursion=1", &Unwatched)?;
+        let told = told.unwrap_or_default();
+        let instances = told.as_array().into_iter().flatten();
+        let mut seen: Vec<_> = instances
+            .filter_map(Instance::parse)
+            .map(|instance| instance.seen())
+            .collect();
+        seen.sort_unstable_by_key(|seen| seen.vm);
+        Ok(seen)
+    }
+
+    fn console(&self, vm: VmId) -> Result<Console, DriverError> {
+        self.machine(vm)?;
+        let folder = format!("{PROJECT}_{}", name(vm));
+        Ok(Console::Log {
+            path: self.server.logs.join(folder).join("console.log"),
+        })
+    }
+}

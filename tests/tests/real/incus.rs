@@ -1,0 +1,330 @@
+//! Incus: containers run, are driven and leave nothing behind, on servers of the tests' own.
+
+use crate::conformance::{self, Subject};
+use crate::guest::{BOOTED, run, wait_for};
+use agent::driver::{Act, Console, Driver, DriverError};
+use agent::machine::{Boot, Machine};
+use agent::secret::Keys;
+use agent::watch::Unwatched;
+use drivers::incus::{Incus, Server};
+use model::hypervisor::{Arch, Guest, Virtualisation};
+use model::id::VmId;
+use model::order::Scale;
+use model::report::VmState;
+use model::sample::Metric;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+/// Waits are cut off after this; the machine may be busy with other tests.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The first program of a container: it shuts down when asked, as its init would.
+const INIT: &str = r#"#!/bin/busybox sh
+trap 'echo GUEST-DOWN; exit 0' PWR
+export PATH=/bin
+echo "GUEST-UP name=$(hostname) cpus=$(nproc)"
+while :; do sleep 0.2 & wait $!; done
+"#;
+
+/// A server of its own for each test.
+struct Node {
+    folder: tempfile::TempDir,
+    daemon: Child,
+}
+
+impl Node {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the server");
+        let state = folder.path().join("incus");
+        fs::create_dir(&state).expect("the server's folder");
+        let log = File::create(folder.path().join("incusd.log")).expect("a log");
+        let daemon = Command::new("/usr/libexec/incus/incusd")
+            .env("INCUS_DIR", &state)
+            .env("PATH", "/usr/libexec/incus:/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .expect("incusd, of the package incus");
+        let node = Self { folder, daemon };
+        wait_for("incusd", LIMIT, || node.incus().list().ok());
+        node.client(&["storage", "create", "default", "dir"]);
+        node
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn incus(&self) -> Incus {
+        Incus::new(Server {
+            socket: self.path("incus/unix.socket"),
+            logs: self.path("incus/logs"),
+            pool: "default".into(),
+        })
+    }
+
+    /// Runs Incus's own client, as another user of the server would.
+    fn client(&self, words: &[&str]) -> String {
+        run(Command::new("incus")
+            .args(words)
+            .env("INCUS_DIR", self.path("incus"))
+            .env("HOME", self.folder.path()))
+    }
+
+    fn perform(&self, vm: VmId, act: &Act) -> Option<VmState> {
+        let done = self.incus().perform(vm, act, &Keys::default(), &Unwatched);
+        done.unwrap_or_else(|error| panic!("{act:?}: {error}"))
+            .state
+    }
+
+    fn define(&self, machine: Machine) -> VmId {
+        let vm = machine.vm;
+        let machine = Box::new(machine);
+        self.perform(vm, &Act::Define { machine });
+        vm
+    }
+
+    fn console_text(&self, vm: VmId) -> String {
+        let Ok(Console::Log { path }) = self.incus().console(vm) else {
+            panic!("{vm} has no console log");
+        };
+        String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    }
+}
+
+/// The server ends with its test, and with it whatever a failed test left running.
+impl Drop for Node {
+    fn drop(&mut self) {
+        for vm in self.incus().list().unwrap_or_default() {
+            let act = Act::Destroy;
+            self.incus()
+                .perform(vm, &act, &Keys::default(), &Unwatched)
+                .ok();
+        }
+        Command::new("incus")
+            .args(["admin", "shutdown", "--timeout", "20"])
+            .env("INCUS_DIR", self.path("incus"))
+            .output()
+            .ok();
+        self.daemon.kill().ok();
+        self.daemon.wait().ok();
+        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let own = self.folder.path().display().to_string();
+        for mount in mounts.lines().rev() {
+            let point = mount.split(' ').nth(1).unwrap_or_default();
+            if point.starts_with(&own) {
+                Command::new("umount").args(["--lazy", point]).output().ok();
+            }
+        }
+    }
+}
+
+impl Subject for Node {
+    fn driver(&self) -> Box<dyn Driver> {
+        Box::new(self.incus())
+    }
+
+    fn machine(&self, vm: VmId) -> Machine {
+        let root = self.path(&format!("root-{}", vm.0));
+        if !root.exists() {
+            for folder in ["bin", "dev", "etc", "proc", "sbin", "sys", "tmp"] {
+                fs::create_dir_all(root.join(folder)).expect("a root folder");
+            }
+            fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox-static");
+            for tool in ["hostname", "nproc", "sh", "sleep"] {
+                symlink("busybox", root.join("bin").join(tool)).expect("a link");
+            }
+            let init = root.join("sbin/init");
+            fs::write(&init, INIT).expect("init");
+            run(Command::new("chmod").arg("755").arg(&init));
+        }
+        Machine {
+            vm,
+            name: format!("guest-{}", vm.0),
+            arch: Arch::X86_64,
+            guest: Guest::Linux,
+            virtualisation: Virtualisation::Container,
+            cpus: 1,
+            max_cpus: 2,
+            mem_mib: 64,
+            max_mem_mib: 128,
+            boot: Boot::Folder { root },
+            disks: Vec::new(),
+            interfaces: Vec::new(),
+        }
+    }
+
+    fn wait_booted(&self, vm: VmId) {
+        wait_for("the container's boot marker", LIMIT, || {
+            self.console_text(vm).contains(BOOTED).then_some(())
+        });
+    }
+
+    fn image_file(&self, vm: VmId) -> PathBuf {
+        self.path(&format!("{}.tar", vm.0))
+    }
+}
+
+/// The driver does what its capabilities and the table of states say, for every state and act.
+#[test]
+fn follows_the_table() {
+    conformance::follows_the_table(&Node::new());
+}
+
+/// Acts may be repeated, and another driver finds the same VMs.
+#[test]
+fn repeats_and_recovers() {
+    conformance::repeats_and_recovers(&Node::new());
+}
+
+/// A probe runs a container and says what came of it.
+#[test]
+fn fingerprints() {
+    let node = Node::new();
+    conformance::fingerprints(&node);
+    assert_eq!(node.incus().list().expect("a list"), []);
+}
+
+/// Instances of others stay untouched and unseen, a name of ours that somebody took is told, and a VM
+/// deleted behind our back is absent.
+#[test]
+fn others_are_left_alone() {
+    let node = Node::new();
+    let vm = node.define(node.machine(VmId(1)));
+    let project = ["--project", "gridwright"];
+    let client = |words: &[&str]| node.client(&[words, &project].concat());
+    client(&["copy", "vm-1", "somebodys"]);
+    client(&["copy", "vm-1", "vm-2", "--config", "user.gridwright.vm="]);
+    assert_eq!(node.incus().list().expect("a list"), [vm]);
+
+    let machine = Box::new(node.machine(VmId(2)));
+    let define = Act::Define { machine };
+    let refused = node
+        .incus()
+        .perform(VmId(2), &define, &Keys::default(), &Unwatched)
+        .expect_err("a name that is taken");
+    assert!(refused.to_string().contains("not ours"), "{refused}");
+
+    client(&["delete", "vm-1"]);
+    assert_eq!(node.incus().inspect(vm).expect("an answer"), None);
+    assert_eq!(node.perform(vm, &Act::Destroy), None);
+    let left = client(&["list", "--format", "csv", "--columns", "n"]);
+    assert_eq!(left, "somebodys\nvm-2\n");
+    client(&["delete", "somebodys", "vm-2"]);
+}
+
+/// A running container is given more of what limits it, as it sees itself, and its use is told.
+#[test]
+fn limits_change_while_it_runs() {
+    let node = Node::new();
+    let vm = node.define(node.machine(VmId(1)));
+    node.perform(vm, &Act::Start);
+    node.wait_booted(vm);
+    assert!(node.console_text(vm).contains("name=guest-1 cpus=1"));
+    for scale in [Scale::Cpu { cpus: 2 }, Scale::Mem { mem_mib: 96 }] {
+        node.perform(vm, &Act::Scale { scale });
+    }
+    let exec = [
+        "exec",
+        "--project",
+        "gridwright",
+        "vm-1",
+        "--",
+        "/bin/nproc",
+    ];
+    assert_eq!(node.client(&exec).trim(), "2");
+    let reading = |metric| {
+        let readings = node.incus().statistics(vm).expect("readings");
+        let reading = readings
+            .into_iter()
+            .find(|reading| reading.metric == metric);
+        reading.map(|reading| reading.value)
+    };
+    assert_eq!(reading(Metric::MemTotalMib), Some(96.0));
+    assert!(reading(Metric::CpuMilli).expect("processor time") > 0.0);
+    let too_much = Act::Scale {
+        scale: Scale::Mem { mem_mib: 129 },
+    };
+    let refused = node
+        .incus()
+        .perform(vm, &too_much, &Keys::default(), &Unwatched);
+    assert!(
+        matches!(refused, Err(DriverError::Invalid { .. })),
+        "{refused:?}"
+    );
+}
+
+/// Going back to a snapshot brings back the files, and keeps the limits of now.
+#[test]
+fn snapshots_bring_files_back() {
+    let node = Node::new();
+    let vm = node.define(node.machine(VmId(1)));
+    let file = "vm-1/etc/word";
+    let word = node.path("word");
+    let put = |text: &str| {
+        fs::write(&word, text).expect("a file");
+        let word = word.display().to_string();
+        node.client(&["file", "push", "--project", "gridwright", &word, file]);
+    };
+    put("before");
+    let name = "kept".to_owned();
+    node.perform(vm, &Act::Snapshot { name: name.clone() });
+    put("after");
+    let scale = Scale::Mem { mem_mib: 96 };
+    node.perform(vm, &Act::Scale { scale });
+    node.perform(vm, &Act::Restore { name });
+    let pull = ["file", "pull", "--project", "gridwright", file, "-"];
+    assert_eq!(node.client(&pull), "before");
+    let seen = node.incus().inspect(vm).expect("an answer").expect("a VM");
+    assert_eq!(seen.mem_mib, Some(96));
+    let unknown = Act::Restore {
+        name: "none".into(),
+    };
+    let refused = node
+        .incus()
+        .perform(vm, &unknown, &Keys::default(), &Unwatched);
+    assert!(
+        matches!(refused, Err(DriverError::Invalid { .. })),
+        "{refused:?}"
+    );
+}
+
+/// What is saved of a running container is its root, which boots on a second server.
+#[test]
+fn a_saved_root_boots_elsewhere() {
+    let (here, there) = (Node::new(), Node::new());
+    let vm = here.define(here.machine(VmId(1)));
+    here.perform(vm, &Act::Start);
+    here.wait_booted(vm);
+    let file = here.image_file(vm);
+    here.perform(vm, &Act::SaveImage { file: file.clone() });
+    let images = [
+        "image",
+        "list",
+        "--project",
+        "gridwright",
+        "--format",
+        "csv",
+    ];
+    assert_eq!(here.client(&images), "", "an image is left over");
+
+    let machine = there.machine(VmId(9));
+    let Boot::Folder { root } = &machine.boot else {
+        panic!("a folder");
+    };
+    fs::remove_dir_all(root).expect("the root is replaced");
+    fs::create_dir(root).expect("a root");
+    run(Command::new("tar")
+        .arg("-xf")
+        .arg(&file)
+        .arg("-C")
+        .arg(root));
+    let vm = there.define(machine);
+    there.perform(vm, &Act::Start);
+    there.wait_booted(vm);
+}
