@@ -101,12 +101,13 @@ class Gvisor:
         with self._files.hold(vms, request):
             then, steps, undo = self._plan(vm, act)
             try:
-                for number, (call, do) in enumerate(steps):
+                for number, (call, do) in enumerate(steps, start=1):
                     request.checkpoint(act["act"])
                     if call:
                         request.calling(call)
                     do(request)
-                    request.progressed(1000 * (number + 1) // len(steps))
+                    if call and number < len(steps):
+                        request.progressed(1000 * number // len(steps))
             except (DriverError, OSError):
                 with contextlib.suppress(DriverError):
                     for _, do in undo:
@@ -131,9 +132,10 @@ class Gvisor:
         if doing and doing["act"]["act"] == "restore" and act["act"] not in ("restore", "destroy"):
             # A root that is half put back is put back before anything else.
             steps = self._put_back(vm, doing["act"]["name"]) + steps
-        if steps and record and then:
-            steps = [*begin, *steps, self._note(vm, doing=None)]
-            undo = [*undo, self._note(vm, doing=None)] if undo else []
+        if steps and record:
+            end = [self._note(vm, doing=None)] if then else []
+            steps = [*begin, *steps, *end]
+            undo = [*undo, *end] if undo else []
         return then, steps, undo
 
     def _define(self, vm, act, now, was):

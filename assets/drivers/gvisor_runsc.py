@@ -169,9 +169,14 @@ class Runsc:
 
     def state(self, vm):
         """`absent`, `created`, `running`, `paused` or `stopped`."""
-        if not list(self.root.glob(f"{self._name(vm)}_sandbox:*.state")):
+        if not self._is_known(vm):
             return "absent"
-        said = self.call(self.command(vm, "state"), "ask for the state")
+        try:
+            said = self.call(self.command(vm, "state"), "ask for the state")
+        except DriverError:
+            if self._is_known(vm):
+                raise
+            return "absent"  # it went while we asked
         return json.loads(said)["status"]
 
     def processes(self, vm):
@@ -220,18 +225,17 @@ class Runsc:
     def call(self, command, doing, request=None, output=None):
         """Runs a command to its end, or until it is called off; gives what it said."""
         limit = time.monotonic() + QUESTION_SECONDS
+        if not shutil.which(command[0]):
+            raise DriverError("missing", what=command[0], hint=f"install {command[0]}")
         with tempfile.TemporaryFile() as said:
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output or said,
-                    stderr=output or said,
-                    cwd="/",
-                )
-            except FileNotFoundError:
-                hint = f"install {command[0]}"
-                raise DriverError("missing", what=command[0], hint=hint) from None
+            process = subprocess.Popen(
+                # A helper of a killed driver would act beside the next one.
+                ["setpriv", "--pdeathsig=KILL", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output or said,
+                stderr=output or said,
+                cwd="/",
+            )
             try:
                 while (status := self._ended(process)) is None:
                     if request:
@@ -288,6 +292,9 @@ class Runsc:
     def _base(self, flags):
         own = [f"--root={self.root}", "--network=none", "--overlay2=none"]
         return ["runsc", *own, *flags]
+
+    def _is_known(self, vm):
+        return any(self.root.glob(f"{self._name(vm)}_sandbox:*.state"))
 
     @staticmethod
     def _ended(process):

@@ -32,6 +32,8 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     ("engine", Pure, &["model"]),
     // The steps on disks are data of `agent`; only their execution is here.
     ("image", Impure, &["agent", "model"]),
+    // Apart from `drivers`: an agent carries no test suite.
+    ("kit", Impure, &["agent", "drivers", "model"]),
     (
         "lab",
         Impure,

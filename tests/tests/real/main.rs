@@ -1,6 +1,5 @@
 //! Real hypervisors, real disks, real guests: what is missing on the machine fails by its name.
 
-mod conformance;
 mod disks;
 mod guest;
 mod incus;
@@ -8,3 +7,5 @@ mod outside;
 mod profiles;
 mod qemu;
 mod uml;
+
+use kit::conformance;

@@ -1,12 +1,14 @@
 //! Drivers outside the agent: gVisor's `runsc` by a program in Python, as any other driver is tested.
 
-use crate::conformance::{self, Subject};
-use crate::guest::{BOOTED, wait_for};
+use crate::guest::{BOOTED, run, wait_for};
 use agent::driver::{Act, Console, Driver};
 use agent::machine::{Boot, Machine};
 use agent::secret::Keys;
 use agent::watch::Unwatched;
 use drivers::outside::{Limits, Outside, Program};
+use kit::conformance::{self, Subject};
+use kit::raw::Outsider;
+use kit::{kills, manners};
 use model::hypervisor::{Arch, Guest, Hypervisor, Virtualisation};
 use model::id::VmId;
 use model::order::Shutdown;
@@ -14,6 +16,7 @@ use model::sample::Metric;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// What a container's first process does: it tells that it is up, and counts on the console and in
@@ -39,13 +42,7 @@ impl Gvisor {
     }
 
     fn start(&self) -> Outside {
-        Outside::start(Program {
-            path: program(),
-            arguments: Vec::new(),
-            folder: self.folder.path().join("driver"),
-            limits: Limits::default(),
-        })
-        .expect("the driver starts")
+        Outside::start(self.program()).expect("the driver starts")
     }
 
     fn root(&self, vm: VmId) -> PathBuf {
@@ -110,6 +107,18 @@ impl Subject for Gvisor {
     }
 }
 
+impl Outsider for Gvisor {
+    fn program(&self) -> Program {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/drivers/gvisor.py");
+        Program {
+            path: path.canonicalize().expect("the program is there"),
+            arguments: Vec::new(),
+            folder: self.folder.path().join("driver"),
+            limits: Limits::default(),
+        }
+    }
+}
+
 impl Drop for Gvisor {
     /// Leaves no container behind where a test fails.
     fn drop(&mut self) {
@@ -118,12 +127,6 @@ impl Drop for Gvisor {
             let _failed_already = driver.perform(vm, &Act::Destroy, &Keys::default(), &Unwatched);
         }
     }
-}
-
-/// The program as it is shipped.
-fn program() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/drivers/gvisor.py");
-    path.canonicalize().expect("the program is there")
 }
 
 fn write_root(root: &Path) {
@@ -154,6 +157,28 @@ fn gvisor_is_as_its_profile() {
     conformance::fingerprints(&gvisor);
     let profile = Hypervisor::known("gvisor").expect("a profile");
     assert_eq!(gvisor.driver().capabilities(), profile.capabilities);
+}
+
+/// Killed at every message about every act, the program loses nothing, and nothing is left running.
+#[test]
+fn gvisor_survives_every_kill() {
+    let gvisor = Gvisor::new();
+    let kills = kills::survives_every_kill(&gvisor);
+    assert!(kills > 80, "killed {kills} times only");
+    let folder = gvisor.program().folder.display().to_string();
+    wait_for("all processes to end", PATIENCE, || {
+        let processes = run(Command::new("ps").args(["-eo", "args"]));
+        (!processes.contains(&folder)).then_some(())
+    });
+}
+
+/// Messages that mean nothing, haste and slow listeners leave the program and its containers sound.
+#[test]
+fn gvisor_has_manners() {
+    let gvisor = Gvisor::new();
+    manners::refuses_what_means_nothing(&gvisor);
+    manners::ends_what_is_called_off(&gvisor);
+    manners::answers_a_slow_listener(&gvisor);
 }
 
 /// A snapshot keeps memory and root alike: after going back, the container counts on from there.
@@ -211,8 +236,7 @@ fn gvisor_measures_copies_and_saves() {
     let file = gvisor.image_file(vm);
     let save = Act::SaveImage { file: file.clone() };
     gvisor.perform(vm, &save);
-    let mut listed = std::process::Command::new("tar");
-    let listed = crate::guest::run(listed.arg("--list").arg("--file").arg(&file));
+    let listed = run(Command::new("tar").arg("--list").arg("--file").arg(&file));
     assert!(listed.lines().any(|line| line == "./count"), "{listed}");
     let mut to = Box::new(gvisor.machine(copy));
     to.name = "the-copy".into();

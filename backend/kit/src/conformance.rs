@@ -189,7 +189,7 @@ fn is_pattern_of(told: &str, made: &str) -> bool {
 }
 
 /// Brings a VM into a state; `false` where the driver has no way there.
-fn reach(subject: &dyn Subject, vm: VmId, state: Option<VmState>) -> bool {
+pub(crate) fn reach(subject: &dyn Subject, vm: VmId, state: Option<VmState>) -> bool {
     let driver = subject.driver();
     let Some(state) = state else { return true };
     if state == VmState::Paused && !driver.capabilities().contains(&Capability::Pause) {
@@ -213,7 +213,12 @@ fn reach(subject: &dyn Subject, vm: VmId, state: Option<VmState>) -> bool {
 }
 
 /// Restoring and dropping need a snapshot.
-fn keep_snapshot(subject: &dyn Subject, vm: VmId, state: Option<VmState>, kind: ActKind) {
+pub(crate) fn keep_snapshot(
+    subject: &dyn Subject,
+    vm: VmId,
+    state: Option<VmState>,
+    kind: ActKind,
+) {
     let can = subject
         .driver()
         .capabilities()
@@ -239,7 +244,7 @@ fn act(subject: &dyn Subject, vm: VmId, act: &Act) {
 }
 
 /// The acts of a kind that are tried; scaling has one for each resource.
-fn acts(subject: &dyn Subject, vm: VmId, kind: ActKind) -> Vec<Act> {
+pub(crate) fn acts(subject: &dyn Subject, vm: VmId, kind: ActKind) -> Vec<Act> {
     let name = || "kept".to_owned();
     let machine = |vm| Box::new(subject.machine(vm));
     match kind {
@@ -370,7 +375,7 @@ pub fn fingerprints(subject: &dyn Subject) {
 }
 
 /// Destroys VMs, there or not.
-fn clear(subject: &dyn Subject, vms: &[VmId]) {
+pub(crate) fn clear(subject: &dyn Subject, vms: &[VmId]) {
     for &vm in vms {
         subject
             .driver()
