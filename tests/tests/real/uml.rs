@@ -2,10 +2,10 @@
 
 use crate::conformance::{self, Subject};
 use crate::guest::{self, BOOTED, wait_for};
-use agent::driver::{Act, Console, Driver, DriverError};
+use agent::driver::{Act, Console, Driver, DriverError, NativeCall};
 use agent::machine::{AttachedDisk, Boot, DiskFormat, Machine};
 use agent::secret::Keys;
-use agent::watch::Unwatched;
+use agent::watch::{CalledOff, Unwatched, Watch};
 use drivers::uml::{Registers, Uml};
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::VmId;
@@ -14,6 +14,8 @@ use model::report::VmState;
 use model::sample::{Metric, Source};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const PROGRAM: &str = "/usr/bin/linux.uml";
@@ -268,4 +270,87 @@ fn legacy_registers_do() {
         .fingerprint(&Unwatched)
         .expect("a probe");
     assert!(found.evidence.contains("SSE"), "{}", found.evidence);
+}
+
+/// Parks before a call, for ever, once it has told its parent so.
+struct ParksBefore {
+    call: AtomicUsize,
+    marker: PathBuf,
+}
+
+impl Watch for ParksBefore {
+    fn progressed(&self, _done_milli: u16) {}
+
+    fn calling(&self, _call: &NativeCall) {
+        if self.call.fetch_sub(1, Ordering::Relaxed) == 0 {
+            File::create(&self.marker).expect("a marker");
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+
+    fn checkpoint(&self) -> Result<(), CalledOff> {
+        Ok(())
+    }
+}
+
+/// A driver that is killed before any call of a start leaves a guest that the next driver finds, and
+/// completes; once it is destroyed, no process of it is left. The test drives itself as the victim.
+#[test]
+fn killed_drivers_leak_nothing() {
+    const FOLDER: &str = "GRIDWRIGHT_TEST_FOLDER";
+    const CALL: &str = "GRIDWRIGHT_TEST_CALL";
+    let vm = VmId(1);
+    if let (Ok(folder), Ok(call)) = (std::env::var(FOLDER), std::env::var(CALL)) {
+        let folder = Path::new(&folder);
+        let parks = ParksBefore {
+            call: call.parse::<usize>().expect("a number").into(),
+            marker: folder.join(format!("marker-{call}")),
+        };
+        let uml = Uml::open(&folder.join("uml"), Path::new(PROGRAM)).expect("a driver");
+        let done = uml.perform(vm, &Act::Start, &Keys::default(), &parks);
+        panic!("call {call} was not reached: {done:?}");
+    }
+    let node = Node::new();
+    let machine = Box::new(node.machine(vm));
+    node.perform(vm, &Act::Define { machine });
+    let calls = node.uml().translate(vm, &Act::Start).expect("a dry run");
+    for call in 0..calls.len() {
+        let mut victim = Command::new(std::env::current_exe().expect("this test"))
+            .args(["uml::killed_drivers_leak_nothing", "--exact"])
+            .env(FOLDER, node.folder.path())
+            .env(CALL, call.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("this test");
+        let marker = node.path(&format!("marker-{call}"));
+        wait_for("the call to be reached", LIMIT, || {
+            let ended = victim.try_wait().expect("a child");
+            assert_eq!(ended, None, "the driver ended before call {call}");
+            marker.exists().then_some(())
+        });
+        victim.kill().expect("a child");
+        victim.wait().expect("a child");
+
+        let found = node.uml().recover().expect("an answer");
+        assert_eq!(found.len(), 1, "before call {call}");
+        assert_eq!(node.perform(vm, &Act::Start), Some(VmState::Running));
+        let seen = node.uml().inspect(vm).expect("an answer").expect("a VM");
+        assert_eq!(seen.mem_mib, Some(96), "before call {call}");
+        let shutdown = Shutdown::Forced;
+        node.perform(vm, &Act::Stop { shutdown });
+        assert_eq!(processes_of(node.folder.path()), 0, "before call {call}");
+    }
+}
+
+/// Processes whose command lines name a folder.
+fn processes_of(folder: &Path) -> usize {
+    let folder = folder.display().to_string();
+    let processes = fs::read_dir("/proc").expect("processes").flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines
+        .filter(|line| String::from_utf8_lossy(line).contains(&folder))
+        .count()
 }
