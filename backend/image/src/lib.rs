@@ -8,15 +8,19 @@
 //! - [`store`]: the node's images, fetched by digest and kept within a bound
 //! - [`tree`]: the files of a guest while they are put together
 //! - [`archive`]: layers of files, and what is refused of them
+//! - [`pack`](mod@pack): trees written as compressed streams
 //! - [`ext4`]: ext4 file systems inside images, changed in place
 //! - [`customise`](mod@customise): edits of disks that are built already
 //! - [`build`]: carries out the steps that build a disk
 //! - [`boot`]: the kernel of a guest, and the boot loaders that start it
 //! - [`recipe`]: images made from what the machine can install
+//! - [`base`]: one read-only base under the disks of several VMs
+//! - [`resize`]: disks made larger and smaller while nobody runs them
 //! - [`luks`]: disks that nobody reads without their key
 //! - [`wipe`](mod@wipe): overwriting of disks, checked by reading back
 
 pub mod archive;
+pub mod base;
 pub mod boot;
 pub mod build;
 mod crew;
@@ -29,9 +33,11 @@ mod fetch;
 mod format;
 pub mod luks;
 pub mod manifest;
+pub mod pack;
 mod package;
 pub mod recipe;
 pub mod replicate;
+pub mod resize;
 pub mod sandbox;
 mod script;
 pub mod store;

@@ -28,7 +28,8 @@ pub fn encrypt(from: &Path, to: &Path, key: &[u8], watch: &dyn Watch) -> Result<
     hand_over(from)?;
     let tool = Tool::new("qemu-img").args(["convert", "-n", "--object", SECRET]);
     let tool = tool.args(["--image-opts", "--target-image-opts", &source, &target]);
-    tool.input(key).reads(from).writes(to).run(watch).map(drop)
+    let tool = tool.input(key).names_input();
+    tool.reads(from).writes(to).run(watch).map(drop)
 }
 
 /// Turns a file into an empty encrypted disk; what was in it is lost.
@@ -75,6 +76,7 @@ pub fn add_key(disk: &Path, key: &[u8], new: &[u8], watch: &dyn Watch) -> Result
     // Both on one input: the first by its length, the second to the end.
     let tool = tool.args([size.as_str()]).args([disk]).args(["/dev/stdin"]);
     tool.input(&[key, new].concat())
+        .names_input()
         .writes(disk)
         .run(watch)
         .map(drop)

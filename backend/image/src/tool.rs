@@ -39,6 +39,7 @@ pub(crate) struct Tool {
     program: &'static str,
     arguments: Vec<OsString>,
     input: Zeroizing<Vec<u8>>,
+    names_input: bool,
     accepted: &'static [i32],
     sight: Sight,
     limits: Limits,
@@ -53,6 +54,7 @@ impl Tool {
             program,
             arguments: Vec::new(),
             input: Zeroizing::default(),
+            names_input: false,
             accepted: &[0],
             sight: Sight::default(),
             limits: Limits::default(),
@@ -71,6 +73,13 @@ impl Tool {
     /// Says this on its input, which is wiped afterwards: the only way for a key to reach a tool.
     pub(crate) fn input(mut self, bytes: &[u8]) -> Self {
         self.input = Zeroizing::new(bytes.to_vec());
+        self
+    }
+
+    /// Lets it open its input by name, as `/dev/stdin`: a pipe of this process is not its to open, so
+    /// that one of the cage's own stands between.
+    pub(crate) const fn names_input(mut self) -> Self {
+        self.names_input = true;
         self
     }
 
@@ -156,6 +165,9 @@ impl Tool {
             true => cage(&self.sight, &self.limits),
             false => Vec::new(),
         };
+        if self.names_input {
+            words.extend(["sh", "-c", "cat | \"$0\" \"$@\""].map(OsString::from));
+        }
         words.push(self.program.into());
         words.extend(self.arguments.iter().cloned());
         let missing = || Error::Missing {

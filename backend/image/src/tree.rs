@@ -140,6 +140,14 @@ impl Tree {
                 attributes: Vec::new(),
             });
         }
+        // A folder that is there stays as it is, also behind a link: a layer names the folders above
+        // its files, and knows nothing of a system that keeps them elsewhere.
+        let there = self
+            .followed(&path)
+            .is_some_and(|old| old.kind == Kind::Folder);
+        if node.kind == Kind::Folder && there {
+            return Ok(());
+        }
         let folder = matches!(self.nodes.get(&path), Some(old) if old.kind == Kind::Folder);
         if folder && node.kind != Kind::Folder && !self.is_empty_folder(&path) {
             return Err(Error::refused(path, "there is a folder of that name"));

@@ -1,4 +1,4 @@
-//! Disks built from recipes and booted: by extlinux, by GRUB, and with a kernel handed over.
+//! Disks built from recipes and booted: extlinux, GRUB and a kernel handed over, Debian with a page.
 
 use crate::guest::wait_for;
 use agent::build::{BuildStep, plan};
@@ -9,10 +9,13 @@ use image::build::{Built, Workshop, build_disk};
 use image::recipe::Recipe;
 use image::store::{Image, Store};
 use model::blueprint::{
-    Blueprint, BootLoader, Customisation, Disk, Format, Partition, PartitionTable,
+    Blueprint, BootLoader, Customisation, Disk, Format, GuestFile, Interface, Partition,
+    PartitionTable, User,
 };
 use model::hypervisor::{Arch, Guest, Virtualisation};
-use model::id::{TenantId, VmId};
+use model::id::{NetworkId, TenantId, VmId};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -223,4 +226,98 @@ fn a_small_disk_boots_every_way() {
         );
         std::fs::remove_file(&disk).expect("the disk");
     }
+}
+
+/// Debian with a web server, its own name, address, key, parameter and one package less boots from
+/// its own GPT disk and serves the page that its blueprint has written.
+#[test]
+fn a_web_server_serves_its_page() {
+    let shop = Shop::new();
+    let (system, linux) = (shop.make("nginx"), shop.make("linux"));
+    let images = (&system, &linux);
+    let mut blueprint = blueprint(
+        "web-1",
+        images,
+        BootLoader::Extlinux,
+        PartitionTable::Gpt,
+        Format::Ext4,
+        1_024,
+    );
+    blueprint.interfaces = vec![Interface {
+        name: "front".to_owned(),
+        network: NetworkId(1),
+        mac: [0x52, 0x54, 0, 0x11, 0x22, 0x33],
+        addresses: vec![("10.0.2.15".parse().expect("an address"), 24)],
+        gateway: Some("10.0.2.2".parse().expect("an address")),
+        mbps: None,
+        allowed: Vec::new(),
+    }];
+    let customisation = &mut blueprint.customisation;
+    customisation.remove = vec!["nano".to_owned()];
+    customisation.parameters = [("greeting".to_owned(), "Served by web-1".to_owned())].into();
+    customisation.users = vec![User {
+        name: "ann".to_owned(),
+        ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== ann".to_owned()],
+    }];
+    let report = "#!/bin/sh\nexec >/dev/ttyS0 2>&1\n\
+        [ -e /usr/bin/nano ] || echo \"NANO gone, $(dpkg -s nano 2>&1 | head -n 1)\"\n\
+        echo \"SEES host=$(hostname) key=$(cut -d' ' -f3 /home/ann/.ssh/authorized_keys) \
+        owner=$(stat -c %U:%a /home/ann/.ssh/authorized_keys) shadow=$(stat -c %U:%G:%a /etc/shadow)\"\n";
+    let unit = "[Service]\nType=oneshot\nExecStart=/usr/local/sbin/report\n";
+    let file = |text: &str, mode| GuestFile {
+        text: text.to_owned(),
+        mode,
+    };
+    customisation.files = [
+        ("/usr/local/sbin/report".to_owned(), file(report, 0o755)),
+        (
+            "/etc/systemd/system/nginx.service.d/report.conf".to_owned(),
+            file(
+                "[Unit]\nWants=report.service\nAfter=report.service\n",
+                0o644,
+            ),
+        ),
+        (
+            "/etc/systemd/system/report.service".to_owned(),
+            file(unit, 0o644),
+        ),
+    ]
+    .into();
+    let (disk, built, _) = shop.build(&blueprint);
+
+    let port = free_port();
+    let net = format!("user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:80");
+    let card = "virtio-net-pci,netdev=n,mac=52:54:00:11:22:33";
+    let guest = Running::boot(&disk, &built, 512, &["-netdev", &net, "-device", card]);
+    let limit = Duration::from_secs(60);
+    assert_eq!(
+        guest.says("SEES", limit).trim(),
+        "SEES host=web-1 key=ann owner=ann:600 shadow=root:shadow:640"
+    );
+    let gone = guest.says("NANO", limit);
+    assert!(gone.contains("package 'nano' is not installed"), "{gone}");
+    let page = wait_for("the page", limit, || page(port));
+    assert!(
+        page.starts_with("HTTP/1.1 200 OK") && page.ends_with("Served by web-1\n"),
+        "{page}"
+    );
+}
+
+fn page(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
+    stream
+        .write_all(b"GET / HTTP/1.0\r\nHost: web-1\r\n\r\n")
+        .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    (!answer.is_empty()).then_some(answer)
+}
+
+/// A port that nobody has; the kernel does not give it to another at once.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("bound").port()
 }

@@ -1,5 +1,10 @@
-//! Disks through the doors of the crate: edited, copied, wiped, built and checked.
+//! Disks through the doors of the crate: edited, copied, wiped, sealed, caged and resized.
 
+mod caging;
 mod copying;
 mod editing;
+mod hostile;
 mod scratch;
+mod sealing;
+mod standing;
+mod storing;
