@@ -14,6 +14,7 @@
 //! - [`sampler`]: looks at VMs and measures
 //! - [`hands`]: steps, on threads of their own
 //! - [`plain`]: hands on whole disks as they are
+//! - [`measure`]: statistics of the node
 //! - [`network`]: the network of a VM, from the bridge to the last rule
 //! - [`plugs`]: the hand of a node that has such networks
 //! - [`hypervisor`]: the driver that the configuration names
@@ -31,6 +32,7 @@ pub mod hypervisor;
 pub mod journal;
 pub mod killpoint;
 pub mod machine;
+pub mod measure;
 pub mod network;
 pub mod node;
 pub mod plain;

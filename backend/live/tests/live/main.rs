@@ -5,5 +5,6 @@ mod disks;
 mod frames;
 mod journal;
 mod machine;
+mod measure;
 mod network;
 mod rates;

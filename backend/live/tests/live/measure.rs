@@ -1,0 +1,4 @@
+//! Statistics of the node.
+
+mod machine;
+mod readers;
