@@ -9,12 +9,12 @@
 //! - [`socket`]: the sockets
 //! - [`journal`]: the agent's journal on disk
 //! - [`killpoint`]: points at which a test kills the process
-//! - [`machine`]: what a node's own kernel tells of it
+//! - [`machine`]: what a node is made of
+//! - [`measure`]: statistics of the node
 //! - [`rates`]: totals made rates
 //! - [`sampler`]: looks at VMs and measures
 //! - [`hands`]: steps, on threads of their own
 //! - [`plain`]: hands on whole disks as they are
-//! - [`measure`]: statistics of the node
 //! - [`network`]: the network of a VM, from the bridge to the last rule
 //! - [`plugs`]: the hand of a node that has such networks
 //! - [`hypervisor`]: the driver that the configuration names

@@ -53,10 +53,10 @@ use std::process::Command;
 /// What the agent knows and the kernel does not.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// VMs that run.
-    pub vms: u32,
-    /// Memory promised to VMs, in MiB.
-    pub promised_mib: u64,
+    /// VMs that run; `None`: the hypervisor does not tell.
+    pub vms: Option<u32>,
+    /// Memory promised to VMs, in MiB; `None`: the hypervisor does not tell.
+    pub promised_mib: Option<u64>,
     /// Processes that are measured each, as those of VMs.
     pub processes: Vec<u32>,
 }
@@ -87,8 +87,10 @@ impl Meter {
         readings.extend(memory::faults(&self.text("proc/vmstat")));
         let shared = self.text("sys/kernel/mm/ksm/pages_sharing");
         readings.extend(memory::shared(&shared, rustix::param::page_size()));
-        readings.extend(memory::overcommit(&meminfo, known.promised_mib));
-        readings.push(node(Subject::Whole, Metric::Vms, f64::from(known.vms)));
+        let promised = known.promised_mib;
+        readings.extend(promised.and_then(|mib| memory::overcommit(&meminfo, mib)));
+        let vms = |vms| node(Subject::Whole, Metric::Vms, f64::from(vms));
+        readings.extend(known.vms.map(vms));
         readings.extend(self.bytes("run/utmp").as_deref().map(login::logins));
         if let Some(wtmp) = self.bytes("var/log/wtmp") {
             readings.extend(login::ups_and_downs(&wtmp));

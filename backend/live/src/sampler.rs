@@ -3,11 +3,13 @@
 use crate::clock::Clock;
 use crate::hands::Tell;
 use crate::machine;
+use crate::measure::{Known, Meter};
 use crate::rates::Rates;
-use agent::driver::Driver;
+use agent::driver::{Driver, Reading};
 use agent::message::Input;
 use agent::step::SeenState;
 use model::id::{NodeId, VmId};
+use model::report::VmState;
 use model::sample::Sample;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// How often VMs are looked at: a guest that gave up is known a second later.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often disks are asked for their health, each by a program.
+const HEALTH_EVERY: Duration = Duration::from_secs(300);
 
 /// What a sampler works with.
 pub struct Sampler {
@@ -59,12 +64,19 @@ fn tell_fingerprint(driver: &dyn Driver, tell: &Tell) {
 
 impl Sampler {
     fn run(mut self) {
-        let mut measured: Option<Instant> = None;
+        let mut meter = Meter::new(Path::new("/"));
+        let (mut measured, mut healthy): (Option<Instant>, Option<Instant>) = (None, None);
+        let due = |last: Option<Instant>, every| last.is_none_or(|last| last.elapsed() >= every);
         loop {
-            self.look();
-            if measured.is_none_or(|last| last.elapsed() >= self.every) {
+            let known = self.look();
+            if due(measured, self.every) {
                 measured = Some(Instant::now());
-                let samples = self.measure();
+                let mut readings = meter.readings(&known);
+                if due(healthy, HEALTH_EVERY) {
+                    healthy = measured;
+                    readings.extend(meter.slow_readings(&[]));
+                }
+                let samples = self.measure(readings);
                 (self.tell)(Input::Sampled { samples });
             }
             thread::sleep(LOOK_EVERY);
@@ -72,15 +84,17 @@ impl Sampler {
     }
 
     /// A VM that is gone is told once; one whose hypervisor does not answer is not told at all.
-    fn look(&mut self) {
+    fn look(&mut self) -> Known {
         let asked = self.clock.now();
         let Ok(listed) = self.driver.list() else {
-            return;
+            return Known::default();
         };
+        let mut running = Vec::new();
         let listed: BTreeSet<VmId> = listed.into_iter().collect();
         let mut states = Vec::new();
         for &vm in self.known.union(&listed) {
             if let Ok(seen) = self.driver.inspect(vm) {
+                running.extend(seen.filter(|seen| seen.state == VmState::Running));
                 let state = seen.map(|seen| seen.state);
                 states.push(SeenState { vm, state });
             }
@@ -90,12 +104,16 @@ impl Sampler {
         }
         self.known = listed;
         (self.tell)(Input::Seen { asked, states });
+        Known {
+            vms: u32::try_from(running.len()).ok(),
+            promised_mib: running.iter().map(|vm| vm.mem_mib.map(u64::from)).sum(),
+            processes: Vec::new(),
+        }
     }
 
-    fn measure(&self) -> Vec<Sample> {
+    fn measure(&self, readings: Vec<Reading>) -> Vec<Sample> {
         let mut samples = Vec::new();
         let at = self.clock.now();
-        let readings = machine::readings(Path::new("/"));
         samples.extend(self.rates().samples(self.node, None, at, readings));
         for &vm in &self.known {
             // A VM that cannot be measured now is absent, never zero.

@@ -28,8 +28,8 @@ fn a_machine_is_told_whole() {
     };
     let mut meter = Meter::new(root.path());
     let known = Known {
-        vms: 3,
-        promised_mib: 8,
+        vms: Some(3),
+        promised_mib: Some(8),
         processes: vec![42],
     };
     assert_eq!(told(meter.readings(&known)), ["Whole vms 3"]);
