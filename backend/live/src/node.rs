@@ -46,8 +46,9 @@ const MOST_TOGETHER: usize = 256;
 /// next.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long a starting agent waits for the lock of one that ends.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a starting agent waits for the lock of one that ends: on a busy node, a child that the
+/// dead one was just starting may hold it until it runs its own program.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What ends an agent early.
 #[derive(Debug, thiserror::Error)]

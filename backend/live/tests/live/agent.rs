@@ -62,6 +62,11 @@ impl Node {
         self.folder.path().join("agent.toml")
     }
 
+    /// What the node's agents said, one after the other.
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("agent.log")
+    }
+
     fn driver(&self) -> Uml {
         Uml::open(&self.root().join("driver"), Path::new(KERNEL)).expect("a driver")
     }
@@ -76,7 +81,9 @@ impl Node {
     /// Starts the agent; it may be killed before it listens.
     fn start(&mut self, kill_at: Option<u64>) {
         let mut command = self.command();
-        command.stderr(Stdio::null());
+        let mut log = fs::File::options();
+        let log = log.create(true).append(true).open(self.log());
+        command.stderr(log.expect("a log"));
         if let Some(number) = kill_at {
             command.env(killpoint::VARIABLE, number.to_string());
         }
@@ -374,7 +381,8 @@ fn a_killed_agent_leaves_nothing() {
                 node.start(None);
                 end = node.order(operation, verb);
             }
-            assert_eq!(end, Some(Outcome::Done), "{verb:?}, killed at {point}");
+            let said = fs::read_to_string(node.log()).unwrap_or_default();
+            assert_eq!(end, Some(Outcome::Done), "killed at {point}: {said}");
             let runs = usize::from(matches!(verb, Verb::Start));
             assert_eq!(node.guests(), runs, "{verb:?}, killed at {point}");
         }
