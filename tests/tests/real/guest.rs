@@ -35,7 +35,7 @@ case "$(cat /proc/cmdline)" in
 *ticker*) i=0; while :; do i=$((i+1)); echo "tick $i"
 	[ -b /dev/vda ] && echo "tick $i" | dd of=/dev/vda bs=512 seek=$i conv=sync,notrunc 2>/dev/null; sync; sleep 0.2; done;;
 esac
-while :; do sh </dev/console >/dev/console 2>&1; done
+while :; do while read -r line; do eval "$line"; done </dev/console >/dev/console 2>&1; done
 "#;
 
 /// What `make guests` has fetched for an architecture.
