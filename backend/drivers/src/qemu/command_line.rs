@@ -81,7 +81,7 @@ pub(super) fn start(folder: &Path, machine: &Machine, kvm: bool, origin: Origin)
         "-m",
         &format!("{}M", machine.max_mem_mib.max(machine.mem_mib)),
     ]);
-    line.plain(["-sandbox", "on", "-S", "-daemonize"]);
+    line.plain(["-sandbox", "on", "-daemonize"]);
     line.files(folder);
     line.boot(machine, &emulator);
     line.channels(folder, machine.arch);
@@ -91,8 +91,9 @@ pub(super) fn start(folder: &Path, machine: &Machine, kvm: bool, origin: Origin)
     for (index, interface) in machine.interfaces.iter().enumerate() {
         line.interface(machine, index, &interface.plug, interface.mac);
     }
-    if origin == Origin::Arrives {
-        line.plain(["-incoming", "defer"]);
+    match origin {
+        Origin::Boots => line.plain(["-S"]),
+        Origin::Arrives => line.plain(["-incoming", "defer"]),
     }
     Exec {
         program: emulator.program,
@@ -249,7 +250,12 @@ impl Line {
         ]);
         self.json(
             "-device",
-            &json!({ "driver": "virtio-balloon-pci", "id": "balloon", "free-page-reporting": true }),
+            &json!({
+                "driver": "virtio-balloon-pci",
+                "id": "balloon",
+                "free-page-reporting": true,
+                "guest-stats-polling-interval": super::statistics::ASK_GUEST_SECONDS,
+            }),
         );
         self.json(
             "-device",
