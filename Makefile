@@ -10,10 +10,11 @@ TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb \
 	ovmf parted procps python3 qemu-block-extra qemu-system-arm qemu-system-riscv qemu-system-x86 \
 	qemu-utils runsc seabios socat syslinux-common uml-utilities user-mode-linux xfsprogs \
 	xz-utils zstd
+LIBVIRT_PACKAGES := libvirt-clients libvirt-daemon-system qemu-system-x86 qemu-utils
 
 CARGO ?= cargo
 
-.PHONY: run test lint bench guests screenshot
+.PHONY: run test lint bench bench-libvirt guests screenshot
 
 run: packages-RUN
 	$(CARGO) run --package app
@@ -27,6 +28,10 @@ lint:
 
 bench:
 	$(CARGO) bench --package placement --package capacity --package app
+
+# Define and start against libvirt, side by side.
+bench-libvirt: packages-LIBVIRT guests
+	$(CARGO) bench --package drivers
 
 # Kernels that the tests boot.
 guests:
