@@ -9,6 +9,10 @@ use agent::watch::{Unwatched, Watch};
 use model::id::VmId;
 use model::report::VmState;
 use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// QEMU is gone this long after it closed its sockets, also on a loaded node.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// What there is to see of a VM that is defined.
 pub(super) struct Look {
@@ -50,9 +54,13 @@ impl Look {
         if look.process.is_none() {
             look.seen.state = look.without_process(folder)?;
         } else if let Err(error) = look.ask(folder) {
-            // It may have ended between the two looks.
-            if record::running(folder, vm)?.is_some() {
-                return Err(error);
+            // A QEMU that ends closes its sockets a moment before it is gone.
+            let begun = Instant::now();
+            while record::running(folder, vm)?.is_some() {
+                if begun.elapsed() > ENDING {
+                    return Err(error);
+                }
+                std::thread::sleep(Duration::from_millis(2));
             }
             look.process = None;
             look.seen.state = look.without_process(folder)?;
