@@ -4,9 +4,10 @@ use crate::crew;
 use crate::error::{At, Error};
 use crate::extent::{data, pieces};
 use agent::watch::Watch;
-use rustix::fs::{FallocateFlags, copy_file_range, fallocate};
+use rustix::fs::{FallocateFlags, copy_file_range, fallocate, fstatfs};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,11 @@ use std::path::{Path, PathBuf};
 /// of 100 MiB a second.
 const PIECE_BYTES: u64 = 4 << 20;
 
-/// Bytes compared at a time.
-const COMPARED_BYTES: usize = 256 << 10;
+/// Bytes that go through a buffer at a time: what a core keeps near itself.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// `TMPFS_MAGIC` of Linux's `linux/magic.h`.
+const TMPFS: u64 = 0x0102_1994;
 
 /// Copies a disk to a new file; one of that name is replaced, at once and at the end.
 ///
@@ -77,8 +81,8 @@ pub fn compare_with(one: &Path, other: &Path, at: u64, watch: &dyn Watch) -> Res
     let there = data(&second, other)?.into_iter();
     let there = there.map(|range| range.start.max(at) - at..range.end.saturating_sub(at).min(len));
     extents.extend(there.filter(|range| range.start < range.end));
-    let buffers = || (vec![0; COMPARED_BYTES], vec![0; COMPARED_BYTES]);
-    let pieces = pieces(&extents, COMPARED_BYTES as u64);
+    let buffers = || (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);
+    let pieces = pieces(&extents, BUFFER_BYTES as u64);
     crew::each(&pieces, watch, buffers, |(left, right), piece| {
         let many = (piece.end - piece.start) as usize;
         first
@@ -124,35 +128,61 @@ fn copy_data(
     shift: u64,
     watch: &dyn Watch,
 ) -> Result<(), Error> {
+    // In memory the kernel goes page by page, which two threads with buffers outrun.
+    let in_memory = fstatfs(target).at(to)?.f_type as u64 == TMPFS;
     let pieces = pieces(&data(source, from)?, PIECE_BYTES);
-    crew::each(&pieces, watch, Vec::new, |buffer: &mut Vec<u8>, piece| {
-        copy_piece(source, target, piece, shift, buffer).at(to)
+    let buffer = || vec![0; BUFFER_BYTES];
+    crew::each(&pieces, watch, buffer, |buffer, piece| {
+        let left = match in_memory {
+            true => piece.clone(),
+            false => copy_by_kernel(source, target, piece, shift).at(to)?,
+        };
+        copy_by_buffer(source, target, left, shift, buffer).at(to)
     })
 }
 
-/// Lets the kernel copy, and a buffer where it cannot between these two file systems.
-fn copy_piece(
+/// Lets the kernel copy, which shares or moves data without reading it where the file system can;
+/// what is left where it cannot between these two.
+fn copy_by_kernel(
     source: &File,
     target: &File,
     piece: &Range<u64>,
     shift: u64,
-    buffer: &mut Vec<u8>,
-) -> std::io::Result<()> {
+) -> std::io::Result<Range<u64>> {
     let mut at = piece.start;
     while at < piece.end {
         let mut to = at + shift;
         let left = (piece.end - at) as usize;
         match copy_file_range(source, Some(&mut at), target, Some(&mut to), left) {
             // The file became shorter under us; what is not there reads as zero, as a hole does.
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
-                buffer.resize(left, 0);
-                source.read_exact_at(buffer, at)?;
-                return target.write_all_at(buffer, at + shift);
-            }
-            Err(Errno::INTR) => {}
+            Ok(0) => return Ok(piece.end..piece.end),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => break,
             Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(at..piece.end)
+}
+
+fn copy_by_buffer(
+    source: &File,
+    target: &File,
+    piece: Range<u64>,
+    shift: u64,
+    buffer: &mut [u8],
+) -> std::io::Result<()> {
+    let mut at = piece.start;
+    while at < piece.end {
+        let most = buffer.len().min((piece.end - at) as usize);
+        match source.read_at(&mut buffer[..most], at) {
+            // As above.
+            Ok(0) => break,
+            Ok(many) => {
+                target.write_all_at(&buffer[..many], at + shift)?;
+                at += many as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -16,8 +16,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Bytes written at a time.
-const PIECE_BYTES: u64 = 1 << 20;
+/// Bytes written at a time: what a core keeps near itself between making and writing them.
+const PIECE_BYTES: u64 = 256 << 10;
 
 /// What a disk is overwritten with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,6 +49,23 @@ fn holes_stay_holes() {
     compare(&from, &to, &Unwatched).expect("equal");
 }
 
+/// Copies from memory to the build's disk, there, and back read the same; in each direction other
+/// ways of copying are open.
+#[test]
+fn copies_cross_file_systems() {
+    let (memory, target) = (folder(), env!("CARGO_TARGET_TMPDIR"));
+    let disk = tempfile::tempdir_in(target).expect("a folder");
+    let from = memory.path().join("from");
+    sparse(&from);
+    let mut last = from.clone();
+    for (place, name) in [(&disk, "there"), (&disk, "beside"), (&memory, "back")] {
+        let to = place.path().join(name);
+        replicate(&last, &to, &Unwatched).expect("a copy");
+        assert!(std::fs::read(&from).expect("from") == std::fs::read(&to).expect("to"));
+        last = to;
+    }
+}
+
 /// A partition brought into a disk replaces what was there, its holes included, and nothing beside.
 #[test]
 fn a_partition_replaces_its_place_only() {
