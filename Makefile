@@ -11,6 +11,8 @@ TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb \
 	qemu-utils runsc seabios socat syslinux-common uml-utilities user-mode-linux xfsprogs \
 	xz-utils zstd
 LIBVIRT_PACKAGES := libvirt-clients libvirt-daemon-system qemu-system-x86 qemu-utils
+# The tools that the disks are measured against.
+BENCH_PACKAGES := $(RUN_PACKAGES) e2fsprogs guestfish guestfs-tools mmdebstrap qemu-system-x86 qemu-utils
 
 CARGO ?= cargo
 
@@ -26,8 +28,8 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
-bench:
-	$(CARGO) bench --package placement --package capacity --package app
+bench: packages-BENCH guests
+	$(CARGO) bench --package placement --package capacity --package app --package image
 
 # Define and start against libvirt, side by side.
 bench-libvirt: packages-LIBVIRT guests
