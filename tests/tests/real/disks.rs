@@ -2,10 +2,12 @@
 
 use crate::guest::wait_for;
 use agent::build::{BuildStep, plan};
+use agent::edit::Edit;
 use agent::secret::Keys;
 use agent::watch::Unwatched;
 use ed25519_dalek::SigningKey;
 use image::build::{Built, Workshop, build_disk};
+use image::customise::customise;
 use image::recipe::Recipe;
 use image::store::{Image, Store};
 use model::blueprint::{
@@ -228,8 +230,9 @@ fn a_small_disk_boots_every_way() {
     }
 }
 
-/// Debian with a web server, its own name, address, key, parameter and one package less boots from
-/// its own GPT disk and serves the page that its blueprint has written.
+/// Debian with a web server, its own name, address, key, parameter and one package less: a copy of
+/// its GPT disk, customised with another name and a file, boots and serves the page that the
+/// blueprint has written.
 #[test]
 fn a_web_server_serves_its_page() {
     let shop = Shop::new();
@@ -261,7 +264,7 @@ fn a_web_server_serves_its_page() {
     }];
     let report = "#!/bin/sh\nexec >/dev/ttyS0 2>&1\n\
         [ -e /usr/bin/nano ] || echo \"NANO gone, $(dpkg -s nano 2>&1 | head -n 1)\"\n\
-        echo \"SEES host=$(hostname) key=$(cut -d' ' -f3 /home/ann/.ssh/authorized_keys) \
+        echo \"SEES host=$(hostname) motd=$(cat /etc/motd) key=$(cut -d' ' -f3 /home/ann/.ssh/authorized_keys) \
         owner=$(stat -c %U:%a /home/ann/.ssh/authorized_keys) shadow=$(stat -c %U:%G:%a /etc/shadow)\"\n";
     let unit = "[Service]\nType=oneshot\nExecStart=/usr/local/sbin/report\n";
     let file = |text: &str, mode| GuestFile {
@@ -283,7 +286,13 @@ fn a_web_server_serves_its_page() {
         ),
     ]
     .into();
-    let (disk, built, _) = shop.build(&blueprint);
+    let (original, built, _) = shop.build(&blueprint);
+    let disk = original.with_file_name("web-2.raw");
+    let edits = [
+        Edit::file("/etc/hostname", "web-2\n", 0o644),
+        Edit::file("/etc/motd", "customised\n", 0o644),
+    ];
+    customise(&original, &disk, &edits, &Unwatched).expect("customised");
 
     let port = free_port();
     let net = format!("user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:80");
@@ -292,7 +301,7 @@ fn a_web_server_serves_its_page() {
     let limit = Duration::from_secs(60);
     assert_eq!(
         guest.says("SEES", limit).trim(),
-        "SEES host=web-1 key=ann owner=ann:600 shadow=root:shadow:640"
+        "SEES host=web-2 motd=customised key=ann owner=ann:600 shadow=root:shadow:640"
     );
     let gone = guest.says("NANO", limit);
     assert!(gone.contains("package 'nano' is not installed"), "{gone}");
