@@ -155,6 +155,19 @@ impl Signed {
     }
 }
 
+/// The public key of somebody who signs images, from its 32 bytes in hex.
+///
+/// # Errors
+/// Where it is none.
+pub fn signer(hex: &str) -> Result<VerifyingKey, Error> {
+    let key = bytes_of(hex).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let key = key.and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
+    key.ok_or_else(|| {
+        let why = "it is no Ed25519 key; expected 64 digits of hex";
+        Error::refused(format!("signer {hex}"), why)
+    })
+}
+
 /// SHA-256 in hex.
 pub fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))

@@ -6,7 +6,8 @@
 
 use rustix::process::geteuid;
 use std::ffi::OsString;
-use std::os::unix::fs::lchown;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error};
@@ -70,6 +71,20 @@ pub fn hand_over(path: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Closes a folder to all but its owner and the tools' user, who may go through it and not list it.
+///
+/// # Errors
+/// Where it is not ours to change.
+pub fn let_through(folder: &Path) -> Result<(), Error> {
+    let mode = if geteuid().is_root() {
+        chown(folder, None, Some(SANDBOX_USER)).at(folder)?;
+        0o710
+    } else {
+        0o700
+    };
+    std::fs::set_permissions(folder, Permissions::from_mode(mode)).at(folder)
 }
 
 /// The command that runs a program in the cage; the program and its arguments follow.

@@ -7,7 +7,7 @@
 use crate::error::{At, Error};
 use crate::fetch;
 use crate::manifest::{Compression, Content, MAX_MANIFEST_BYTES, Manifest, Signed, hex, is_digest};
-use crate::replicate::partial;
+use crate::replicate::{partial, replicate};
 use agent::watch::Watch;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use model::hypervisor::{Arch, Guest};
@@ -100,17 +100,42 @@ impl Store {
     /// # Errors
     /// Where the server does not have it, or what comes is not what its digests and signature say.
     pub fn fetch(&self, server: &str, id: &str, watch: &dyn Watch) -> Result<Image, Error> {
+        let server = server.trim_end_matches('/');
+        let way = Way {
+            small: &|name| fetch::small(&format!("{server}/{name}"), MAX_MANIFEST_BYTES),
+            large: &|name, part, bytes| {
+                fetch::large(&format!("{server}/{name}"), part, bytes, watch)
+            },
+        };
+        self.bring(id, &way, watch)
+    }
+
+    /// Brings an image here from the folder of another store, unless it is here.
+    ///
+    /// # Errors
+    /// As [`Store::fetch`].
+    pub fn take(&self, folder: &Path, id: &str, watch: &dyn Watch) -> Result<Image, Error> {
+        let small = |name: &str| {
+            let path = folder.join(name);
+            read_small(&path).at(&path)
+        };
+        let way = Way {
+            small: &small,
+            large: &|name, part, _| replicate(&folder.join(name), part, watch),
+        };
+        self.bring(id, &way, watch)
+    }
+
+    fn bring(&self, id: &str, way: &Way<'_>, watch: &dyn Watch) -> Result<Image, Error> {
         if let Ok(image) = self.image(id) {
             return Ok(image);
         }
         if !is_digest(id) {
             return Err(Error::NoImage(id.to_owned()));
         }
-        let server = server.trim_end_matches('/');
-        let small = |ending| fetch::small(&format!("{server}/{id}.{ending}"), MAX_MANIFEST_BYTES);
         let signed = Signed {
-            text: small("toml")?,
-            signature: small("sig")?,
+            text: (way.small)(&format!("{id}.toml"))?,
+            signature: (way.small)(&format!("{id}.sig"))?,
         };
         let manifest = signed.open(id, &self.trusted)?;
         if !is_digest(&manifest.stream) {
@@ -123,11 +148,11 @@ impl Store {
         self.make_room(manifest.stream_bytes, id)?;
         if !path.is_file() {
             let part = partial(&path);
-            let url = format!("{server}/{}.stream", manifest.stream);
-            fetch::large(&url, &part, manifest.stream_bytes, watch)?;
+            let name = format!("{}.stream", manifest.stream);
+            (way.large)(&name, &part, manifest.stream_bytes)?;
             if file_digest(&part, watch)? != manifest.stream {
                 std::fs::remove_file(&part).at(&part)?;
-                return Err(Error::refused(url, "its digest is not the manifest's"));
+                return Err(Error::refused(name, "its digest is not the manifest's"));
             }
             std::fs::rename(&part, &path).at(&path)?;
         }
@@ -225,6 +250,14 @@ impl Store {
         }
         self.image(&id)
     }
+}
+
+/// How the files of another store come here, by their names.
+struct Way<'a> {
+    /// A text that is small.
+    small: &'a dyn Fn(&str) -> Result<String, Error>,
+    /// A stream, to a file, of so many bytes.
+    large: &'a dyn Fn(&str, &Path, u64) -> Result<(), Error>,
 }
 
 /// The image that fits best: of the name, instruction set and system asked for, the one with most of
