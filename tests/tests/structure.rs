@@ -40,7 +40,7 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
         // `control` for its trait `Backend`: a recorded run is a read-only source of views.
         &["capacity", "control", "engine", "model", "placement"],
     ),
-    ("live", Impure, &["agent", "drivers", "model"]),
+    ("live", Impure, &["agent", "drivers", "image", "model"]),
     ("model", Pure, &[]),
     ("placement", Pure, &["model"]),
     ("tests", Impure, &[]),

@@ -1,8 +1,11 @@
 //! The agent's configuration, a TOML file that a person writes.
 
+use crate::disks::{Disks, Source};
 use crate::network::{self, Trunk};
 use agent::naming::{Naming, Plugging};
 use agent::settings::Settings;
+use image::manifest::signer;
+use image::store::Store;
 use model::fingerprint::Reserved;
 use model::id::NodeId;
 use serde::Deserialize;
@@ -67,6 +70,16 @@ pub struct Config {
     /// `host` is then this node's own.
     #[serde(default)]
     pub peers: BTreeSet<IpAddr>,
+    /// Where images come from: an address `http://…` under which a server has a store's folder, or
+    /// the path of such a folder; without it, the node has those that are in its own store.
+    #[serde(default)]
+    pub images: Option<String>,
+    /// Public keys, in hex, of those whose images are taken.
+    #[serde(default)]
+    pub signers: Vec<String>,
+    /// The most that the node's store of images keeps, in MiB.
+    #[serde(default = "stored")]
+    pub images_mib: u64,
     /// The address on which to listen for VMs that move here.
     #[serde(default = "loopback")]
     pub host: String,
@@ -128,6 +141,26 @@ impl Config {
             disk_mib: disk_mib.saturating_sub(self.reserved.disk_mib),
             reserved: self.reserved,
         })
+    }
+
+    /// Its disks and images; the store is made where it is not there.
+    ///
+    /// # Errors
+    /// Where a signer is no key, or the store cannot be made.
+    pub fn disks(&self) -> Result<Disks, ConfigError> {
+        let failed = |error: image::error::Error| ConfigError::Impossible(error.to_string());
+        let signers = self.signers.iter().map(|key| signer(key));
+        let trusted = signers.collect::<Result<_, _>>().map_err(failed)?;
+        let most_bytes = self.images_mib.saturating_mul(1 << 20);
+        let store = Store::open(&self.root.join("images"), trusted, most_bytes).map_err(failed)?;
+        let source = self.images.as_ref().map(|images| {
+            if images.starts_with("http://") || images.starts_with("https://") {
+                Source::Server(images.clone())
+            } else {
+                Source::Folder(images.into())
+            }
+        });
+        Ok(Disks::new(&self.root, store, source))
     }
 
     /// How its networks are done.
@@ -206,6 +239,11 @@ fn user() -> Plugging {
 
 fn loopback() -> String {
     "127.0.0.1".to_owned()
+}
+
+/// A dozen whole systems with their layers.
+fn stored() -> u64 {
+    16 << 10
 }
 
 fn ten() -> u32 {

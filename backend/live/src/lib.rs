@@ -14,9 +14,9 @@
 //! - [`rates`]: totals made rates
 //! - [`sampler`]: looks at VMs and measures
 //! - [`hands`]: steps, on threads of their own
-//! - [`plain`]: hands on whole disks as they are
+//! - [`disks`]: the hand on disks and images
 //! - [`network`]: the network of a VM, from the bridge to the last rule
-//! - [`plugs`]: the hand of a node that has such networks
+//! - [`plugs`]: the hands on networks
 //! - [`hypervisor`]: the driver that the configuration names
 //! - [`watchdog`]: the process that stops highly available VMs once the lease has lapsed
 //! - [`node`]: the loop that joins them
@@ -26,6 +26,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod disks;
 pub mod frame;
 pub mod hands;
 pub mod hypervisor;
@@ -35,7 +36,6 @@ pub mod machine;
 pub mod measure;
 pub mod network;
 pub mod node;
-pub mod plain;
 pub mod plugs;
 pub mod protocol;
 pub mod rates;

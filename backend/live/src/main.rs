@@ -12,7 +12,7 @@ use live::hands::Hand;
 use live::hypervisor;
 use live::network::{Change, Network};
 use live::node::{Claim, Node, Tools};
-use live::plain::{PlainDisks, UserNetwork};
+use live::plugs::UserNetwork;
 use live::protocol::{Answer, HexKey, Request};
 use live::socket;
 use live::watchdog::{self, Keeper};
@@ -159,9 +159,7 @@ fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
     let tools = Tools {
         claim: Claim::new(&config.root)?,
         driver: hypervisor::open(&config)?,
-        disks: Arc::new(PlainDisks {
-            root: config.root.clone(),
-        }),
+        disks: Arc::new(config.disks()?),
         network: network(&config)?,
         keeper: Keeper {
             root: config.root.clone(),

@@ -28,7 +28,6 @@ use agent::step::SeenState;
 use model::report::Report;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::sync::{Arc, Mutex};
@@ -67,6 +66,9 @@ pub enum NodeError {
         /// Why not.
         source: io::Error,
     },
+    /// Its folder cannot be closed to others.
+    #[error("close the node's folder to others: {0}")]
+    Open(#[from] image::error::Error),
     /// Another agent is here.
     #[error("another agent has {0}; hint: one node has one agent")]
     Taken(String),
@@ -85,8 +87,7 @@ impl Claim {
     /// Where another agent has it, or it cannot be made.
     pub fn new(root: &Path) -> Result<Self, NodeError> {
         fs::create_dir_all(root).map_err(failed("make the node's folder"))?;
-        let private = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(root, private).map_err(failed("close the node's folder to others"))?;
+        image::sandbox::let_through(root)?;
         Ok(Self { _lock: lock(root)? })
     }
 }

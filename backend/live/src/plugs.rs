@@ -1,7 +1,8 @@
-//! The hand of a node whose VMs have networks of their own: steps made changes of [`Network`].
+//! The hands on networks: steps made changes of [`Network`], or left to the hypervisor.
 
 use crate::hands::{Hand, broken, refused};
 use crate::network::{Change, Network, NetworkError};
+use agent::machine::Plug;
 use agent::secret::Keys;
 use agent::step::{Failure, Step};
 use agent::watch::Watch;
@@ -28,5 +29,22 @@ impl Hand for Network {
             NetworkError::Invalid { .. } => refused(&error.to_string()),
             _ => broken(&error.to_string()),
         })
+    }
+}
+
+/// A network that the hypervisor makes by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct UserNetwork;
+
+impl Hand for UserNetwork {
+    fn perform(&self, step: &Step, _keys: &Keys, _watch: &dyn Watch) -> Result<(), Failure> {
+        match step {
+            Step::Plug { plug, .. } | Step::Unplug { plug, .. }
+                if matches!(plug, Plug::User { .. }) =>
+            {
+                Ok(())
+            }
+            _ => Err(refused(&format!("this node has no network to {step}"))),
+        }
     }
 }

@@ -5,22 +5,30 @@ use agent::driver::{Act, Driver};
 use agent::secret::Keys;
 use agent::watch::Unwatched;
 use drivers::uml::Uml;
+use ed25519_dalek::SigningKey;
+use image::archive::Bounds;
+use image::manifest::{Compression, Content, Manifest, hex};
+use image::store::Store;
 use live::config::Listen;
 use live::frame;
 use live::killpoint;
 use live::protocol::{Answer, Request, Status};
 use live::socket;
 use live::watchdog::{is_held, watchdog_lock};
-use model::blueprint::{Blueprint, BootLoader, Customisation, Disk, PartitionTable};
+use model::blueprint::{
+    Blueprint, BootLoader, Customisation, Disk, Format, Partition, PartitionTable,
+};
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::{Generation, NodeId, OperationId, TenantId, VmId};
 use model::order::{Order, Shutdown, Verb};
 use model::report::{Outcome, VmState};
 use model::time::{Span, Time};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,6 +41,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A node of its own for each test, with an image whose guest just sleeps.
 struct Node {
     folder: tempfile::TempDir,
+    shelf: Arc<Shelf>,
     agent: Option<Child>,
 }
 
@@ -41,15 +50,17 @@ impl Node {
         let folder = tempfile::tempdir().expect("a folder for the node");
         let node = Self {
             folder,
+            shelf: image(),
             agent: None,
         };
-        let image = node.root().join("images").join(image());
-        fs::create_dir_all(&image).expect("a folder for the image");
-        fs::write(image.join("disk.raw"), b"what the disk begins as").expect("a disk");
-        fs::copy(KERNEL, image.join("kernel")).expect("user-mode-linux is installed");
-        make_initrd(&node.folder.path().join("guest"), &image.join("initrd"));
+        image::sandbox::let_through(node.folder.path()).expect("our folder");
         let root = node.root();
-        let config = format!("node = 1\nroot = {root:?}\ndriver = \"uml\"\n");
+        let images = node.shelf.folder.path();
+        let signer = hex(signing_key().verifying_key().as_bytes());
+        let config = format!(
+            "node = 1\nroot = {root:?}\ndriver = \"uml\"\nimages = {images:?}\n\
+             signers = [{signer:?}]\n"
+        );
         fs::write(node.config(), config).expect("a configuration");
         node
     }
@@ -201,8 +212,66 @@ impl Drop for Node {
     }
 }
 
-fn image() -> String {
-    "ab".repeat(32)
+/// The store from which all nodes of the tests take their image.
+struct Shelf {
+    folder: tempfile::TempDir,
+    id: String,
+}
+
+fn signing_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+/// An image that holds a kernel and its initial RAM disk, and nothing else.
+fn image() -> Arc<Shelf> {
+    // Kept by the nodes that are there, so that it goes with the last of them.
+    static SHELF: Mutex<Weak<Shelf>> = Mutex::new(Weak::new());
+    let mut shelf = SHELF.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = shelf.upgrade().unwrap_or_else(|| Arc::new(Shelf::new()));
+    *shelf = Arc::downgrade(&found);
+    found
+}
+
+impl Shelf {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the image");
+        let initrd = folder.path().join("initrd");
+        make_initrd(&folder.path().join("guest"), &initrd);
+        let stream = folder.path().join("made");
+        let mut tar = tar::Builder::new(fs::File::create(&stream).expect("a file"));
+        for (from, name) in [
+            (Path::new(KERNEL), "boot/vmlinuz"),
+            (&initrd, "boot/initrd"),
+        ] {
+            let added = tar.append_path_with_name(from, name);
+            added.expect("user-mode-linux is installed");
+        }
+        tar.finish().expect("a layer");
+        let manifest = Manifest {
+            name: "sleeper".to_owned(),
+            version: "1".to_owned(),
+            arch: Arch::X86_64,
+            guest: Guest::Linux,
+            content: Content::System,
+            applications: Vec::new(),
+            compression: Compression::None,
+            stream: String::new(),
+            stream_bytes: 0,
+            bounds: Bounds {
+                entries: 2,
+                bytes: fs::metadata(&stream).expect("a layer").len(),
+            },
+            disk_bytes: 0,
+            templates: Vec::new(),
+            parameters: BTreeMap::new(),
+            cloud_init: false,
+        };
+        let store = Store::open(folder.path(), vec![signing_key().verifying_key()], 1 << 30);
+        let store = store.expect("a store");
+        let image = store.add(manifest, &stream, &signing_key(), &Unwatched);
+        let id = image.expect("an image").id;
+        Self { folder, id }
+    }
 }
 
 /// Busybox and an init that sleeps, as an initial RAM disk.
@@ -238,10 +307,17 @@ fn blueprint() -> Blueprint {
         kernel_arguments: String::new(),
         disks: vec![Disk {
             name: "root".to_owned(),
-            size_mib: 2,
-            image: Some(image()),
+            size_mib: 32,
+            image: Some(image().id.clone()),
             table: PartitionTable::None,
-            partitions: Vec::new(),
+            partitions: vec![Partition {
+                name: "root".to_owned(),
+                size_mib: None,
+                format: Format::Ext4,
+                block_bytes: None,
+                mount: Some("/".to_owned()),
+                bootable: true,
+            }],
             shared_base: false,
             encryption: None,
             iops: None,
@@ -302,7 +378,7 @@ fn a_guest_outlives_the_agent_and_is_found_again() {
         panic!("no dry run");
     };
     let steps: Vec<String> = steps.into_iter().map(|step| step.step).collect();
-    assert_eq!(steps.first().map(String::as_str), Some("reserve 4 MiB"));
+    assert_eq!(steps.first().map(String::as_str), Some("reserve 64 MiB"));
     assert_eq!(steps.last().map(String::as_str), Some("define vm 7"));
     assert_eq!(node.order(1, &create()), Some(Outcome::Done));
     assert_eq!(node.order(2, &Verb::Start), Some(Outcome::Done));

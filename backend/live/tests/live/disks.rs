@@ -1,24 +1,41 @@
-//! Hands on plain disks: built, checked, wiped, and each step repeatable.
+//! The hand on disks: copied, checked, resized, wiped, and each step repeatable.
 
 use agent::machine::{AttachedDisk, DiskFormat};
 use agent::secret::Keys;
 use agent::step::{FailureKind, Place, Step};
 use agent::watch::{CalledOff, Unwatched, Watch};
+use image::store::Store;
+use live::disks::Disks;
 use live::hands::Hand;
-use live::plain::PlainDisks;
 use model::id::VmId;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-fn disks() -> (tempfile::TempDir, PlainDisks) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let root = folder.path().to_owned();
-    (folder, PlainDisks { root })
+/// A node's folder, which the tools' user may go through.
+struct Node {
+    root: PathBuf,
+    disks: Disks,
+    _folder: tempfile::TempDir,
 }
 
-fn perform(disks: &PlainDisks, step: &Step) -> Result<(), (FailureKind, String)> {
-    let done = disks.perform(step, &Keys::default(), &Unwatched);
-    done.map_err(|failure| (failure.kind, failure.reason))
+impl Node {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().to_owned();
+        image::sandbox::let_through(&root).expect("our folder");
+        let store = Store::open(&root.join("images"), Vec::new(), 1 << 20).expect("a store");
+        Self {
+            disks: Disks::new(&root, store, None),
+            root,
+            _folder: folder,
+        }
+    }
+
+    fn perform(&self, step: &Step) -> Result<(), (FailureKind, String)> {
+        let done = self.disks.perform(step, &Keys::default(), &Unwatched);
+        done.map_err(|failure| (failure.kind, failure.reason))
+    }
 }
 
 fn disk(path: PathBuf, size_mib: u64) -> AttachedDisk {
@@ -39,8 +56,8 @@ fn disk(path: PathBuf, size_mib: u64) -> AttachedDisk {
 #[test]
 fn a_replica_is_equal_and_keeps_its_holes() {
     use std::os::unix::fs::{FileExt, MetadataExt};
-    let (_folder, disks) = disks();
-    let (from, path) = (disks.root.join("built"), disks.root.join("root.raw"));
+    let node = Node::new();
+    let (from, path) = (node.root.join("built"), node.root.join("root.raw"));
     let file = fs::File::create(&from).expect("a file");
     file.set_len(64 << 20).expect("a size");
     file.write_all_at(b"begin", 0).expect("data");
@@ -54,8 +71,8 @@ fn a_replica_is_equal_and_keeps_its_holes() {
     };
     let verify = Step::Verify { built: from, place };
     for _ in 0..2 {
-        assert_eq!(perform(&disks, &replicate), Ok(()));
-        assert_eq!(perform(&disks, &verify), Ok(()));
+        assert_eq!(node.perform(&replicate), Ok(()));
+        assert_eq!(node.perform(&verify), Ok(()));
     }
     let allocated = fs::metadata(&path).expect("a file").blocks() * 512;
     assert!(allocated <= 4 << 20, "{allocated} bytes of 64 MiB");
@@ -63,7 +80,7 @@ fn a_replica_is_equal_and_keeps_its_holes() {
     file.expect("a file")
         .write_all_at(b"x", 1 << 20)
         .expect("data");
-    let (kind, reason) = perform(&disks, &verify).expect_err("it differs");
+    let (kind, reason) = node.perform(&verify).expect_err("it differs");
     assert_eq!(kind, FailureKind::Broken);
     assert!(reason.contains("differs from"), "{reason}");
 }
@@ -72,8 +89,8 @@ fn a_replica_is_equal_and_keeps_its_holes() {
 /// can the folder be released.
 #[test]
 fn a_wiped_folder_is_gone() {
-    let (_folder, disks) = disks();
-    let folder = disks.root.join("vms/vm-7");
+    let node = Node::new();
+    let folder = node.root.join("vms/vm-7");
     let folders = vec![folder.clone()];
     let vm = VmId(7);
     let reserve = Step::Reserve {
@@ -81,38 +98,71 @@ fn a_wiped_folder_is_gone() {
         folders: folders.clone(),
         mib: 1,
     };
-    assert_eq!(perform(&disks, &reserve), Ok(()));
-    let outside = disks.root.join("outside");
+    assert_eq!(node.perform(&reserve), Ok(()));
+    let outside = node.root.join("outside");
     fs::write(&outside, b"somebody else's").expect("a file");
     fs::create_dir(folder.join("snapshots")).expect("a folder");
     fs::write(folder.join("snapshots/before"), vec![7; 3 << 20]).expect("a file");
     std::os::unix::fs::symlink(&outside, folder.join("link")).expect("a link");
     let release = Step::Release { vm, folders };
-    assert!(perform(&disks, &release).is_err(), "it is not empty");
+    assert!(node.perform(&release).is_err(), "it is not empty");
     let wipe = Step::Wipe { path: folder };
     for _ in 0..2 {
-        assert_eq!(perform(&disks, &wipe), Ok(()));
-        assert_eq!(perform(&disks, &release), Ok(()));
+        assert_eq!(node.perform(&wipe), Ok(()));
+        assert_eq!(node.perform(&release), Ok(()));
     }
     let kept = fs::read(&outside).expect("it is still there");
     assert_eq!(kept, b"somebody else's");
 }
 
-/// What a smaller disk lets go of is wiped in its file before it is cut off, so that a longer one
-/// made of it shows zeros.
+/// A smaller disk keeps its files and leaves no longer one behind; a larger one has room for more.
 #[test]
-fn a_smaller_disk_keeps_its_data() {
-    let (_folder, disks) = disks();
-    let path = disks.root.join("root.raw");
-    fs::write(&path, vec![7; 2 << 20]).expect("a disk");
-    for size_mib in [1, 3, 3] {
+fn a_smaller_disk_keeps_its_files() {
+    let node = Node::new();
+    let path = node.root.join("root.raw");
+    let files = node.root.join("files");
+    fs::create_dir(&files).expect("a folder");
+    fs::write(files.join("kept"), "what the guest has").expect("a file");
+    let run = |program: &str, words: &[&Path]| {
+        let run = Command::new(program).args(words).output();
+        let run = run.expect("e2fsprogs is installed");
+        assert!(run.status.success(), "{run:?}");
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    let words = ["-q", "-t", "ext4", "-d"].map(Path::new);
+    let words: Vec<&Path> = words
+        .into_iter()
+        .chain([&*files, &*path, "64M".as_ref()])
+        .collect();
+    run("mke2fs", &words);
+    for size_mib in [32, 96, 96] {
         let disk = disk(path.clone(), size_mib);
-        assert_eq!(perform(&disks, &Step::Resize { disk }), Ok(()));
+        assert_eq!(node.perform(&Step::Resize { disk }), Ok(()));
+        assert_eq!(fs::metadata(&path).expect("a disk").len(), size_mib << 20);
+        let said = run("debugfs", &["-R".as_ref(), "cat /kept".as_ref(), &path]);
+        assert_eq!(said, "what the guest has");
+        assert!(!node.root.join("root.raw.before").exists());
     }
+}
+
+/// What nobody knows how to make smaller is not cut off; it grows.
+#[test]
+fn unknown_data_is_not_cut_off() {
+    let node = Node::new();
+    let path = node.root.join("data.raw");
+    let data = vec![7; 2 << 20];
+    fs::write(&path, &data).expect("a disk");
+    let resize = |size_mib| {
+        let disk = disk(path.clone(), size_mib);
+        node.perform(&Step::Resize { disk })
+    };
+    assert!(resize(1).is_err(), "it would be cut off");
+    assert_eq!(fs::read(&path).expect("a disk"), data);
+    assert!(!node.root.join("data.raw.before").exists());
+    assert_eq!(resize(3), Ok(()));
     let bytes = fs::read(&path).expect("a disk");
-    assert_eq!(bytes.len(), 3 << 20);
-    assert!(bytes[..1 << 20].iter().all(|byte| *byte == 7));
-    assert!(bytes[1 << 20..].iter().all(|byte| *byte == 0));
+    assert_eq!(bytes[..2 << 20], data);
+    assert!(bytes[2 << 20..].iter().all(|byte| *byte == 0) && bytes.len() == 3 << 20);
 }
 
 /// More space than the file system has is refused in figures, and a step that is called off stops.
@@ -126,18 +176,18 @@ fn space_and_patience_end() {
             Err(CalledOff::Cancelled)
         }
     }
-    let (_folder, disks) = disks();
+    let node = Node::new();
     let reserve = Step::Reserve {
         vm: VmId(7),
         folders: Vec::new(),
         mib: u64::MAX >> 21,
     };
-    let (_, reason) = perform(&disks, &reserve).expect_err("nobody has that much");
+    let (_, reason) = node.perform(&reserve).expect_err("nobody has that much");
     assert!(reason.contains("MiB free"), "{reason}");
-    let path = disks.root.join("root.raw");
+    let path = node.root.join("root.raw");
     fs::write(&path, [1]).expect("a file");
     let wipe = Step::Wipe { path: path.clone() };
-    let failure = disks.perform(&wipe, &Keys::default(), &Cancelled);
+    let failure = node.disks.perform(&wipe, &Keys::default(), &Cancelled);
     let failure = failure.expect_err("it was called off");
     assert_eq!(failure.kind, FailureKind::CalledOff);
     assert!(Path::new(&path).exists());

@@ -2,6 +2,7 @@
 
 mod agent;
 mod disks;
+mod emulated;
 mod frames;
 mod journal;
 mod machine;

@@ -1,0 +1,355 @@
+//! The hand on disks and images: steps carried out by the crate `image`.
+
+use crate::hands::{Hand, broken, refused};
+use agent::build::{BuildStep, BuildStepKind, plan};
+use agent::machine::{AttachedDisk, DiskFormat};
+use agent::secret::Keys;
+use agent::step::{Failure, FailureKind, KernelFiles, Place, Step};
+use agent::watch::Watch;
+use image::build::{Built, Workshop, build_disk};
+use image::error::Error;
+use image::luks;
+use image::replicate::{compare, replicate};
+use image::resize::resize;
+use image::sandbox::let_through;
+use image::store::Store;
+use image::wipe::{Pattern, wipe_and_remove};
+use model::blueprint::Blueprint;
+use model::hypervisor::Virtualisation;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes of a MiB.
+const MIB: u64 = 1 << 20;
+
+/// Where images come from that are not in the node's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A server that has a store's folder under this address.
+    Server(String),
+    /// The folder of a store.
+    Folder(PathBuf),
+}
+
+/// Disks as files, built of images.
+#[derive(Debug)]
+pub struct Disks {
+    root: PathBuf,
+    store: Store,
+    source: Option<Source>,
+    /// Two VMs of one image ask for it at once; the second finds what the first has brought.
+    fetching: Mutex<()>,
+}
+
+impl Hand for Disks {
+    fn perform(&self, step: &Step, keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
+        match step {
+            Step::Reserve { folders, mib, .. } => self.reserve(folders, *mib),
+            Step::Fetch { image } => self.fetch(image, watch),
+            Step::Build {
+                blueprint,
+                disk,
+                at,
+                base: None,
+                kernel,
+            } => {
+                let steps = steps_of(blueprint, disk)?;
+                let built = self.build(&steps, at, keys, watch)?;
+                let kernel = kernel.as_ref();
+                kernel.map_or(Ok(()), |files| take_kernel(&built, files))
+            }
+            Step::Build { base: Some(_), .. } | Step::BuildBase { .. } => Err(refused(
+                "disks of this node share no base\nhint: ask for the disk without shared_base",
+            )),
+            Step::Kernel { blueprint, files } => self.kernel(blueprint, files, keys, watch),
+            Step::Replicate { from, to } => done(replicate(from, file(to)?, watch)),
+            Step::Verify { built, place } => done(compare(built, file(place)?, watch)),
+            Step::CopyFile { from, to } => copy(from, to),
+            Step::Blank { disk } => blank(disk, keys, watch),
+            Step::Resize { disk } => change_size(disk, watch),
+            Step::Wipe { path } => wipe(path, watch),
+            Step::Release { folders, .. } => folders.iter().try_for_each(|folder| {
+                gone(fs::remove_dir(folder)).map_err(failed("remove", folder))
+            }),
+            Step::Store { .. } => Err(refused("this node makes no images of disks")),
+            _ => Err(refused(&format!("no disk can {step}"))),
+        }
+    }
+}
+
+impl Disks {
+    /// The disks of the node with this folder.
+    pub fn new(root: &Path, store: Store, source: Option<Source>) -> Self {
+        Self {
+            root: root.to_owned(),
+            store,
+            source,
+            fetching: Mutex::new(()),
+        }
+    }
+
+    /// The tools' user reaches the disks through all folders above them.
+    fn reserve(&self, folders: &[PathBuf], mib: u64) -> Result<(), Failure> {
+        for folder in folders {
+            fs::create_dir_all(folder).map_err(failed("make", folder))?;
+            let ours = folder.ancestors();
+            ours.take_while(|above| *above != self.root && above.starts_with(&self.root))
+                .try_for_each(|folder| done(let_through(folder)))?;
+        }
+        let found = rustix::fs::statvfs(&self.root)
+            .map_err(|error| failed("ask for the space of", &self.root)(io::Error::from(error)))?;
+        let free_mib = found.f_bavail * found.f_frsize / MIB;
+        if free_mib < mib {
+            let told = format!("{mib} MiB asked, the file system has {free_mib} MiB free");
+            return Err(broken(&told));
+        }
+        Ok(())
+    }
+
+    fn fetch(&self, id: &str, watch: &dyn Watch) -> Result<(), Failure> {
+        let _turn = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match &self.source {
+            Some(Source::Server(address)) => self.store.fetch(address, id, watch),
+            Some(Source::Folder(folder)) => self.store.take(folder, id, watch),
+            None => self.store.image(id),
+        };
+        done(found.map(drop))
+    }
+
+    fn build(
+        &self,
+        steps: &[BuildStep],
+        at: &Path,
+        keys: &Keys,
+        watch: &dyn Watch,
+    ) -> Result<Built, Failure> {
+        for step in steps {
+            // Another VM's images may have taken its room since it was fetched.
+            if let BuildStep::Unpack { image } | BuildStep::Add { image } = step {
+                self.fetch(image, watch)?;
+            }
+        }
+        let workshop = Workshop {
+            store: &self.store,
+            keys,
+            watch,
+        };
+        build_disk(steps, at, workshop).map_err(failure)
+    }
+
+    /// Puts the guest's files together as a build would, and of them keeps the kernel alone.
+    fn kernel(
+        &self,
+        blueprint: &Blueprint,
+        files: &KernelFiles,
+        keys: &Keys,
+        watch: &dyn Watch,
+    ) -> Result<(), Failure> {
+        let Some(disk) = blueprint.disks.first() else {
+            return Err(refused("a VM without a disk has no kernel"));
+        };
+        let mut steps = steps_of(blueprint, &disk.name)?;
+        let boot = steps
+            .iter()
+            .position(|step| BuildStepKind::from(step) == BuildStepKind::Boot);
+        steps.truncate(boot.map_or(0, |at| at + 1));
+        let parent = files.kernel.parent().unwrap_or(&self.root);
+        let work = tempfile::tempdir_in(parent).map_err(failed("make a folder in", parent))?;
+        done(let_through(work.path()))?;
+        let built = self.build(&steps, &work.path().join("disk"), keys, watch)?;
+        take_kernel(&built, files)
+    }
+}
+
+/// The steps that build a disk of a VM.
+fn steps_of(blueprint: &Blueprint, disk: &str) -> Result<Vec<BuildStep>, Failure> {
+    let index = blueprint.disks.iter().position(|found| found.name == disk);
+    let Some(index) = index else {
+        let told = format!("{} has no disk {disk}", blueprint.name);
+        return Err(refused(&told));
+    };
+    if index == 0 && blueprint.virtualisation == Virtualisation::Container {
+        return Err(refused(
+            "this node builds disks, and no root folders of containers",
+        ));
+    }
+    plan(blueprint, index).map_err(|error| refused(&error.to_string()))
+}
+
+/// Puts the kernel that a build has taken out of the guest to where the hypervisor loads it.
+fn take_kernel(built: &Built, files: &KernelFiles) -> Result<(), Failure> {
+    let Some(found) = &built.kernel else {
+        return Err(broken(
+            "the image has no kernel in /boot\nhint: add an image with one",
+        ));
+    };
+    copy(&found.kernel, &files.kernel)?;
+    // A kernel may itself be a program.
+    let program = Permissions::from_mode(0o755);
+    fs::set_permissions(&files.kernel, program).map_err(failed("let run", &files.kernel))?;
+    match &found.initrd {
+        Some(initrd) => copy(initrd, &files.initrd),
+        None => File::create(&files.initrd)
+            .map(drop)
+            .map_err(failed("make", &files.initrd)),
+    }
+}
+
+fn blank(disk: &AttachedDisk, keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
+    let key = match disk.format {
+        DiskFormat::Raw => None,
+        DiskFormat::Luks => {
+            let key = disk
+                .key
+                .ok_or_else(|| refused("an encrypted disk without a key"))?;
+            let bytes = keys.bytes(key).ok_or(Error::NoKey(key)).map_err(failure)?;
+            Some(bytes)
+        }
+        DiskFormat::Qcow2 => return Err(unknown(disk)),
+    };
+    let made = File::create(&disk.path).and_then(|file| {
+        file.set_len(bytes_of(disk))?;
+        file.sync_all()
+    });
+    made.map_err(failed("make", &disk.path))?;
+    key.map_or(Ok(()), |key| done(luks::format(&disk.path, key, watch)))
+}
+
+/// A disk grows whatever it holds. It shrinks if its last file system can, for nobody else knows
+/// what would be cut off; the longer one is wiped then.
+fn change_size(disk: &AttachedDisk, watch: &dyn Watch) -> Result<(), Failure> {
+    let path = &disk.path;
+    let bytes = bytes_of(disk);
+    let old = before(path);
+    let about = fs::metadata(path).map_err(failed("measure", path))?;
+    if about.nlink() > 1 {
+        // Killed before the smaller one was there: both names are the disk's.
+        fs::remove_file(&old).map_err(failed("remove", &old))?;
+    }
+    if about.len() > bytes {
+        if disk.format != DiskFormat::Raw {
+            return Err(unknown(disk));
+        }
+        fs::hard_link(path, &old).map_err(failed("keep", path))?;
+        if let Err(error) = resize(path, disk.size_mib, watch) {
+            fs::remove_file(&old).map_err(failed("remove", &old))?;
+            return Err(failure(error));
+        }
+    }
+    done(wipe_and_remove(&old, Pattern::Zero, watch))?;
+    if about.len() < bytes {
+        return grow(disk, bytes, watch);
+    }
+    Ok(())
+}
+
+fn grow(disk: &AttachedDisk, bytes: u64, watch: &dyn Watch) -> Result<(), Failure> {
+    let path = &disk.path;
+    let grown = match disk.format {
+        DiskFormat::Raw => resize(path, disk.size_mib, watch),
+        DiskFormat::Luks => Err(Error::Refused {
+            what: disk.name.clone(),
+            why: "what is encrypted is the guest's to grow".to_owned(),
+        }),
+        DiskFormat::Qcow2 => return Err(unknown(disk)),
+    };
+    match grown {
+        Err(Error::Refused { .. } | Error::Tool { .. }) => {
+            let file = OpenOptions::new().write(true).open(path);
+            let sized = file.and_then(|file| {
+                file.set_len(bytes)?;
+                file.sync_all()
+            });
+            sized.map_err(failed("size", path))
+        }
+        other => done(other),
+    }
+}
+
+/// What a shrunken disk was, until it is wiped.
+fn before(disk: &Path) -> PathBuf {
+    let mut name = disk.as_os_str().to_owned();
+    name.push(".before");
+    name.into()
+}
+
+/// The length of a disk's file.
+fn bytes_of(disk: &AttachedDisk) -> u64 {
+    let header = match disk.format {
+        DiskFormat::Luks => luks::HEADER_BYTES,
+        DiskFormat::Raw | DiskFormat::Qcow2 => 0,
+    };
+    header + disk.size_mib * MIB
+}
+
+/// Wipes a file, or all files below a folder, and removes them; links are not followed.
+fn wipe(path: &Path, watch: &dyn Watch) -> Result<(), Failure> {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if found.is_dir() {
+        for entry in fs::read_dir(path).map_err(failed("read", path))? {
+            wipe(&entry.map_err(failed("read", path))?.path(), watch)?;
+        }
+        return gone(fs::remove_dir(path)).map_err(failed("remove", path));
+    }
+    if found.is_file() {
+        return done(wipe_and_remove(path, Pattern::Zero, watch));
+    }
+    gone(fs::remove_file(path)).map_err(failed("remove", path))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let copied = fs::copy(from, to).and_then(|_| File::open(to)?.sync_all());
+    copied.map_err(failed("copy", from))
+}
+
+/// The file that something built becomes.
+fn file(place: &Place) -> Result<&Path, Failure> {
+    match place {
+        Place::Disk { disk } if disk.format == DiskFormat::Qcow2 => Err(unknown(disk)),
+        Place::Disk { disk } => Ok(&disk.path),
+        Place::Folder { .. } => Err(refused("this node has no root folders of containers")),
+    }
+}
+
+fn unknown(disk: &AttachedDisk) -> Failure {
+    refused(&format!(
+        "cannot do that with {}, it is {}",
+        disk.name, disk.format
+    ))
+}
+
+fn done(result: Result<(), Error>) -> Result<(), Failure> {
+    result.map_err(failure)
+}
+
+fn failure(error: Error) -> Failure {
+    let kind = match &error {
+        Error::CalledOff(_) => FailureKind::CalledOff,
+        Error::Build(_) => FailureKind::Refused,
+        _ => FailureKind::Broken,
+    };
+    let mut reason = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        reason += &format!(": {inner}");
+        source = inner.source();
+    }
+    Failure { kind, reason }
+}
+
+/// Removing what is gone already is no error.
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn failed<'a>(doing: &'a str, path: &'a Path) -> impl Fn(io::Error) -> Failure + 'a {
+    move |error| broken(&format!("{doing} {}: {error}", path.display()))
+}

@@ -1,0 +1,270 @@
+//! The whole way for real: disks built of signed images, booted by QEMU under an agent, and gone.
+
+use ed25519_dalek::SigningKey;
+use image::manifest::hex;
+use image::recipe::Recipe;
+use image::store::Store;
+use model::blueprint::{
+    Blueprint, BootLoader, Customisation, Disk, EncryptedPart, Encryption, Format, Interface,
+    Partition, PartitionTable,
+};
+use model::hypervisor::{Arch, Guest, Virtualisation};
+use model::id::{Generation, KeyId, NetworkId, NodeId, OperationId, TenantId, VmId};
+use model::order::{Order, Shutdown, Verb};
+use model::time::Time;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// An emulated guest boots in 4 s alone; with all tests on two cores it takes many times that.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const KEY: KeyId = KeyId(5);
+
+/// A node in a network namespace of its own; nothing of it outlives a test.
+struct Node {
+    folder: tempfile::TempDir,
+    images: [String; 2],
+    agent: Child,
+    operations: u64,
+}
+
+impl Node {
+    /// Starts an agent that takes images of the small system and its kernel from a folder.
+    fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
+        let folder = folder.expect("a folder in memory");
+        image::sandbox::let_through(folder.path()).expect("our folder");
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let images = folder.path().join("store");
+        let store = Store::open(&images, vec![key.verifying_key()], 1 << 30).expect("a store");
+        let made = ["busybox", "linux"].map(|name| make(name, folder.path(), &store, &key));
+        let config = format!(
+            "node = 1\nroot = {:?}\ndriver = \"qemu\"\nplugging = \"tap\"\nimages = {images:?}\n\
+             signers = [{:?}]\n",
+            folder.path().join("node"),
+            hex(key.verifying_key().as_bytes()),
+        );
+        fs::write(folder.path().join("agent.toml"), config).expect("a configuration");
+        let mut command = Command::new("unshare");
+        command.args(["--net", env!("CARGO_BIN_EXE_gridwright-agent"), "--config"]);
+        command.arg(folder.path().join("agent.toml"));
+        let agent = command.stdin(Stdio::null()).spawn().expect("unshare");
+        let node = Self {
+            folder,
+            images: made,
+            agent,
+            operations: 0,
+        };
+        node.wait_for("the agent to listen", || {
+            node.root().join("agent.sock").exists().then_some(())
+        });
+        node
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("node")
+    }
+
+    /// Sends an order by the agent's own command and waits until it is carried out.
+    fn order(&mut self, vm: VmId, verb: Verb) {
+        self.operations += 1;
+        let shown = format!("{verb:?}");
+        let order = Order {
+            operation: OperationId(self.operations),
+            generation: Generation(1),
+            node: NodeId(1),
+            vm,
+            verb,
+            deadline: Time::NEVER,
+        };
+        let file = self.folder.path().join("order.json");
+        let text: Value = json!({ "order": order, "keys": [(KEY, "6b".repeat(32))] });
+        fs::write(&file, text.to_string()).expect("an order");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gridwright-agent"));
+        command
+            .arg("--config")
+            .arg(self.folder.path().join("agent.toml"));
+        let run = command.arg("order").arg(&file).output().expect("it runs");
+        assert!(run.status.success(), "{shown}: {run:?}");
+    }
+
+    fn console(&self, vm: VmId) -> String {
+        let path = format!("driver/vm-{}/console.log", vm.0);
+        let bytes = fs::read(self.root().join(path)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The devices of the node's network.
+    fn links(&self) -> String {
+        let pid = self.agent.id().to_string();
+        let mut command = Command::new("nsenter");
+        let run = command
+            .args(["--net", "--target", &pid, "ip", "-o", "link"])
+            .output();
+        let run = run.expect("nsenter and ip");
+        assert!(run.status.success(), "{run:?}");
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    }
+
+    /// All files of the node but its store.
+    fn files(&self) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        let mut folders = vec![self.root()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+                let path = entry.path();
+                match path.is_dir() {
+                    true if path != self.root().join("images") => folders.push(path),
+                    true => {}
+                    false => drop(files.insert(path)),
+                }
+            }
+        }
+        files
+    }
+
+    /// Processes that name a file of the node's VMs.
+    fn processes(&self) -> Vec<String> {
+        let root = self.root().display().to_string();
+        let lines = fs::read_dir("/proc").expect("proc").flatten();
+        let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+        lines.filter(|line| line.contains(&root)).collect()
+    }
+
+    fn wait_for<T>(&self, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = found() {
+                return found;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited for {what}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn blueprint(&self, vm: VmId, boot: BootLoader, encryption: Option<Encryption>) -> Blueprint {
+        let [system, linux] = self.images.clone();
+        Blueprint {
+            vm,
+            tenant: TenantId(1),
+            name: format!("web-{}", vm.0),
+            arch: Arch::X86_64,
+            guest: Guest::Linux,
+            virtualisation: Virtualisation::Full,
+            cpus: 1,
+            max_cpus: 1,
+            mem_mib: 256,
+            max_mem_mib: 256,
+            boot,
+            kernel_arguments: "console=ttyS0 quiet panic=-1".to_owned(),
+            disks: vec![Disk {
+                name: "root".to_owned(),
+                size_mib: 96,
+                image: Some(system),
+                table: PartitionTable::Gpt,
+                partitions: vec![Partition {
+                    name: "root".to_owned(),
+                    size_mib: None,
+                    format: Format::Ext4,
+                    block_bytes: Some(4_096),
+                    mount: Some("/".to_owned()),
+                    bootable: true,
+                }],
+                shared_base: false,
+                encryption,
+                iops: None,
+                mibps: None,
+            }],
+            interfaces: vec![Interface {
+                name: "front".to_owned(),
+                network: NetworkId(1),
+                mac: [0x52, 0x54, 0, 0, 0, 7],
+                addresses: vec![("192.0.2.7".parse().expect("an address"), 24)],
+                gateway: None,
+                mbps: None,
+                allowed: Vec::new(),
+            }],
+            customisation: Customisation {
+                add: vec![linux],
+                ..Customisation::default()
+            },
+            highly_available: false,
+        }
+    }
+}
+
+/// Whatever a failed test leaves running ends with its node.
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.agent.kill());
+        drop(self.agent.wait());
+        for vm in [7, 8] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_gridwright-agent"));
+            command
+                .arg("--config")
+                .arg(self.folder.path().join("agent.toml"));
+            command
+                .args(["halt", &vm.to_string()])
+                .stderr(Stdio::null());
+            drop(command.status());
+        }
+    }
+}
+
+fn make(name: &str, work: &Path, store: &Store, key: &SigningKey) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(root.join(format!("assets/recipes/{name}.toml")));
+    let recipe = Recipe::read(&text.expect("a recipe")).expect("a good recipe");
+    let guests = root.join("target/guests/x86_64");
+    assert!(guests.join("complete").exists(), "run `make guests`");
+    let made = recipe.make(&guests, work, store, key, &agent::watch::Unwatched);
+    made.expect("an image").id
+}
+
+/// A VM is built, booted, stopped and deleted by orders alone, from its own boot loader and from an
+/// encrypted disk; afterwards there is no file, process or device of it.
+#[test]
+fn a_vm_comes_up_from_images_and_leaves_nothing() {
+    let mut node = Node::new();
+    let (files, links) = (node.files(), node.links());
+    let whole = Encryption {
+        part: EncryptedPart::Whole,
+        key: KEY,
+    };
+    for (vm, boot, encryption) in [
+        (VmId(7), BootLoader::Extlinux, None),
+        (VmId(8), BootLoader::Direct, Some(whole)),
+    ] {
+        let blueprint = Box::new(node.blueprint(vm, boot, encryption));
+        let processes = node.processes();
+        node.order(vm, Verb::Create { blueprint });
+        node.order(vm, Verb::Start);
+        let line = node.wait_for("the guest to be up", || {
+            let console = node.console(vm);
+            console
+                .lines()
+                .find(|l| l.contains("root=ext4"))
+                .map(str::to_owned)
+        });
+        assert!(
+            line.contains(&format!("GUEST-UP host=web-{}", vm.0)),
+            "{line}"
+        );
+        let tap = agent::naming::tap_name(vm, 0);
+        assert!(node.links().contains(&tap), "{}", node.links());
+        assert!(node.processes().len() > processes.len());
+        let shutdown = Shutdown::Forced;
+        node.order(vm, Verb::Stop { shutdown });
+        node.order(vm, Verb::Delete);
+        assert_eq!(node.files(), files);
+        assert_eq!(node.processes(), processes);
+        assert!(!node.links().contains(&tap), "{}", node.links());
+    }
+    assert_eq!(node.links().lines().count(), links.lines().count());
+}
