@@ -122,12 +122,13 @@ pub fn watch(root: &Path) -> io::Result<()> {
     let mut stopped = BTreeSet::new();
     let mut latest: Option<(Orders, u64)> = None;
     loop {
-        // A half-written file is none: it is replaced at once, so an unreadable one is damage, and
-        // damage stops nothing.
-        let orders: Option<Orders> = fs::read(orders_file(root))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let alive = is_held(&agent_lock(root))?;
+        // The file is replaced whole, so one that cannot be read is damage, or a node short of
+        // something: what was read last holds on.
+        let found = read_orders(root);
+        let is_known = found.is_ok();
+        let orders = found.unwrap_or_else(|_| latest.as_ref().map(|(orders, _)| orders.clone()));
+        // An agent that cannot be looked for does not stop its VMs either.
+        let alive = is_held(&agent_lock(root)).unwrap_or(false);
         match orders.filter(|orders| orders.boot == boot) {
             Some(orders) if !orders.vms.is_empty() => {
                 let known = latest.take().filter(|(known, _)| *known == orders);
@@ -139,10 +140,19 @@ pub fn watch(root: &Path) -> io::Result<()> {
                 }
                 latest = Some((orders, heard));
             }
-            _ if !alive => return Ok(()),
+            _ if !alive && is_known => return Ok(()),
             _ => {}
         }
         thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The agent's orders; `None`: it has given none.
+fn read_orders(root: &Path) -> io::Result<Option<Orders>> {
+    match fs::read(orders_file(root)) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -243,6 +243,7 @@ fn tenants_cannot_reach_the_node() {
     for word in [
         "ubd1=/etc/passwd",
         "hostfs=/",
+        "virtio-uml.device=/dev/null:0",
         "con1=xterm",
         "umid=uml-2",
         "vec0:transport=raw",

@@ -4,6 +4,7 @@
 use super::record;
 use super::step::{Argument, Exec, key_name};
 use agent::machine::{AttachedDisk, Boot, DiskFormat, Machine, Plug};
+use agent::naming::tap_name;
 use model::hypervisor::Arch;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -133,11 +134,6 @@ pub(super) fn disk_device(index: usize) -> String {
 /// How a disk's file is called below its format.
 pub(super) fn file_node(index: usize) -> String {
     format!("disk{index}-file")
-}
-
-/// The node of a disk's device for a bridge; within the 15 bytes of an interface's name.
-pub(super) fn tap_name(machine: &Machine, index: usize) -> String {
-    format!("gw{:x}-{index:x}", machine.vm.0)
 }
 
 /// A disk as QEMU opens it: nothing is probed, and no base is followed but the declared one.
@@ -305,7 +301,7 @@ impl Line {
         let id = format!("net{index}");
         let netdev = match plug {
             Plug::Tap { name } => tap(&id, name),
-            Plug::Bridge { .. } => tap(&id, &tap_name(machine, index)),
+            Plug::Bridge { .. } => tap(&id, &tap_name(machine.vm, index)),
             Plug::User { forwards } => {
                 let forwards: Vec<Value> = forwards
                     .iter()

@@ -129,6 +129,9 @@ pub(super) fn send(
     if look.is_sent() {
         plan.ask("query-migrate");
         has_gone(&mut plan, look, address);
+        // It runs over there: neither a cancel nor a deadline changes that any more.
+        let asked = std::mem::take(&mut plan.steps);
+        plan.finish.splice(0..0, asked);
         return Ok(plan);
     }
     let to = Address::parse(address, storage)?;

@@ -1,12 +1,13 @@
 //! Define, start, stop, pause and the like.
 
-use super::command_line::{self, Origin, disk_device, tap_name};
+use super::command_line::{self, Origin, disk_device};
 use super::look::Look;
 use super::record;
 use super::step::{Exec, Plan, Step, qmp};
 use super::{Qemu, check};
 use agent::driver::DriverError;
 use agent::machine::{AttachedDisk, AttachedInterface, Machine, Plug};
+use agent::naming::tap_name;
 use model::order::Shutdown;
 use model::report::VmState;
 use serde_json::{Value, json};
@@ -174,7 +175,7 @@ pub(super) fn refuse_elsewhere(look: &Look, act: &str) -> Result<(), DriverError
 fn plug_in(plan: &mut Plan, machine: &Machine) {
     for (index, interface) in machine.interfaces.iter().enumerate() {
         if let Plug::Bridge { name: bridge } = &interface.plug {
-            let tap = tap_name(machine, index);
+            let tap = tap_name(machine.vm, index);
             plan.steps.extend([
                 ip(&["tuntap", "add", "dev", &tap, "mode", "tap"]),
                 ip(&["link", "set", "dev", &tap, "master", bridge, "up"]),
@@ -192,7 +193,7 @@ fn plug_in(plan: &mut Plan, machine: &Machine) {
 fn unplug(steps: &mut Vec<Step>, machine: &Machine) {
     for (index, interface) in machine.interfaces.iter().enumerate() {
         if matches!(interface.plug, Plug::Bridge { .. }) {
-            let tap = tap_name(machine, index);
+            let tap = tap_name(machine.vm, index);
             if std::path::Path::new("/sys/class/net").join(&tap).exists() {
                 steps.push(ip(&["link", "delete", "dev", &tap]));
             }
@@ -208,7 +209,7 @@ pub(super) fn tap_of(
 ) -> Option<String> {
     match &interface.plug {
         Plug::Tap { name } => Some(name.clone()),
-        Plug::Bridge { .. } => Some(tap_name(machine, index)),
+        Plug::Bridge { .. } => Some(tap_name(machine.vm, index)),
         Plug::User { .. } => None,
     }
 }

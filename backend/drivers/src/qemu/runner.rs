@@ -54,7 +54,8 @@ pub(super) struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Does a plan; what it has changed where it fails is undone by the plan's own list.
+    /// Does a plan; what it has changed where it fails is undone by the plan's own list. What
+    /// finishes it cannot be called off: there is no way back by then.
     ///
     /// # Errors
     /// The first step that fails.
@@ -62,9 +63,11 @@ impl Runner<'_> {
         let mut answers = Answers::new();
         let count = plan.steps.len() + plan.finish.len();
         for (done, step) in plan.steps.iter().chain(&plan.finish).enumerate() {
-            let result = self
-                .watch
-                .checkpoint()
+            let go_on = match done < plan.steps.len() {
+                true => self.watch.checkpoint(),
+                false => Ok(()),
+            };
+            let result = go_on
                 .map_err(|why| DriverError::called_off("act on the VM", why))
                 .and_then(|()| {
                     self.watch.calling(&step.told());

@@ -14,10 +14,12 @@ const MAX_DISKS: usize = 16;
 const MAX_SOCKET_PATH: usize = 107;
 
 /// Options of the kernel that reach for files, sockets or programs of the node. A guest's command
-/// line comes from its tenant, so none of them may stand in it.
+/// line comes from its tenant, so none of them may stand in it, with `-` or with `_`: the kernel
+/// takes one for the other.
 const OPTIONS_OF_THE_NODE: &[&str] = &[
     "con",
     "debug",
+    "dsp",
     "eth",
     "fake_ide",
     "hostfs",
@@ -25,9 +27,11 @@ const OPTIONS_OF_THE_NODE: &[&str] = &[
     "iomem",
     "mconsole",
     "mem",
+    "mixer",
     "nosysemu",
     "ssl",
-    "ssl-non-raw",
+    "ssl_non_raw",
+    "time_travel",
     "udb",
     "uml_dir",
     "umid",
@@ -146,6 +150,7 @@ fn boot(boot: &Boot) -> Result<(), DriverError> {
     }
     for word in command_line.split_whitespace() {
         let key = word.split(['=', ':', ',']).next().unwrap_or_default();
+        let key = key.replace('-', "_");
         let option = key.trim_end_matches(|c: char| c.is_ascii_digit());
         let reaches_out = OPTIONS_OF_THE_NODE.contains(&option) || key.starts_with("ubd");
         expect(
