@@ -113,7 +113,10 @@ impl Maker<'_> {
     /// privilege and attributes are set afterwards.
     fn ext4(&self) -> Result<(), Error> {
         let mut tool = Tool::new("mke2fs").args(["-q", "-F", "-t", "ext4", "-L", self.label()]);
-        if let Some(bytes) = self.place.partition.block_bytes {
+        // mke2fs would give a small file system blocks of 1 KiB, too small for the notes that
+        // extlinux keeps behind its loader.
+        let default_bytes = self.filling.for_extlinux.then_some(4_096);
+        if let Some(bytes) = self.place.partition.block_bytes.or(default_bytes) {
             tool = tool.args(["-b", &bytes.to_string()]);
         }
         if self.filling.for_extlinux {

@@ -172,7 +172,7 @@ impl Node {
                     name: "root".to_owned(),
                     size_mib: None,
                     format: Format::Ext4,
-                    block_bytes: Some(4_096),
+                    block_bytes: None,
                     mount: Some("/".to_owned()),
                     bootable: true,
                 }],
