@@ -66,7 +66,7 @@ pub fn wipe_range(
 /// # Errors
 /// As [`wipe`].
 pub fn wipe_and_remove(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Result<(), Error> {
-    if !path.exists() {
+    if !path.try_exists().at(path)? {
         return Ok(());
     }
     wipe(path, pattern, watch)?;

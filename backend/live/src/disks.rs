@@ -285,10 +285,13 @@ fn bytes_of(disk: &AttachedDisk) -> u64 {
     header + disk.size_mib * MIB
 }
 
-/// Wipes a file, or all files below a folder, and removes them; links are not followed.
+/// Wipes a file, or all files below a folder, and removes them; links are not followed. Only what
+/// is known to be gone counts as wiped: a disk that cannot be looked at does not.
 fn wipe(path: &Path, watch: &dyn Watch) -> Result<(), Failure> {
-    let Ok(found) = fs::symlink_metadata(path) else {
-        return Ok(());
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("look at", path)(error)),
     };
     if found.is_dir() {
         for entry in fs::read_dir(path).map_err(failed("read", path))? {

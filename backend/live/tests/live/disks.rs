@@ -192,3 +192,15 @@ fn space_and_patience_end() {
     assert_eq!(failure.kind, FailureKind::CalledOff);
     assert!(Path::new(&path).exists());
 }
+
+/// What cannot be looked at is not wiped; what is gone is.
+#[test]
+fn only_what_is_gone_counts_as_wiped() {
+    let node = Node::new();
+    std::os::unix::fs::symlink("loop", node.root.join("loop")).expect("a link to itself");
+    let path = node.root.join("loop/root.raw");
+    let (kind, reason) = node.perform(&Step::Wipe { path }).expect_err("no look");
+    assert_eq!(kind, FailureKind::Broken, "{reason}");
+    let path = node.root.join("vms/vm-1/root.raw");
+    node.perform(&Step::Wipe { path }).expect("nothing there");
+}
