@@ -1,11 +1,11 @@
 //! The side of the program: makes one of any [`Driver`] in Rust.
 //!
 //! ```no_run
-//! # fn open(_folder: &std::path::Path) -> Box<dyn agent::driver::Driver> { unimplemented!() }
-//! # fn main() -> Result<(), drivers::outside::serve::ServeError> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = std::env::args_os().next_back().expect("the agent gives the folder");
-//! let driver = open(folder.as_ref());
-//! drivers::outside::serve::serve(&*driver, std::io::stdin().lock(), std::io::stdout())
+//! let driver = drivers::qemu::Qemu::open(folder.as_ref())?;
+//! drivers::outside::serve::serve(&driver, std::io::stdin().lock(), std::io::stdout())?;
+//! # Ok(())
 //! # }
 //! ```
 
