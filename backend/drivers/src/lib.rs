@@ -1,19 +1,25 @@
 //! The only place that talks to hypervisors: one module for each, behind `agent::driver::Driver`.
 //!
 //! - [`admission`]: refuses what the lifecycle or the declared capabilities forbid
+//! - [`field`]: fields of a machine that a driver cannot honour
 //! - [`folder`]: what a driver must remember of its VMs, in files that survive it
 //! - [`incus`]: system containers, by Incus
+//! - [`measure`]: what the node itself tells of a VM, whatever runs it
 //! - [`outside`]: drivers that are programs of their own, in any language
 //! - `probe_guest`: the only program of a probe's guest
 //! - [`qemu`]: QEMU over QMP
+//! - [`shell`]: commands as a person would type them
 //! - [`sparse`]: copies files with their holes
 //! - [`uml`]: User-mode Linux, a kernel that is a process
 
 pub mod admission;
+pub mod field;
 pub mod folder;
 pub mod incus;
+pub mod measure;
 pub mod outside;
 mod probe_guest;
 pub mod qemu;
+pub mod shell;
 pub mod sparse;
 pub mod uml;

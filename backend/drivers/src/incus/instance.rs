@@ -1,5 +1,6 @@
 //! Machines as instances of Incus: what can be honoured, and in which words.
 
+use crate::field::expect;
 use agent::driver::{DriverError, Seen};
 use agent::machine::{AttachedInterface, Boot, Machine, Plug};
 use model::hypervisor::{Guest, Virtualisation};
@@ -175,20 +176,4 @@ pub fn validate(machine: &Machine) -> Result<(), DriverError> {
         )?;
     }
     Ok(())
-}
-
-fn expect(
-    holds: bool,
-    field: &str,
-    found: impl ToString,
-    expected: &str,
-) -> Result<(), DriverError> {
-    if holds {
-        return Ok(());
-    }
-    Err(DriverError::Invalid {
-        field: field.to_owned(),
-        found: found.to_string(),
-        expected: expected.to_owned(),
-    })
 }

@@ -1,6 +1,7 @@
 //! Refuses a machine that could not be run, before QEMU refuses it in QEMU's words.
 
 use super::command_line::emulator;
+pub(super) use crate::field::invalid;
 use agent::driver::DriverError;
 use agent::machine::{AttachedDisk, Boot, DiskFormat, Machine};
 use model::hypervisor::Virtualisation;
@@ -145,15 +146,6 @@ fn at_least(field: &str, found: u32, least: u32) -> Result<(), DriverError> {
     }
     let expected = format!("at least {least}");
     Err(invalid(field, &found.to_string(), &expected))
-}
-
-/// A field that cannot be honoured.
-pub(super) fn invalid(field: &str, found: &str, expected: &str) -> DriverError {
-    DriverError::Invalid {
-        field: field.to_owned(),
-        found: found.to_owned(),
-        expected: expected.to_owned(),
-    }
 }
 
 /// Something that the node lacks.

@@ -6,6 +6,7 @@ use super::look::Look;
 use super::power::tap_of;
 use super::qmp::Qmp;
 use crate::folder::Folder;
+use crate::measure::{self, of};
 use agent::driver::{DriverError, Reading};
 use agent::machine::Machine;
 use agent::watch::Unwatched;
@@ -13,8 +14,6 @@ use model::id::VmId;
 use model::sample::{Metric, Source, Subject};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 /// How often the guest is asked of its memory, in seconds.
 pub(super) const ASK_GUEST_SECONDS: u32 = 5;
@@ -29,7 +28,7 @@ pub(super) fn readings(folder: &Folder, vm: VmId) -> Result<Vec<Reading>, Driver
     let Some(look) = Look::at(folder, vm)? else {
         return Ok(Vec::new());
     };
-    let mut readings = of_files(&look.machine);
+    let mut readings = measure::space(&look.machine);
     let Some(process) = &look.process else {
         return Ok(readings);
     };
@@ -48,26 +47,6 @@ pub(super) fn readings(folder: &Folder, vm: VmId) -> Result<Vec<Reading>, Driver
     readings.extend(of_interfaces(&look.machine));
     readings.extend(of_guest(&mut connection));
     Ok(readings)
-}
-
-fn of(subject: Subject, source: Source, metric: Metric, value: f64) -> Reading {
-    Reading {
-        subject,
-        source,
-        metric,
-        value,
-    }
-}
-
-fn of_files(machine: &Machine) -> Vec<Reading> {
-    /// `st_blocks` counts these, whatever the file system's own are (stat(2)).
-    const BLOCK_BYTES: f64 = 512.0;
-    let disks = machine.disks.iter().filter_map(|disk| {
-        let value = fs::metadata(&disk.path).ok()?.blocks() as f64 * BLOCK_BYTES / MIB;
-        let subject = Subject::Disk(disk.name.clone());
-        Some(of(subject, Source::Node, Metric::SpaceUsedMib, value))
-    });
-    disks.collect()
 }
 
 /// Processor time of the whole and of each vCPU's thread, and the memory that QEMU really has.
@@ -162,32 +141,14 @@ fn of_disks(machine: &Machine, answer: &Value) -> Vec<Reading> {
     readings
 }
 
-/// Of the node's end of each interface that has one: what the guest receives, its tap sends.
+/// Of the node's end of each interface that has one.
 fn of_interfaces(machine: &Machine) -> Vec<Reading> {
-    let figures = [
-        (Metric::ReceivedKbps, "tx_bytes", 8.0 / 1_000.0),
-        (Metric::ReceivedPackets, "tx_packets", 1.0),
-        (Metric::ReceiveErrors, "tx_errors", 1.0),
-        (Metric::ReceiveDrops, "tx_dropped", 1.0),
-        (Metric::SentKbps, "rx_bytes", 8.0 / 1_000.0),
-        (Metric::SentPackets, "rx_packets", 1.0),
-        (Metric::SendErrors, "rx_errors", 1.0),
-        (Metric::SendDrops, "rx_dropped", 1.0),
-    ];
-    let mut readings = Vec::new();
-    for (index, interface) in machine.interfaces.iter().enumerate() {
-        let Some(tap) = tap_of(machine, index, interface) else {
-            continue;
-        };
-        let counters = Path::new("/sys/class/net").join(tap).join("statistics");
-        for (metric, file, unit) in figures {
-            let text = fs::read_to_string(counters.join(file)).unwrap_or_default();
-            let value = text.trim().parse::<f64>().ok();
-            let subject = Subject::Interface(interface.name.clone());
-            readings.extend(value.map(|value| of(subject, Source::Node, metric, value * unit)));
-        }
-    }
-    readings
+    let interfaces = machine.interfaces.iter().enumerate();
+    let taps = interfaces.filter_map(|(index, interface)| {
+        let tap = tap_of(machine, index, interface)?;
+        Some(measure::tap(&interface.name, &tap))
+    });
+    taps.flatten().collect()
 }
 
 /// What the guest's balloon driver told last; a guest without one tells nothing.

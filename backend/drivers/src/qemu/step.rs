@@ -2,6 +2,7 @@
 
 use super::qmp::command_text;
 use super::record::Move;
+use crate::shell;
 use agent::driver::NativeCall;
 use agent::machine::Machine;
 use model::id::{KeyId, VmId};
@@ -267,24 +268,16 @@ fn native(interface: &str, call: String) -> NativeCall {
     }
 }
 
-/// A command as a shell would take it.
+/// A command as a person would type it, keys left out.
 fn command_line(exec: &Exec) -> String {
-    let mut line = exec.program.to_owned();
-    for argument in &exec.arguments {
-        let text = match argument {
-            Argument::Plain(text) => text.clone(),
-            Argument::Secret(_) => argument.text("<key>"),
-        };
-        line.push(' ');
-        let plain = !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_=./,:+<>".contains(c));
-        if plain {
-            line.push_str(&text);
-        } else {
-            line.push_str(&format!("'{}'", text.replace('\'', r"'\''")));
-        }
-    }
-    line
+    let arguments = exec.arguments.iter().map(|argument| match argument {
+        Argument::Plain(text) => text.clone(),
+        Argument::Secret(_) => argument.text("<key>"),
+    });
+    let arguments: Vec<String> = arguments.collect();
+    shell::line(
+        [exec.program]
+            .into_iter()
+            .chain(arguments.iter().map(String::as_str)),
+    )
 }

@@ -4,6 +4,7 @@
 use super::mconsole;
 use super::run::{Run, descendants};
 use super::step::meminfo_kib;
+use crate::measure::{self, of};
 use agent::driver::{DriverError, Reading};
 use agent::machine::{Machine, Plug};
 use agent::watch::Unwatched;
@@ -17,15 +18,7 @@ const SECTOR: f64 = 512.0;
 
 /// All that can be told now; a frozen guest tells nothing itself, a stopped one has no processes.
 pub fn readings(machine: &Machine, run: &Run) -> Result<Vec<Reading>, DriverError> {
-    let mut readings = Vec::new();
-    for disk in &machine.disks {
-        if let Ok(metadata) = fs::metadata(&disk.path) {
-            use std::os::unix::fs::MetadataExt;
-            let value = metadata.blocks() as f64 * SECTOR / (1 << 20) as f64;
-            let subject = Subject::Disk(disk.name.clone());
-            readings.push(of(subject, Source::Node, Metric::SpaceUsedMib, value));
-        }
-    }
+    let mut readings = measure::space(machine);
     let state = run.state()?;
     if matches!(state, VmState::Running | VmState::Paused) {
         readings.extend(of_processes(run));
@@ -38,15 +31,6 @@ pub fn readings(machine: &Machine, run: &Run) -> Result<Vec<Reading>, DriverErro
         readings.extend(of_disks(machine, &ask("diskstats")?));
     }
     Ok(readings)
-}
-
-fn of(subject: Subject, source: Source, metric: Metric, value: f64) -> Reading {
-    Reading {
-        subject,
-        source,
-        metric,
-        value,
-    }
 }
 
 /// What the guest costs the node: all processes of its group.
@@ -143,31 +127,13 @@ fn of_disks(machine: &Machine, diskstats: &str) -> Vec<Reading> {
     readings
 }
 
-/// Of the node's end of each interface: what the guest receives, its tap sends.
+/// Of the node's end of each interface.
 fn of_interfaces(machine: &Machine) -> Vec<Reading> {
-    let figures = [
-        (Metric::ReceivedKbps, "tx_bytes", 8.0 / 1000.0),
-        (Metric::ReceivedPackets, "tx_packets", 1.0),
-        (Metric::ReceiveErrors, "tx_errors", 1.0),
-        (Metric::ReceiveDrops, "tx_dropped", 1.0),
-        (Metric::SentKbps, "rx_bytes", 8.0 / 1000.0),
-        (Metric::SentPackets, "rx_packets", 1.0),
-        (Metric::SendErrors, "rx_errors", 1.0),
-        (Metric::SendDrops, "rx_dropped", 1.0),
-    ];
-    let mut readings = Vec::new();
-    for interface in &machine.interfaces {
+    let taps = machine.interfaces.iter().filter_map(|interface| {
         let Plug::Tap { name } = &interface.plug else {
-            continue; // not let in by validate
+            return None; // not let in by validate
         };
-        let counters = Path::new("/sys/class/net").join(name).join("statistics");
-        for (metric, file, unit) in figures {
-            let text = fs::read_to_string(counters.join(file)).unwrap_or_default();
-            let value = text.trim().parse::<f64>().ok();
-            let subject = Subject::Interface(interface.name.clone());
-            let reading = value.map(|value| of(subject, Source::Node, metric, value * unit));
-            readings.extend(reading);
-        }
-    }
-    readings
+        Some(measure::tap(&interface.name, name))
+    });
+    taps.flatten().collect()
 }

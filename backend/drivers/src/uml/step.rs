@@ -4,7 +4,7 @@ use super::mconsole;
 use super::registers::Registers;
 use super::run::Run;
 use crate::folder::{Folder, failed};
-use crate::sparse;
+use crate::{shell, sparse};
 use agent::driver::{DriverError, NativeCall};
 use agent::machine::Machine;
 use agent::watch::Watch;
@@ -76,7 +76,7 @@ impl Step {
         let mconsole = |command: String| ("mconsole", command);
         let (interface, call) = match self {
             Self::Remember(machine) => file("write", folder.of(machine.vm).join(MACHINE)),
-            Self::Boot { command } => ("exec", shell_words(command)),
+            Self::Boot { command } => ("exec", shell::line(command.iter().map(String::as_str))),
             Self::Ask { .. } => mconsole("cad".into()),
             Self::Kill => {
                 let pid = run
@@ -207,23 +207,4 @@ fn remove(path: &Path) -> Result<(), DriverError> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", path)(error)),
         _ => Ok(()),
     }
-}
-
-/// A command as a shell would read it, on one line.
-fn shell_words(command: &[String]) -> String {
-    let plain = |word: &str| {
-        let harmless = |c: char| c.is_ascii_alphanumeric() || "-_=+/.,:@%".contains(c);
-        !word.is_empty() && word.chars().all(harmless)
-    };
-    let words: Vec<_> = command
-        .iter()
-        .map(|word| {
-            if plain(word) {
-                word.clone()
-            } else {
-                format!("'{}'", word.replace('\'', r"'\''"))
-            }
-        })
-        .collect();
-    words.join(" ")
 }
