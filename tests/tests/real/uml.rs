@@ -15,6 +15,7 @@ use model::sample::{Metric, Source};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -236,29 +237,93 @@ fn memory_is_scaled() {
     );
 }
 
-/// A command line that reaches for the node's files is refused.
+/// What a guest's own words may be is let in; whatever else the kernel may know is refused.
 #[test]
 fn tenants_cannot_reach_the_node() {
     let node = Node::new();
-    for word in [
-        "ubd1=/etc/passwd",
-        "hostfs=/",
-        "virtio-uml.device=/dev/null:0",
-        "con1=xterm",
-        "umid=uml-2",
-        "vec0:transport=raw",
-    ] {
+    let validate = |word: &str| {
         let mut machine = node.machine(VmId(1));
         let Boot::Kernel { command_line, .. } = &mut machine.boot else {
             panic!("a kernel");
         };
         *command_line = format!("quiet {word}");
-        let refused = node.uml().validate(&machine);
+        node.uml().validate(&machine)
+    };
+    for word in [
+        "root=/dev/ubda rw",
+        "systemd.unit=rescue.target",
+        "panic=-1",
+    ] {
+        validate(word).unwrap_or_else(|error| panic!("{word}: {error}"));
+    }
+    for word in [
+        "ubd1=/etc/passwd",
+        "hostfs=/",
+        "rootfstype=hostfs",
+        "virtio-uml.device=/dev/null:0",
+        "virtio_uml.device=/dev/null:0",
+        "con1=xterm",
+        "umid=uml-2",
+        "vec0:transport=raw",
+        "stderr=0",
+        "-- sh",
+    ] {
+        let refused = validate(word);
         assert!(
             matches!(refused, Err(DriverError::Invalid { .. })),
             "{word}: {refused:?}"
         );
     }
+}
+
+/// Goes on before a call only once it is told to.
+struct Waits {
+    call: &'static str,
+    met: Barrier,
+}
+
+impl Watch for Waits {
+    fn progressed(&self, _done_milli: u16) {}
+
+    fn calling(&self, call: &NativeCall) {
+        if call.interface == self.call {
+            self.met.wait(); // it is here
+            self.met.wait(); // it may go on
+        }
+    }
+
+    fn checkpoint(&self) -> Result<(), CalledOff> {
+        Ok(())
+    }
+}
+
+/// A start that comes too late fails, and takes nothing from the guest that another has begun.
+#[test]
+fn a_late_start_leaves_the_guest_alone() {
+    let node = Node::new();
+    let vm = VmId(1);
+    let machine = Box::new(node.machine(vm));
+    node.perform(vm, &Act::Define { machine });
+    let waits = Waits {
+        call: "exec",
+        met: Barrier::new(2),
+    };
+    std::thread::scope(|scope| {
+        let late = scope.spawn(|| {
+            let start = Act::Start;
+            node.uml().perform(vm, &start, &Keys::default(), &waits)
+        });
+        waits.met.wait();
+        assert_eq!(node.perform(vm, &Act::Start), Some(VmState::Running));
+        waits.met.wait();
+        late.join()
+            .expect("it ends")
+            .expect_err("one guest at most");
+    });
+    let seen = node.uml().inspect(vm).expect("an answer").expect("a VM");
+    assert_eq!(seen.state, VmState::Running);
+    assert_eq!(node.perform(vm, &Act::Destroy), None);
+    assert_eq!(processes_of(node.folder.path()), 0);
 }
 
 /// With the registers kept that User-mode Linux keeps on processors with AMX, guests run too.

@@ -2,6 +2,7 @@
 
 use super::registers::Registers;
 use super::run::Run;
+use crate::field::{expect, invalid};
 use agent::driver::DriverError;
 use agent::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
 use model::hypervisor::{Arch, Guest, Virtualisation};
@@ -13,31 +14,25 @@ const MAX_DISKS: usize = 16;
 /// Bytes of the path of a unix socket, the closing zero left out.
 const MAX_SOCKET_PATH: usize = 107;
 
-/// Options of the kernel that reach for files, sockets or programs of the node. A guest's command
-/// line comes from its tenant, so none of them may stand in it, with `-` or with `_`: the kernel
-/// takes one for the other.
-const OPTIONS_OF_THE_NODE: &[&str] = &[
-    "con",
-    "debug",
-    "dsp",
-    "eth",
-    "fake_ide",
-    "hostfs",
-    "initrd",
-    "iomem",
-    "mconsole",
-    "mem",
-    "mixer",
-    "nosysemu",
-    "ssl",
-    "ssl_non_raw",
-    "time_travel",
-    "udb",
-    "uml_dir",
-    "umid",
-    "vec",
-    "virtio_uml.device",
-    "xterm",
+/// Words that a guest's command line may have beside those of systemd. It comes from its tenant, and
+/// the kernel, a program of the node, has options that reach for the node's files, sockets and
+/// programs, more of them with each version: so what may stand there is listed, and nothing else.
+const FOR_THE_GUEST: &[&str] = &[
+    "autopoweroff",
+    "console",
+    "init",
+    "ip",
+    "loglevel",
+    "net.ifnames",
+    "panic",
+    "quiet",
+    "rdinit",
+    "ro",
+    "root",
+    "rootdelay",
+    "rootwait",
+    "rw",
+    "single",
 ];
 
 /// Refuses what could not be honoured.
@@ -137,7 +132,7 @@ fn boot(boot: &Boot) -> Result<(), DriverError> {
         command_line,
     } = boot
     else {
-        return refuse("boot", "no kernel", "a kernel that is a program");
+        return Err(invalid("boot", "no kernel", "a kernel that is a program"));
     };
     if !kernel.is_file() {
         return Err(DriverError::Missing {
@@ -149,16 +144,10 @@ fn boot(boot: &Boot) -> Result<(), DriverError> {
         plain_path("boot.initrd", initrd)?;
     }
     for word in command_line.split_whitespace() {
-        let key = word.split(['=', ':', ',']).next().unwrap_or_default();
-        let key = key.replace('-', "_");
-        let option = key.trim_end_matches(|c: char| c.is_ascii_digit());
-        let reaches_out = OPTIONS_OF_THE_NODE.contains(&option) || key.starts_with("ubd");
-        expect(
-            !reaches_out,
-            "boot.command_line",
-            word,
-            "words for the guest only",
-        )?;
+        let option = word.split('=').next().unwrap_or_default();
+        let known = FOR_THE_GUEST.contains(&option) || option.starts_with("systemd.");
+        let expected = format!("systemd.…, or one of {}", FOR_THE_GUEST.join(", "));
+        expect(known, "boot.command_line", word, &expected)?;
     }
     Ok(())
 }
@@ -179,8 +168,8 @@ fn interface(index: usize, interface: &AttachedInterface) -> Result<(), DriverEr
     expect(interface.mbps.is_none(), &field("mbps"), "set", "no limit")?;
     match &interface.plug {
         Plug::Tap { name } => plain_path(&field("plug"), Path::new(name)),
-        Plug::Bridge { .. } => refuse(&field("plug"), "a bridge", "a tap"),
-        Plug::User { .. } => refuse(&field("plug"), "address translation", "a tap"),
+        Plug::Bridge { .. } => Err(invalid(&field("plug"), "a bridge", "a tap")),
+        Plug::User { .. } => Err(invalid(&field("plug"), "address translation", "a tap")),
     }
 }
 
@@ -194,25 +183,4 @@ fn plain_path(field: &str, path: &Path) -> Result<(), DriverError> {
         path.display(),
         "a path without blanks, commas and colons",
     )
-}
-
-fn expect(
-    holds: bool,
-    field: &str,
-    found: impl ToString,
-    expected: &str,
-) -> Result<(), DriverError> {
-    if holds {
-        Ok(())
-    } else {
-        refuse(field, found, expected)
-    }
-}
-
-fn refuse(field: &str, found: impl ToString, expected: &str) -> Result<(), DriverError> {
-    Err(DriverError::Invalid {
-        field: field.to_owned(),
-        found: found.to_string(),
-        expected: expected.to_owned(),
-    })
 }

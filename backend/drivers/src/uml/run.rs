@@ -163,12 +163,6 @@ impl Run {
     pub fn begin(&self, command: &[String], registers: Registers) -> Result<(), DriverError> {
         let path = self.lock_file();
         fs::create_dir_all(self.empty()).map_err(failed("make", &self.empty()))?;
-        match fs::remove_file(self.pid_file()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(failed("remove", &self.pid_file())(error));
-            }
-            _ => {}
-        }
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -177,6 +171,13 @@ impl Run {
             .open(&path)
             .map_err(failed("open", &path))?;
         lock_alone(&lock).map_err(failed("lock", &path))?;
+        // Only now: whoever holds the lock is found by this file.
+        match fs::remove_file(self.pid_file()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(failed("remove", &self.pid_file())(error));
+            }
+            _ => {}
+        }
         let log = File::create(self.console()).map_err(failed("make", &self.console()))?;
         let errors = log.try_clone().map_err(failed("open", &self.console()))?;
         let mut begin = Command::new(&command[0]);
