@@ -272,7 +272,7 @@ impl Agent {
     fn circumstances(&self, now: Time) -> Circumstances<'_> {
         Circumstances {
             naming: &self.settings.naming,
-            host: &self.settings.host,
+            host: self.settings.host.as_deref(),
             vms: &self.ledger.vms,
             seen: &self.seen,
             free_mib: self

@@ -32,6 +32,9 @@ pub enum Refusal {
     /// The deadline was over before it came.
     #[error("the deadline has passed")]
     Expired,
+    /// The node listens for no VM.
+    #[error("no VM may move here; hint: name the node's host in its configuration")]
+    NoHost,
     /// No such VM.
     #[error("{0} is unknown here")]
     UnknownVm(VmId),

@@ -12,8 +12,8 @@ pub struct Settings {
     pub node: NodeId,
     /// Where things are.
     pub naming: Naming,
-    /// The address on which the node listens for VMs that move here.
-    pub host: String,
+    /// The address on which the node listens for VMs that move here; `None`: none may.
+    pub host: Option<String>,
     /// Disk space for VMs in MiB, the reserved share taken off.
     pub disk_mib: u64,
     /// What the node keeps for itself.

@@ -29,8 +29,8 @@ pub struct Record {
 pub struct Circumstances<'a> {
     /// Where things are.
     pub naming: &'a Naming,
-    /// The address on which the node listens for VMs that move here.
-    pub host: &'a str,
+    /// The address on which the node listens for VMs that move here; `None`: none may.
+    pub host: Option<&'a str>,
     /// Its VMs.
     pub vms: &'a BTreeMap<VmId, Record>,
     /// Their states, as last seen; a VM that is not in here is not there.

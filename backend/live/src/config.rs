@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -80,9 +80,10 @@ pub struct Config {
     /// The most that the node's store of images keeps, in MiB.
     #[serde(default = "stored")]
     pub images_mib: u64,
-    /// The address on which to listen for VMs that move here.
-    #[serde(default = "loopback")]
-    pub host: String,
+    /// The address on which to listen for VMs that move here; without it none may. Nothing proves
+    /// yet who comes, so the network of this address is to be the nodes' alone.
+    #[serde(default)]
+    pub host: Option<String>,
     /// Seconds from one sampling to the next.
     #[serde(default = "ten")]
     pub sample_seconds: u32,
@@ -94,26 +95,34 @@ pub struct Config {
 /// Where an agent listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// On a unix socket.
+    /// On a unix socket that its owner alone may open. A port, even of loopback, has no owner: a
+    /// guest behind the hypervisor's own address translation reaches all ports of its node.
     Unix(PathBuf),
-    /// On a port of loopback.
-    Loopback(SocketAddr),
 }
 
 impl Config {
     /// Reads a file.
     ///
     /// # Errors
-    /// Where it cannot be read, or holds something unknown.
+    /// Where it cannot be read, holds something unknown, or would let guests reach what only nodes
+    /// may.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
-        toml::from_str(&text).map_err(|source| ConfigError::Invalid {
+        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Invalid {
             path: path.to_owned(),
             source: Box::new(source),
-        })
+        })?;
+        if let (Plugging::User, Some(host)) = (config.plugging, &config.host) {
+            let told = format!(
+                "host is {host} and plugging is user, expected one of them; hint: guests that the \
+                 hypervisor itself plugs in reach all ports of the node, those of moving VMs too"
+            );
+            return Err(ConfigError::Impossible(told));
+        }
+        Ok(config)
     }
 
     /// Where it listens.
@@ -172,8 +181,8 @@ impl Config {
             (None, true) => Trunk::None,
             (Some(link), true) => Trunk::Vlan { link: link.clone() },
             (None, false) => Trunk::Vxlan {
-                local: self.host.parse().map_err(|_| {
-                    let host = &self.host;
+                local: self.address().ok_or_else(|| {
+                    let host = self.host.as_deref().unwrap_or("missing");
                     let told = format!("host is {host}, expected an address, as there are peers");
                     ConfigError::Impossible(told)
                 })?,
@@ -193,6 +202,10 @@ impl Config {
         })
     }
 
+    fn address(&self) -> Option<IpAddr> {
+        self.host.as_deref()?.parse().ok()
+    }
+
     /// What Linux calls the first disk under this node's hypervisor.
     fn first_disk(&self) -> &'static str {
         match self.driver.as_str() {
@@ -206,23 +219,16 @@ impl Config {
 impl FromStr for Listen {
     type Err = ConfigError;
 
-    /// `unix:PATH`, or `HOST:PORT` with an address of loopback.
+    /// `unix:PATH`.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return Ok(Self::Unix(path.into()));
-        }
-        let address: SocketAddr = text.parse().map_err(|_| {
-            ConfigError::Impossible(format!(
-                "listen is {text}, expected unix:PATH or ADDRESS:PORT"
-            ))
-        })?;
-        if !address.ip().is_loopback() {
-            return Err(ConfigError::Impossible(format!(
-                "listen is {text}, expected an address of loopback; hint: nothing proves yet who is \
-                 at the other end of a network"
-            )));
-        }
-        Ok(Self::Loopback(address))
+        text.strip_prefix("unix:")
+            .map(|path| Self::Unix(path.into()))
+            .ok_or_else(|| {
+                ConfigError::Impossible(format!(
+                    "listen is {text}, expected unix:PATH; hint: nothing proves yet who is at the \
+                     other end of a network"
+                ))
+            })
     }
 }
 
@@ -235,10 +241,6 @@ impl<'de> Deserialize<'de> for Listen {
 
 fn user() -> Plugging {
     Plugging::User
-}
-
-fn loopback() -> String {
-    "127.0.0.1".to_owned()
 }
 
 /// A dozen whole systems with their layers.

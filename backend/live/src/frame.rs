@@ -15,17 +15,16 @@ pub const MOST_BYTES: u32 = 16 << 20;
 /// # Errors
 /// Where the other end is gone, or the message is too long.
 pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> io::Result<()> {
-    // Messages may carry keys.
-    let json = Zeroizing::new(serde_json::to_vec(message)?);
-    let length = u32::try_from(json.len()).ok();
-    let Some(length) = length.filter(|length| *length <= MOST_BYTES) else {
-        let bytes = json.len();
-        let told = format!("a message of {bytes} bytes, at most {MOST_BYTES} are allowed");
-        return Err(io::Error::new(ErrorKind::InvalidData, told));
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, message)?;
+    let length = length.0;
+    let Some(short) = u32::try_from(length).ok().filter(|l| *l <= MOST_BYTES) else {
+        return Err(too_long(length));
     };
-    let mut frame = Zeroizing::new(Vec::with_capacity(json.len() + 4));
-    frame.extend_from_slice(&length.to_be_bytes());
-    frame.extend_from_slice(&json);
+    // Messages may carry keys. Made in full length at once: a vector that grows leaves copies behind.
+    let mut frame = Zeroizing::new(Vec::with_capacity(length + 4));
+    frame.extend_from_slice(&short.to_be_bytes());
+    serde_json::to_writer(&mut *frame, message)?;
     to.write_all(&frame)?;
     to.flush()
 }
@@ -42,12 +41,31 @@ pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T
     }
     let length = u32::from_be_bytes(length);
     if length > MOST_BYTES {
-        let told = format!("a message of {length} bytes, at most {MOST_BYTES} are allowed");
-        return Err(io::Error::new(ErrorKind::InvalidData, told));
+        return Err(too_long(length as usize));
     }
+    // Zeros that nobody has written to take no memory, however much was announced.
     let mut json = Zeroizing::new(vec![0; length as usize]);
     from.read_exact(&mut json)?;
     serde_json::from_slice(&json)
         .map(Some)
         .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
+fn too_long(bytes: usize) -> io::Error {
+    let told = format!("a message of {bytes} bytes, at most {MOST_BYTES} are allowed");
+    io::Error::new(ErrorKind::InvalidData, told)
+}
+
+/// Counts bytes and keeps none.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

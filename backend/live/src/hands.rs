@@ -70,7 +70,10 @@ impl Crew {
     }
 
     /// Begins a step; its end is told.
-    pub fn begin(&mut self, task: Task) {
+    ///
+    /// # Errors
+    /// Where the node has no thread for it: its end, which nobody else tells.
+    pub fn begin(&mut self, task: Task) -> Result<(), Box<Input>> {
         let cancelled = Arc::new(AtomicBool::new(false));
         self.under_way.insert(task.operation, cancelled.clone());
         let (hands, tell) = (self.hands.clone(), self.tell.clone());
@@ -95,10 +98,11 @@ impl Crew {
             killpoint::pass(|| format!("after {}", task.step));
             ending.result = Some(result);
         });
-        if let Err(error) = spawned {
+        spawned.map(drop).map_err(|error| {
+            self.ended(operation);
             let result = Err(broken(&format!("start a thread: {error}")));
-            (self.tell)(Input::Ended { operation, result });
-        }
+            Box::new(Input::Ended { operation, result })
+        })
     }
 
     /// Calls off the step of an operation.

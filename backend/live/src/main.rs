@@ -6,6 +6,7 @@ use agent::secret::Keys;
 use agent::watch::{CalledOff, Unwatched, Watch};
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use live::config::{Config, Listen};
 use live::frame;
 use live::hands::Hand;
@@ -20,10 +21,14 @@ use model::id::{KeyId, OperationId, VmId};
 use model::order::{Order, Shutdown};
 use model::report::Outcome;
 use model::time::Span;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// The agent of one Gridwright node.
 #[derive(Parser)]
@@ -211,39 +216,76 @@ type WithKeys = (Box<Order>, Vec<(KeyId, HexKey)>);
 
 fn read(file: &Path) -> anyhow::Result<WithKeys> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("read {shown}"))?;
-    let order = serde_json::from_str(&text).with_context(|| format!("{shown} is no order"))?;
+    let text = read_wiped(file).with_context(|| format!("read {shown}"))?;
+    let order = serde_json::from_slice(&text).with_context(|| format!("{shown} is no order"))?;
     Ok(match order {
         OrderFile::WithKeys { order, keys } => (order, keys),
         OrderFile::Plain(order) => (order, Vec::new()),
     })
 }
 
-/// Sends an order and prints its reports; the exit code tells whether it was carried out.
+/// A file that may hold keys, wiped when dropped.
+fn read_wiped(file: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let file = File::open(file)?;
+    let metadata = file.metadata()?;
+    // Made in full length at once, as a vector that grows leaves copies behind; a pipe tells none.
+    let most = u64::from(frame::MOST_BYTES);
+    let length = if metadata.is_file() {
+        metadata.len().min(most)
+    } else {
+        most
+    };
+    // What is read to its end is asked for once more.
+    let mut text = Zeroizing::new(Vec::with_capacity(length as usize + 64));
+    file.take(most).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Sends an order and prints what becomes of it: on a terminal how far it is, in place, and in any
+/// case a line of JSON for each step that begins or has broken. The exit code tells whether it was
+/// carried out.
 fn order(to: &Listen, file: &Path) -> anyhow::Result<ExitCode> {
     let (order, keys) = read(file)?;
     let operation = order.operation;
     let mut stream = connect(to)?;
     frame::send(&mut stream, &Request::Follow)?;
     frame::send(&mut stream, &Request::Order { order, keys })?;
+    let bar = progress();
+    let mut under_way = String::new();
     while let Some(answer) = frame::receive(&mut stream)? {
-        match answer {
-            Answer::Reported { report } if report.operation == Some(operation) => {
-                println!("{}", serde_json::to_string(&report)?);
-                match report.outcome {
-                    Outcome::Done => return Ok(ExitCode::SUCCESS),
-                    Outcome::Refused { .. }
-                    | Outcome::Failed { .. }
-                    | Outcome::Cancelled
-                    | Outcome::KeysWanted { .. } => return Ok(ExitCode::FAILURE),
-                    _ => {}
-                }
-            }
+        let report = match answer {
+            Answer::Reported { report } if report.operation == Some(operation) => report,
             Answer::Refused { reason } => bail!(reason),
+            _ => continue,
+        };
+        if let Outcome::Progressed { step, done_milli } = &report.outcome {
+            bar.set_message(step.clone());
+            bar.set_position(u64::from(*done_milli));
+            if *step == under_way {
+                continue;
+            }
+            under_way.clone_from(step);
+        }
+        let line = serde_json::to_string(&report)?;
+        bar.suspend(|| println!("{line}"));
+        match &report.outcome {
+            Outcome::Done => return Ok(ExitCode::SUCCESS),
+            Outcome::Refused { .. }
+            | Outcome::Failed { .. }
+            | Outcome::Cancelled
+            | Outcome::KeysWanted { .. } => return Ok(ExitCode::FAILURE),
             _ => {}
         }
     }
     bail!("the agent has ended; hint: send the order again once it is back")
+}
+
+/// A line in place on the terminal; nothing where the standard error is none.
+fn progress() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {percent} %");
+    let bar = ProgressBar::new(1_000);
+    bar.set_style(style.expect("the template is well formed"));
+    bar
 }
 
 fn dry_run(to: &Listen, file: &Path) -> anyhow::Result<()> {
@@ -294,6 +336,6 @@ fn ask(to: &Listen, request: &Request) -> anyhow::Result<Answer> {
     }
 }
 
-fn connect(to: &Listen) -> anyhow::Result<Box<dyn socket::Stream>> {
+fn connect(to: &Listen) -> anyhow::Result<UnixStream> {
     socket::connect(to).with_context(|| format!("no agent listens at {to:?}"))
 }

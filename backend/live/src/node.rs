@@ -18,7 +18,7 @@ use crate::killpoint;
 use crate::protocol::Answer;
 use crate::rates::Rates;
 use crate::sampler::{self, Sampler};
-use crate::socket::{self, Asked};
+use crate::socket::{self, Asked, Reports};
 use crate::watchdog::{Keeper, agent_lock};
 use agent::agent::Agent;
 use agent::driver::{Driver, DriverError};
@@ -29,7 +29,7 @@ use model::report::Report;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,6 +40,10 @@ const TICK: Duration = Duration::from_millis(200);
 /// Messages taken in together: enough for one sync to serve all VMs of a node, few enough that the
 /// first of them is answered soon.
 const MOST_TOGETHER: usize = 256;
+
+/// Messages that wait to be taken in: all that hands, connections and the sampler of a full node
+/// have to say at once. Whoever has more to say waits, and so has nothing to hold meanwhile.
+const MOST_WAITING: usize = 1_024;
 
 /// How long steps under way may take once the agent is to end; what is left is begun again by the
 /// next.
@@ -115,7 +119,7 @@ enum Message {
 
 /// Ends a running agent; VMs run on.
 #[derive(Clone)]
-pub struct Ender(Sender<Message>);
+pub struct Ender(SyncSender<Message>);
 
 impl Ender {
     /// Asks the agent to end.
@@ -133,7 +137,7 @@ pub struct Node {
     driver: Arc<dyn Driver>,
     keeper: Keeper,
     clock: Clock,
-    followers: Vec<SyncSender<Answer>>,
+    followers: Vec<Reports>,
     /// Answers that are due once the journal is on disk.
     due: Vec<(SyncSender<Answer>, Answer)>,
     inbox: Receiver<Message>,
@@ -171,9 +175,9 @@ impl Node {
                 state: Some(seen.state),
             })
             .collect();
-        let (sender, inbox) = channel();
+        let (sender, inbox) = sync_channel(MOST_WAITING);
         let asks = sender.clone();
-        socket::listen(&config.listen(), move |asked| {
+        socket::listen(&config.listen(), socket::Limits::default(), move |asked| {
             asks.send(Message::Asked(asked)).ok();
         })
         .map_err(failed("listen"))?;
@@ -268,21 +272,31 @@ impl Node {
 
     fn carry_out(&mut self, out: Vec<Output>) -> Result<(), NodeError> {
         self.write(&out)?;
-        for (answers, answer) in self.due.drain(..) {
-            socket::reaches(&answers, answer);
+        for (asker, answer) in self.due.drain(..) {
+            // Whoever has gone meanwhile is told nothing.
+            asker.try_send(answer).ok();
         }
+        let mut not_begun = Vec::new();
         for output in out {
             match output {
                 Output::Write(_) | Output::Note(_) | Output::Rewrite(_) => {}
                 // What an ending agent does not begin, the next one does.
                 Output::Begin(_) if self.ending.is_some() => {}
-                Output::Begin(task) => self.crew.begin(*task),
+                Output::Begin(task) => not_begun.extend(self.crew.begin(*task).err()),
                 Output::CallOff { operation, .. } => self.crew.call_off(operation),
-                Output::Report(report) => self.report(&report),
+                Output::Report(report) => self.report(report),
                 Output::Guard(guard) => self.guard(&guard)?,
             }
         }
-        Ok(())
+        // Each fails its operation or makes it wait longer, so that this ends.
+        let mut out = Vec::new();
+        for input in not_begun {
+            self.agent.step(self.clock.now(), *input, &mut out);
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        self.carry_out(out)
     }
 
     /// All entries at once, and one sync for all of them: they are then durable before any output is
@@ -308,12 +322,11 @@ impl Node {
         Ok(())
     }
 
-    fn report(&mut self, report: &Report) {
-        let answer = |report: &Report| Answer::Reported {
-            report: Box::new(report.clone()),
-        };
+    /// A follower that has gone, or that does not keep up, hears nothing more.
+    fn report(&mut self, report: Report) {
+        let report = Arc::new(report);
         self.followers
-            .retain(|follower| socket::reaches(follower, answer(report)));
+            .retain(|follower| follower.try_send(report.clone()).is_ok());
     }
 
     fn guard(&self, guard: &Guard) -> Result<(), NodeError> {

@@ -1,9 +1,9 @@
 //! What an agent's sockets speak: framed JSON ([`crate::frame`]), a request and its answer in turn;
-//! after [`Request::Follow`] reports come as well, whenever there are some.
+//! after [`Request::Follow`], once a connection, reports come as well, whenever there are some.
 //!
 //! Nothing is lost with a report that nobody heard: an order that is sent again is answered by its
-//! first result. The unix socket admits its owner only; over TCP the agent listens on loopback
-//! alone, as nothing here proves who is at the other end.
+//! first result. The unix socket admits its owner only, and there is no other, as nothing here
+//! proves who is at the other end.
 
 use agent::driver::NativeCall;
 use agent::secret::Keys;
@@ -13,6 +13,7 @@ use model::report::{Report, VmState};
 use model::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The version of all this; a peer that sends another is refused.
@@ -22,7 +23,7 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
 pub enum Request {
-    /// Carry this out; answered by the first report.
+    /// Carry this out; answered by [`Answer::Taken`].
     Order {
         /// The order.
         order: Box<Order>,
@@ -60,10 +61,15 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Answer {
-    /// A report: of [`Request::Order`], or after [`Request::Follow`].
+    /// A report, after [`Request::Follow`].
     Reported {
-        /// The report.
-        report: Box<Report>,
+        /// The report, which all who follow share.
+        report: Arc<Report>,
+    },
+    /// Of [`Request::Order`], once it is on disk.
+    Taken {
+        /// The first report: that it was accepted or refused, or how it has ended before.
+        report: Arc<Report>,
     },
     /// It was heard.
     Heard,
@@ -150,13 +156,18 @@ impl HexKey {
     ///
     /// # Errors
     /// Where it is not hexadecimal; the key is not told.
-    pub fn bytes(&self) -> Result<Vec<u8>, NotHex> {
+    pub fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, NotHex> {
         let digits = self.0.as_bytes().chunks(2);
         let byte = |pair: &[u8]| {
             let text = std::str::from_utf8(pair).ok().filter(|t| t.len() == 2)?;
             u8::from_str_radix(text, 16).ok()
         };
-        digits.map(byte).collect::<Option<_>>().ok_or(NotHex)
+        // In full length at once: a vector that grows leaves copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len()));
+        for pair in digits {
+            bytes.push(byte(pair).ok_or(NotHex)?);
+        }
+        Ok(bytes)
     }
 }
 
@@ -178,7 +189,7 @@ pub struct NotHex;
 pub fn read_keys(keys: &[(KeyId, HexKey)]) -> Result<Keys, NotHex> {
     let mut read = Keys::default();
     for (id, key) in keys {
-        read.insert(*id, key.bytes()?);
+        read.insert(*id, std::mem::take(&mut *key.bytes()?));
     }
     Ok(read)
 }

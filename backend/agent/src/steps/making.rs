@@ -130,6 +130,7 @@ impl Planner<'_> {
     ) -> Result<Vec<Planned>, Refusal> {
         self.check_new(vm, blueprint)?;
         self.check_lease(blueprint)?;
+        let host = self.now.host.ok_or(Refusal::NoHost)?;
         let mut steps = Vec::new();
         if storage == Storage::Local {
             steps.push(self.reserve(vm, vec![self.now.naming.vm_folder(vm)]));
@@ -149,7 +150,7 @@ impl Planner<'_> {
         let receive = Act::Receive {
             machine: Box::new(self.now.naming.machine(blueprint)),
             storage,
-            host: self.now.host.to_owned(),
+            host: host.to_owned(),
         };
         let undo = by_act(vm, Act::Destroy);
         steps.push(act(vm, receive, keys_of(blueprint), undo));

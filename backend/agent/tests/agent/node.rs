@@ -72,7 +72,7 @@ fn settings() -> Settings {
     Settings {
         node: NodeId(1),
         naming: naming(),
-        host: "192.0.2.1".to_owned(),
+        host: Some("192.0.2.1".to_owned()),
         disk_mib: 10_000,
         reserved: Reserved::default(),
     }

@@ -54,7 +54,7 @@ fn outcome(verb: &Verb, state: Option<VmState>) -> String {
     let naming = naming();
     let now = Circumstances {
         naming: &naming,
-        host: "192.0.2.1",
+        host: Some("192.0.2.1"),
         vms: &vms,
         seen: &seen,
         free_mib: 1_000,

@@ -2,20 +2,25 @@
 
 use super::Node;
 use crate::protocol::{Answer, DryStep, Request, Status, VERSION, VmStatus, read_keys};
-use crate::socket::{self, Asked};
+use crate::socket::Asked;
 use agent::driver::Driver;
 use agent::message::{Input, Output};
 use agent::step::{Planned, Step};
 use model::id::{NodeId, VmId};
 use model::order::Order;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
 impl Node {
     /// Answers what can be answered at once; what must be on disk first is due after it.
     pub(super) fn answer(&mut self, asked: Asked, out: &mut Vec<Output>) {
-        let Asked { request, answers } = asked;
+        let Asked {
+            request,
+            answer: asker,
+            reports,
+        } = asked;
         let now = self.clock.now();
         let answer = match request {
             Request::Order { order, keys } => {
@@ -26,16 +31,16 @@ impl Node {
                         self.agent.step(now, Input::Ordered { order, keys }, out);
                         let first = out[begin..].iter().find_map(|output| match output {
                             Output::Report(report) if report.operation == Some(operation) => {
-                                Some(Box::new(report.clone()))
+                                Some(Arc::new(report.clone()))
                             }
                             _ => None,
                         });
                         self.due
-                            .extend(first.map(|report| (answers, Answer::Reported { report })));
+                            .extend(first.map(|report| (asker, Answer::Taken { report })));
                     }
                     Err(error) => {
                         let reason = error.to_string();
-                        socket::reaches(&answers, Answer::Refused { reason });
+                        self.due.push((asker, Answer::Refused { reason }));
                     }
                 };
             }
@@ -50,7 +55,7 @@ impl Node {
             Request::Status => Answer::Status {
                 status: Box::new(self.status()),
             },
-            Request::DryRun { order } => return self.dry_run(&order, answers),
+            Request::DryRun { order } => return self.dry_run(&order, asker),
             Request::Log { operation } => {
                 let calls = self.agent.ledger().calls.iter();
                 let calls = calls.filter(|(of, _)| operation.is_none_or(|wanted| *of == wanted));
@@ -59,11 +64,11 @@ impl Node {
                 }
             }
             Request::Follow => {
-                self.followers.push(answers.clone());
+                self.followers.extend(reports);
                 Answer::Heard
             }
         };
-        self.due.push((answers, answer));
+        self.due.push((asker, answer));
     }
 
     fn status(&self) -> Status {
@@ -99,7 +104,7 @@ impl Node {
     }
 
     /// The driver is asked on a thread of its own: it may wait for its hypervisor.
-    fn dry_run(&self, order: &Order, answers: SyncSender<Answer>) {
+    fn dry_run(&self, order: &Order, asker: SyncSender<Answer>) {
         let driver = self.driver.clone();
         let planned = self.agent.preview(self.clock.now(), order);
         thread::spawn(move || {
@@ -111,7 +116,8 @@ impl Node {
                     reason: refusal.to_string(),
                 },
             };
-            socket::reaches(&answers, answer);
+            // Whoever has gone meanwhile is told nothing.
+            asker.try_send(answer).ok();
         });
     }
 }

@@ -26,6 +26,7 @@ use model::time::{Span, Time};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -107,7 +108,7 @@ impl Node {
     }
 
     /// A connection, once the agent listens; `None`: it has died before.
-    fn connect(&mut self) -> Option<Box<dyn socket::Stream>> {
+    fn connect(&mut self) -> Option<UnixStream> {
         let listen = Listen::Unix(self.root().join("agent.sock"));
         let begun = Instant::now();
         loop {
@@ -135,7 +136,7 @@ impl Node {
                     && report.operation == Some(OperationId(operation))
                     && is_end(&report.outcome)
                 {
-                    return Ok(Some(report.outcome));
+                    return Ok(Some(report.outcome.clone()));
                 }
             }
             Ok(None)
@@ -442,6 +443,8 @@ fn a_killed_agent_leaves_nothing() {
         Ok(_) => 1,
         Err(_) => APART,
     };
+    // Orders name the image, so that it must outlive each node.
+    let _shelf = image();
     let verbs = [create(), Verb::Start, stop(), Verb::Delete];
     let mut point = 1;
     loop {
@@ -539,8 +542,12 @@ fn a_wrong_configuration_is_told() {
     check("driver = \"vax\"", "driver is vax, expected one of");
     check("driver = \"outside\"", "expected the driver's path");
     check(
-        "driver = \"uml\"\nlisten = \"0.0.0.0:7000\"",
-        "expected an address of loopback",
+        "driver = \"uml\"\nlisten = \"127.0.0.1:7000\"",
+        "listen is 127.0.0.1:7000, expected unix:PATH",
+    );
+    check(
+        "driver = \"uml\"\nhost = \"127.0.0.1\"",
+        "host is 127.0.0.1 and plugging is user, expected one of them",
     );
     check("driver = \"uml\"\nhost_name = \"a\"", "unknown field");
     check(

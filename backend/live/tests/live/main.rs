@@ -9,3 +9,4 @@ mod machine;
 mod measure;
 mod network;
 mod rates;
+mod sockets;
