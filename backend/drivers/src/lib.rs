@@ -3,6 +3,7 @@
 //! - [`admission`]: refuses what the lifecycle or the declared capabilities forbid
 //! - [`field`]: fields of a machine that a driver cannot honour
 //! - [`folder`]: what a driver must remember of its VMs, in files that survive it
+//! - [`hold`]: one VM, held by whoever acts on it
 //! - [`incus`]: system containers, by Incus
 //! - [`measure`]: what the node itself tells of a VM, whatever runs it
 //! - [`outside`]: drivers that are programs of their own, in any language
@@ -15,6 +16,7 @@
 pub mod admission;
 pub mod field;
 pub mod folder;
+pub mod hold;
 pub mod incus;
 pub mod measure;
 pub mod outside;

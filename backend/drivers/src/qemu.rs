@@ -29,8 +29,11 @@ mod snapshot;
 mod statistics;
 mod step;
 
+pub use probe::kvm_works;
+
 use crate::admission::{Admitted, admit};
 use crate::folder::Folder;
+use crate::hold::Hold;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -39,7 +42,6 @@ use look::Look;
 use model::fingerprint::FoundHypervisor;
 use model::hypervisor::{Arch, Capability};
 use model::id::VmId;
-use record::Hold;
 use runner::{Answers, Runner};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -163,7 +165,7 @@ impl Driver for Qemu {
         keys: &Keys,
         watch: &dyn Watch,
     ) -> Result<Effect, DriverError> {
-        let hold = Hold::take(self.folder.of(vm), watch)?;
+        let hold = Hold::take(&self.folder, vm, record::MACHINE, watch)?;
         let admitted = self.admitted(vm, act)?;
         let plan = self.plan(vm, act)?;
         let mut runner = Runner {

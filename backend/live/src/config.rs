@@ -59,6 +59,9 @@ pub struct Config {
     /// The driver's program, where it has one and it is elsewhere than usual.
     #[serde(default)]
     pub program: Option<PathBuf>,
+    /// Arguments of an outside driver's program; its folder comes after them.
+    #[serde(default)]
+    pub arguments: Vec<String>,
     /// How interfaces are plugged.
     #[serde(default = "user")]
     pub plugging: Plugging,

@@ -27,7 +27,7 @@ pub fn open(config: &Config) -> Result<Arc<dyn Driver>, ConfigError> {
             })?;
             let program = Program {
                 path: path.to_owned(),
-                arguments: Vec::new(),
+                arguments: config.arguments.clone(),
                 folder,
                 limits: Limits::default(),
             };

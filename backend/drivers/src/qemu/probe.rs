@@ -70,7 +70,7 @@ pub(super) fn fingerprint(qemu: &Qemu, watch: &dyn Watch) -> Result<FoundHypervi
 
 /// Whether guests run on the processor itself. The device file may be there, and guests may even
 /// start, where another hypervisor only pretends; so the processor must tell of it too.
-pub(super) fn kvm_works(arch: Arch) -> bool {
+pub fn kvm_works(arch: Arch) -> bool {
     processor_virtualises(arch) && runs(arch, "kvm").is_ok()
 }
 

@@ -1,16 +1,13 @@
 //! What the driver remembers of a VM on disk, and how it finds the VM's process by it.
 
-use crate::folder::{Folder, failed};
+use crate::folder::Folder;
 use agent::driver::DriverError;
-use agent::watch::Watch;
 use model::id::VmId;
 use model::order::Storage;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
 
 /// The machine as it was defined or last scaled; a VM is there where this is.
 pub(super) const MACHINE: &str = "machine.json";
@@ -34,8 +31,6 @@ pub(super) const LOOK_SOCKET: &str = "look";
 pub(super) const GUEST_SOCKET: &str = "guest";
 /// Memory of snapshots.
 pub(super) const MEMORY: &str = "memory.qcow2";
-/// Whoever acts on the VM holds it locked.
-const LOCK: &str = "lock";
 
 /// Bytes that a unix socket's path may have, with the null at its end (`sun_path` of unix(7)).
 const SOCKET_PATH_BYTES: usize = 108;
@@ -168,70 +163,4 @@ pub(super) fn sockets_fit(root: &Path) -> Result<(), DriverError> {
             root.as_os_str().len() + SOCKET_PATH_BYTES - 1 - bytes
         ),
     })
-}
-
-/// One VM, held by whoever acts on it; a QEMU that is being started holds it too, until it holds
-/// its own [`PID_FILE`], so that a killed agent and its successor never start two.
-pub(super) struct Hold {
-    file: File,
-    folder: PathBuf,
-}
-
-impl Hold {
-    /// Waits for the VM and takes it.
-    ///
-    /// # Errors
-    /// Where the wait was called off or the disk refuses.
-    pub(super) fn take(folder: PathBuf, watch: &dyn Watch) -> Result<Self, DriverError> {
-        let path = folder.join(LOCK);
-        loop {
-            fs::create_dir_all(&folder).map_err(failed("make", &folder))?;
-            let opened = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&path);
-            let file = match opened {
-                // Whoever held the VM removes its folder with it.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(failed("open", &path))?,
-            };
-            match file.try_lock() {
-                Ok(()) if still_there(&file, &path) => return Ok(Self { file, folder }),
-                Ok(()) => continue,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
-            }
-            watch
-                .checkpoint()
-                .map_err(|why| DriverError::called_off("wait for the VM", why))?;
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// The lock for a process that is being started.
-    ///
-    /// # Errors
-    /// Where the node has no more files.
-    pub(super) fn share(&self) -> std::io::Result<File> {
-        self.file.try_clone()
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if !self.folder.join(MACHINE).exists() {
-            // There is no such VM, or no more. What cannot be removed is found and removed by the
-            // next who acts on it.
-            let _ = fs::remove_file(self.folder.join(LOCK));
-            let _ = fs::remove_dir(&self.folder);
-        }
-    }
-}
-
-fn still_there(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(held), Ok(named)) => held.ino() == named.ino(),
-        _ => false,
-    }
 }

@@ -3,9 +3,10 @@
 use super::check::missing;
 use super::migration::{mirror_job, remote_node};
 use super::qmp::Qmp;
-use super::record::{self, Hold, Move, Process};
+use super::record::{self, Move, Process};
 use super::step::{Argument, Exec, Plan, Step, Until};
 use crate::folder::{Folder, failed};
+use crate::hold::Hold;
 use agent::driver::DriverError;
 use agent::secret::Keys;
 use agent::watch::{Unwatched, Watch};
