@@ -160,6 +160,26 @@ pub enum BuildError {
         /// What it names.
         after: String,
     },
+    /// A disk that is changed after it was built is changed in its ext4 root alone.
+    #[error(
+        "disk {disk} cannot stand on a shared base: {why}\nhint: ask for it without shared_base"
+    )]
+    NotChangeable {
+        /// The disk.
+        disk: String,
+        /// Why.
+        why: String,
+    },
+    /// A script would run where a disk is only changed.
+    #[error(
+        "script {script} runs after {after}, where a disk on a shared base is no tree of files any more\nhint: run it after unpack, remove, add or boot, or ask for the disk without shared_base"
+    )]
+    ScriptOnBase {
+        /// The script's name.
+        script: String,
+        /// The step that it names.
+        after: String,
+    },
 }
 
 /// The steps that build one disk of a VM; only its first disk boots.

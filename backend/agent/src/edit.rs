@@ -63,6 +63,17 @@ impl Edit {
         Self::File { path, text, mode }
     }
 
+    /// The path that it names; `None`: it names a user.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::File { path, .. }
+            | Self::Link { path, .. }
+            | Self::Line { path, .. }
+            | Self::Delete { path } => Some(path),
+            Self::User { .. } => None,
+        }
+    }
+
     /// Puts a symbolic link.
     pub fn link(path: &str, target: &str) -> Self {
         let (path, target) = (path.to_owned(), target.to_owned());

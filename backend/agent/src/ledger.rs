@@ -8,7 +8,7 @@ use crate::journal::Entry;
 use crate::own::is_own;
 use crate::scaling;
 use crate::step::{Gained, Planned, Undo};
-use crate::steps::{Record, disk_mib, plain, space_mib, vms_of};
+use crate::steps::{Record, base_mib, disk_mib, plain, space_mib, vms_of};
 use model::blueprint::Blueprint;
 use model::id::{Generation, OperationId, VmId};
 use model::order::{Order, Verb};
@@ -184,7 +184,8 @@ impl Ledger {
         let here = self.vms.values().map(|record| disk_mib(&record.blueprint));
         let begun = self.open.values().filter(|open| open.run.is_some());
         let coming = begun.map(|open| space_mib(&open.order, &self.vms));
-        here.sum::<u64>() + coming.sum::<u64>()
+        let bases = base_mib(self.vms.values().map(|record| &record.blueprint));
+        here.sum::<u64>() + bases + coming.sum::<u64>()
     }
 
     /// The open operations whose turn has come: no earlier one touches their VMs.

@@ -3,6 +3,7 @@
 //!
 //! - [`machine`]: a VM as its node holds it, every path and name decided
 //! - [`build`]: the steps of building a disk, as data
+//! - [`mod@shared`]: what VMs of a node share of their disks
 //! - [`layout`]: where the partitions of a disk lie
 //! - [`guest`]: what makes an image the guest of one blueprint
 //! - [`edit`]: what is changed in a guest's files, as data
@@ -47,6 +48,7 @@ mod retry;
 pub mod scaling;
 pub mod secret;
 pub mod settings;
+pub mod shared;
 pub mod step;
 pub mod steps;
 pub mod watch;

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! ROOT/images/           the store of images
-//! ROOT/bases/SHA.raw     read-only bases that VMs share
+//! ROOT/bases/SHA.raw     read-only bases that VMs share, with notes of who does beside them
 //! ROOT/vms/vm-7/         all that is VM 7's: DISK.raw, kernel, initrd, root/ of a container
 //! ROOT/build/vm-7/       where its disks are built before they are replicated
 //! ROOT/saved/vm-7-NAME/  an image on its way into the store
 //! ```
 
 use crate::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
+use crate::shared::base_name;
 use crate::step::KernelFiles;
 use model::blueprint::{Blueprint, BootLoader, Disk, EncryptedPart, Interface};
 use model::hypervisor::{Virtualisation, words};
@@ -76,9 +77,10 @@ impl Naming {
         }
     }
 
-    /// The base that VMs share which begin as this image, by its manifest's SHA-256.
-    pub fn base(&self, image: &str) -> PathBuf {
-        self.root.join(format!("bases/{image}.raw"))
+    /// The base on which a disk stands; `None`: on none.
+    pub fn base(&self, blueprint: &Blueprint, disk: &Disk) -> Option<PathBuf> {
+        let name = base_name(blueprint, disk)?;
+        Some(self.root.join(format!("bases/{name}.raw")))
     }
 
     /// The driver's view of a blueprint.
@@ -97,7 +99,7 @@ impl Naming {
             disks: self
                 .disks_of(blueprint)
                 .iter()
-                .map(|disk| self.attached_disk(blueprint.vm, disk))
+                .map(|disk| self.attached_disk(blueprint, disk))
                 .collect(),
             interfaces: blueprint
                 .interfaces
@@ -122,10 +124,10 @@ impl Naming {
     }
 
     /// A disk as it is attached.
-    pub fn attached_disk(&self, vm: VmId, disk: &Disk) -> AttachedDisk {
-        let base = disk.image.as_ref().filter(|_| disk.shared_base);
+    pub fn attached_disk(&self, blueprint: &Blueprint, disk: &Disk) -> AttachedDisk {
+        let base = self.base(blueprint, disk);
         let whole = disk.encryption.filter(|e| e.part == EncryptedPart::Whole);
-        let (format, extension) = match (whole, base) {
+        let (format, extension) = match (whole, &base) {
             (Some(_), _) => (DiskFormat::Luks, "luks"),
             (None, Some(_)) => (DiskFormat::Qcow2, "qcow2"),
             (None, None) => (DiskFormat::Raw, "raw"),
@@ -133,11 +135,11 @@ impl Naming {
         AttachedDisk {
             name: disk.name.clone(),
             path: self
-                .vm_folder(vm)
+                .vm_folder(blueprint.vm)
                 .join(format!("{}.{extension}", disk.name)),
             format,
             size_mib: disk.size_mib,
-            base: base.map(|image| self.base(image)),
+            base,
             key: whole.map(|encryption| encryption.key),
             read_only: false,
             iops: disk.iops,

@@ -3,6 +3,7 @@
 use crate::lifecycle::Illegal;
 use crate::naming::MOST_INTERFACES;
 use model::blueprint::{Blueprint, EncryptedPart};
+use model::hypervisor::Virtualisation;
 use model::id::{KeyId, NodeId, VmId};
 use std::collections::BTreeSet;
 
@@ -154,11 +155,12 @@ pub fn check_blueprint(blueprint: &Blueprint) -> Result<(), Refusal> {
         let whole = disk
             .encryption
             .is_some_and(|e| e.part == EncryptedPart::Whole);
-        if disk.shared_base && (whole || disk.image.is_none()) {
+        let folder = index == 0 && blueprint.virtualisation == Virtualisation::Container;
+        if disk.shared_base && (whole || folder || disk.image.is_none()) {
             return Err(invalid(
                 &field("shared_base"),
                 "true",
-                "false where the disk is encrypted as a whole or begins empty",
+                "false where the disk is encrypted as a whole, begins empty or is a container's root",
             ));
         }
     }

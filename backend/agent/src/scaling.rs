@@ -44,7 +44,9 @@ pub fn scale(
         return Ok(vec![change]);
     }
     let resize = |size_mib: u64| {
-        let mut attached = now.naming.attached_disk(vm, find_disk(blueprint, disk)?);
+        let mut attached = now
+            .naming
+            .attached_disk(blueprint, find_disk(blueprint, disk)?);
         attached.size_mib = size_mib;
         Ok::<Step, Refusal>(Step::Resize { disk: attached })
     };

@@ -42,16 +42,24 @@ pub enum Step {
         /// SHA-256 of its manifest, in hex.
         image: String,
     },
-    /// Have the read-only base that VMs share.
+    /// Have the read-only base that VMs share, as it was built, and note that this VM does.
     BuildBase {
-        /// The image that it is, by its manifest's SHA-256 in hex.
-        image: String,
-        /// The VM for whose disk it is made first.
+        /// The VM for whose disk it is.
         blueprint: Box<Blueprint>,
         /// Which of its disks.
         disk: String,
         /// Where.
         at: PathBuf,
+    },
+    /// See that the bases on which a VM stands are as they were built.
+    CheckBases {
+        /// Whose.
+        vm: VmId,
+    },
+    /// A VM stands on no base any more; a base on which nobody stands is wiped and removed.
+    LeaveBases {
+        /// Which.
+        vm: VmId,
     },
     /// Partition, format, unpack, customise, make bootable: a disk, or a container's root folder.
     Build {
@@ -285,7 +293,9 @@ impl fmt::Display for Step {
         match self {
             Self::Reserve { mib, .. } => write!(f, "reserve {mib} MiB"),
             Self::Fetch { image } => write!(f, "fetch {}", short(image)),
-            Self::BuildBase { image, .. } => write!(f, "build base {}", short(image)),
+            Self::BuildBase { at, .. } => write!(f, "build base {}", short(&name(at))),
+            Self::CheckBases { vm } => write!(f, "check the bases of {vm}"),
+            Self::LeaveBases { vm } => write!(f, "leave the bases of {vm}"),
             Self::Build { disk, .. } => write!(f, "build {disk}"),
             Self::Kernel { blueprint, .. } => write!(f, "take the kernel of {}", blueprint.name),
             Self::CopyFile { to, .. } => write!(f, "copy {}", name(to)),

@@ -7,6 +7,7 @@ use crate::lifecycle::after;
 use crate::naming::Naming;
 use crate::refusal::{Refusal, check_name, keys_of};
 use crate::scaling::scale;
+use crate::shared::{base_name, bases};
 use crate::step::{Planned, Step, Undo};
 use model::blueprint::Blueprint;
 use model::id::{KeyId, VmId};
@@ -94,6 +95,21 @@ pub fn disk_mib(blueprint: &Blueprint) -> u64 {
     blueprint.disks.iter().map(|disk| disk.size_mib).sum()
 }
 
+/// Space that the bases of VMs may come to take, each once, in MiB: no base is larger than the
+/// largest disk on it, unless that disk is gone.
+pub fn base_mib<'a>(blueprints: impl IntoIterator<Item = &'a Blueprint>) -> u64 {
+    let mut largest = BTreeMap::new();
+    for blueprint in blueprints {
+        for disk in &blueprint.disks {
+            if let Some(base) = base_name(blueprint, disk) {
+                let most: &mut u64 = largest.entry(base).or_default();
+                *most = disk.size_mib.max(*most);
+            }
+        }
+    }
+    largest.values().sum()
+}
+
 /// Space that an order may come to take beside what its VM has, in MiB.
 pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
     let blueprint = vms.get(&order.vm).map(|record| &record.blueprint);
@@ -102,10 +118,12 @@ pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
         Verb::Create { blueprint } => {
             // A disk is built beside its place and wiped there before the next one is.
             let largest = blueprint.disks.iter().map(|disk| disk.size_mib).max();
-            disk_mib(blueprint) + largest.unwrap_or(0)
+            disk_mib(blueprint) + base_mib([blueprint.as_ref()]) + largest.unwrap_or(0)
         }
         Verb::Copy { to } => disk_mib(to),
-        Verb::Receive { blueprint, storage } if *storage == Storage::Local => disk_mib(blueprint),
+        Verb::Receive { blueprint, storage } if *storage == Storage::Local => {
+            disk_mib(blueprint) + base_mib([blueprint.as_ref()])
+        }
         Verb::SaveImage { .. } => disks.first().map_or(0, |disk| disk.size_mib),
         Verb::Scale {
             scale: Scale::Disk { disk, size_mib },
@@ -186,12 +204,17 @@ impl Planner<'_> {
             });
         }
         if storage == Storage::Local {
-            for disk in blueprint.map_or(&[][..], |b| naming.disks_of(b)) {
-                let path = naming.attached_disk(vm, disk).path;
-                steps.push(Step::Wipe { path });
+            if let Some(blueprint) = blueprint {
+                for disk in naming.disks_of(blueprint) {
+                    let path = naming.attached_disk(blueprint, disk).path;
+                    steps.push(Step::Wipe { path });
+                }
             }
             // Snapshots, copies and what a migration left lie beside the disks.
             steps.extend(give_back(vm, self.folders(vm)));
+            if blueprint.is_none_or(|blueprint| bases(blueprint).next().is_some()) {
+                steps.push(Step::LeaveBases { vm });
+            }
         }
         steps
             .into_iter()
@@ -260,8 +283,13 @@ impl Planner<'_> {
             Verb::Restore { name } | Verb::DropSnapshot { name } => return Err(unknown(name)),
             _ => unreachable!("steps sends no other verb here"),
         };
-        after(state, ActKind::from(&what))?;
-        Ok(vec![act(vm, what, keys, undo)])
+        let kind = ActKind::from(&what);
+        after(state, kind)?;
+        let boots = matches!(kind, ActKind::Start | ActKind::Reboot | ActKind::Restore);
+        let stands = bases(&record.blueprint).next().is_some();
+        let check = (boots && stands).then(|| plain(Step::CheckBases { vm }));
+        let act = act(vm, what, keys, undo);
+        Ok(check.into_iter().chain([act]).collect())
     }
 
     fn save_image(&self, vm: VmId, name: &str) -> Result<Vec<Planned>, Refusal> {

@@ -1,66 +1,123 @@
 //! One read-only base under the disks of several VMs.
 //!
-//! A base is named after its digest and is written once. Each VM has an overlay that holds what it
-//! has changed; the base itself has no mode bit that lets anybody write, and is read again before it
+//! A base is written once, and beside it lies a note of its digest. Each VM has an overlay that holds
+//! what it has changed; the base itself has no mode bit that lets anybody write and, where the file
+//! system knows such a thing, cannot be changed even by root. It is compared with its note before it
 //! is given out, so that one that was changed all the same is refused.
 
 use crate::error::{At, Error};
-use crate::manifest::is_digest;
-use crate::replicate::{partial, replicate};
+use crate::replicate::partial;
 use crate::store::file_digest;
 use crate::tool::Tool;
+use crate::wipe::{Pattern, wipe_and_remove};
 use agent::watch::Watch;
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, Permissions};
-use std::io::Read;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Nobody writes.
 const READ_ONLY: u32 = 0o444;
 
-/// Bytes of a qcow2 header up to the backing file's length, and where that file's name is said to
-/// be: offset in 8 bytes at 8, length in 4 bytes at 16. Source: QEMU's `docs/interop/qcow2.rst`.
-const HEADER_BYTES: usize = 24;
+/// Bytes of a qcow2 header up to the size of its disk, and where they say which file it stands on:
+/// offset in 8 bytes at 8, length in 4 bytes at 16, and that size in 8 bytes at 24. Source: QEMU's
+/// `docs/interop/qcow2.rst`.
+const HEADER_BYTES: usize = 32;
 const MAGIC: &[u8; 4] = b"QFI\xFB";
 
-/// Keeps a raw disk as a base in a folder; its path, which ends in its digest. One that is there is
-/// checked and kept.
-///
-/// # Errors
-/// Where it cannot be written, or the one that is there was changed.
-pub fn keep(disk: &Path, folder: &Path, watch: &dyn Watch) -> Result<PathBuf, Error> {
-    let digest = file_digest(disk, watch)?;
-    let base = folder.join(format!("{digest}.base"));
-    if base.exists() {
-        check(&base, watch)?;
-        return Ok(base);
-    }
-    let part = partial(&base);
-    replicate(disk, &part, watch)?;
-    std::fs::set_permissions(&part, Permissions::from_mode(READ_ONLY)).at(&part)?;
-    std::fs::rename(&part, &base).at(&base)?;
-    Ok(base)
+/// What is noted of a base beside it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    /// SHA-256 of all that it holds, in hex.
+    digest: String,
+    /// The file as it was when that was read.
+    stamp: Stamp,
 }
 
-/// Reads a base and compares it with the digest that it is named after.
+/// What of a file cannot stay the same when somebody writes to it, unless the node's clock is set
+/// back: the kernel writes down every change of a file with its time.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    inode: u64,
+    bytes: u64,
+    changed_seconds: i64,
+    changed_nanos: i64,
+}
+
+impl Stamp {
+    fn of(base: &Path) -> Result<Self, Error> {
+        let about = base.metadata().at(base)?;
+        Ok(Self {
+            inode: about.ino(),
+            bytes: about.len(),
+            changed_seconds: about.ctime(),
+            changed_nanos: about.ctime_nsec(),
+        })
+    }
+}
+
+/// Makes a raw disk the base of that name; it is moved there. Repeated after a kill, it goes on.
+///
+/// # Errors
+/// Where it cannot be read or written.
+pub fn keep(disk: &Path, base: &Path, watch: &dyn Watch) -> Result<(), Error> {
+    let digest = file_digest(disk, watch)?;
+    std::fs::set_permissions(disk, Permissions::from_mode(READ_ONLY)).at(disk)?;
+    let stamp = Stamp::of(disk)?;
+    // The note first: a base that is there has one.
+    let first = Note {
+        digest: digest.clone(),
+        stamp,
+    };
+    write_note(base, &first)?;
+    std::fs::rename(disk, base).at(base)?;
+    freeze(base, IFlags::IMMUTABLE)?;
+    let stamp = Stamp::of(base)?;
+    write_note(base, &Note { digest, stamp })
+}
+
+/// Compares a base with its note; all of it is read unless nothing has touched it since it was.
 ///
 /// # Errors
 /// Where it was changed, or lets somebody write.
 pub fn check(base: &Path, watch: &dyn Watch) -> Result<(), Error> {
     let refused = |why: &str| Err(Error::refused(base.display().to_string(), why));
-    let digest = base
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
-    if !is_digest(digest) {
-        return refused("it is not named after a digest");
-    }
+    let path = note_of(base);
+    let text = std::fs::read(&path).at(&path)?;
+    let Ok(note) = serde_json::from_slice::<Note>(&text) else {
+        return refused("the note of its digest is unreadable");
+    };
     if base.metadata().at(base)?.permissions().mode() & 0o222 != 0 {
         return refused("its mode lets somebody write");
     }
-    match file_digest(base, watch)? == digest {
-        true => Ok(()),
-        false => refused("it was changed under the VMs that stand on it"),
+    freeze(base, IFlags::IMMUTABLE)?;
+    let stamp = Stamp::of(base)?;
+    if stamp == note.stamp {
+        return Ok(());
+    }
+    let digest = file_digest(base, watch)?;
+    if digest != note.digest {
+        return refused("it was changed under the VMs that stand on it");
+    }
+    // As it was before it was read: a change meanwhile is noticed the next time.
+    write_note(base, &Note { digest, stamp })
+}
+
+/// Wipes and removes a base on which nobody stands; done where there is none.
+///
+/// # Errors
+/// Where it cannot be overwritten.
+pub fn remove(base: &Path, watch: &dyn Watch) -> Result<(), Error> {
+    if base.try_exists().at(base)? {
+        freeze(base, IFlags::empty())?;
+        wipe_and_remove(base, Pattern::Zero, watch)?;
+    }
+    let note = note_of(base);
+    match std::fs::remove_file(&note) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(&note),
+        _ => Ok(()),
     }
 }
 
@@ -79,6 +136,38 @@ pub fn overlay(base: &Path, disk: &Path, size_mib: u64, watch: &dyn Watch) -> Re
     std::fs::rename(&part, disk).at(disk)
 }
 
+fn note_of(base: &Path) -> PathBuf {
+    base.with_extension("note")
+}
+
+fn write_note(base: &Path, note: &Note) -> Result<(), Error> {
+    let path = note_of(base);
+    let part = partial(&path);
+    let text = serde_json::to_vec(note).map_err(std::io::Error::from);
+    let mut file = crate::replicate::create(&part)?;
+    file.write_all(&text.at(&part)?)
+        .and_then(|()| file.sync_all())
+        .at(&part)?;
+    std::fs::rename(&part, &path).at(&path)
+}
+
+/// Lets the file system itself refuse changes, or allow them again; one that knows no such thing, or
+/// an agent that may not ask for it, leaves it at the mode bits and the digest.
+fn freeze(base: &Path, flag: IFlags) -> Result<(), Error> {
+    let file = File::open(base).at(base)?;
+    let Ok(before) = ioctl_getflags(&file) else {
+        return Ok(());
+    };
+    let after = before.difference(IFlags::IMMUTABLE) | flag;
+    if before == after {
+        return Ok(());
+    }
+    match ioctl_setflags(&file, after) {
+        Err(_) if flag == IFlags::IMMUTABLE => Ok(()),
+        other => other.at(base),
+    }
+}
+
 /// The file that a qcow2 disk says it stands on, read from its header by us and by no tool that
 /// would open it; `None`: none.
 ///
@@ -86,19 +175,8 @@ pub fn overlay(base: &Path, disk: &Path, size_mib: u64, watch: &dyn Watch) -> Re
 /// Where it is no qcow2 disk, or its header is malformed.
 pub fn backing(disk: &Path) -> Result<Option<PathBuf>, Error> {
     let refused = |why: &str| Error::refused(disk.display().to_string(), why);
-    let mut header = [0; HEADER_BYTES];
-    let mut file = File::open(disk).at(disk)?;
-    file.read_exact(&mut header)
-        .map_err(|_| refused("it is cut in its header"))?;
-    if &header[..4] != MAGIC {
-        return Err(refused("it is no qcow2 disk"));
-    }
-    let number = |at: usize, bytes: usize| {
-        header[at..at + bytes]
-            .iter()
-            .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
-    };
-    let (at, len) = (number(8, 8), number(16, 4));
+    let (file, header) = header(disk)?;
+    let (at, len) = (number(&header[8..16]), number(&header[16..20]));
     if at == 0 {
         return Ok(None);
     }
@@ -127,4 +205,31 @@ pub fn refuse_foreign(disk: &Path, base: Option<&Path>) -> Result<(), Error> {
         disk.display().to_string(),
         format!("it stands on {found}"),
     ))
+}
+
+/// The size in bytes that the guest of a qcow2 disk sees.
+///
+/// # Errors
+/// As [`backing`].
+pub fn seen_bytes(disk: &Path) -> Result<u64, Error> {
+    header(disk).map(|(_, header)| number(&header[24..32]))
+}
+
+fn header(disk: &Path) -> Result<(File, [u8; HEADER_BYTES]), Error> {
+    let refused = |why: &str| Error::refused(disk.display().to_string(), why);
+    let mut header = [0; HEADER_BYTES];
+    let mut file = File::open(disk).at(disk)?;
+    file.read_exact(&mut header)
+        .map_err(|_| refused("it is cut in its header"))?;
+    if &header[..4] != MAGIC {
+        return Err(refused("it is no qcow2 disk"));
+    }
+    Ok((file, header))
+}
+
+/// A number of the header: the highest byte comes first.
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }

@@ -5,6 +5,7 @@
 
 use crate::archive::unpack;
 use crate::boot::{self, Kernel};
+use crate::customise::customise_in_place;
 use crate::error::{At, Error};
 use crate::format::{Filling, check, format};
 use crate::luks;
@@ -16,6 +17,7 @@ use crate::script;
 use crate::store::Store;
 use crate::tool::Tool;
 use crate::tree::Tree;
+use crate::wipe::{Pattern, wipe_and_remove};
 use agent::build::BuildStep;
 use agent::edit::Edit;
 use agent::layout::{Layout, SECTOR_BYTES};
@@ -65,6 +67,65 @@ pub fn build_disk(
     crate::customise::take_back(&bench.disk)?;
     std::fs::rename(&bench.disk, target).at(target)?;
     Ok(bench.built)
+}
+
+/// Makes a VM's own disk of one that was built already, by the steps that change files alone, as
+/// [`agent::shared::shared`] gives them. `images`: those of which the disk was built.
+///
+/// # Errors
+/// Where a change cannot be made; the disk may then hold some of them.
+pub fn make_own(
+    steps: &[BuildStep],
+    images: &[&String],
+    disk: &Path,
+    workshop: Workshop<'_>,
+) -> Result<(), Error> {
+    let (mut templates, mut parameters) = (Vec::new(), BTreeMap::new());
+    for id in images {
+        let manifest = workshop.store.image(id)?.manifest;
+        templates.extend(manifest.templates);
+        parameters.extend(manifest.parameters);
+    }
+    let mut all = Vec::new();
+    for step in steps {
+        match step {
+            BuildStep::Modify {
+                edits,
+                parameters: set,
+            } => {
+                all.extend(filled(&templates, &mut parameters, set)?);
+                all.extend(edits.iter().cloned());
+            }
+            BuildStep::Network { edits } => all.extend(edits.iter().cloned()),
+            _ => return Err(Error::refused("the plan", "a step that changes no files")),
+        }
+    }
+    match all.is_empty() {
+        true => Ok(()),
+        false => customise_in_place(disk, &all, workshop.watch),
+    }
+}
+
+/// The edits that fill templates with the values that were set and the defaults of all others.
+fn filled(
+    templates: &[Template],
+    parameters: &mut BTreeMap<String, String>,
+    set: &BTreeMap<String, String>,
+) -> Result<Vec<Edit>, Error> {
+    if let Some(name) = set.keys().find(|name| !parameters.contains_key(*name)) {
+        let known: Vec<&str> = parameters.keys().map(String::as_str).collect();
+        let why = format!(
+            "no image of it takes that parameter\nhint: they take {}",
+            known.join(", ")
+        );
+        return Err(Error::refused(name, why));
+    }
+    parameters.extend(set.clone());
+    let edits = templates.iter().map(|template| {
+        let text = template.fill(parameters)?;
+        Ok(Edit::file(&template.path, text, template.mode))
+    });
+    edits.collect()
 }
 
 /// A build on its way.
@@ -121,9 +182,13 @@ impl<'a> Bench<'a> {
             BuildStep::Verify => self.verify(),
             BuildStep::Encrypt { key } => {
                 let bytes = self.workshop.keys.bytes(*key).ok_or(Error::NoKey(*key))?;
-                let sealed = self.work.join("sealed");
-                luks::encrypt(&self.disk, &sealed, bytes, self.workshop.watch)?;
-                std::fs::rename(&sealed, &self.disk).at(&self.disk)
+                let (clear, watch) = (self.work.join("clear"), self.workshop.watch);
+                std::fs::rename(&self.disk, &clear).at(&self.disk)?;
+                luks::encrypt(&clear, &self.disk, bytes, watch)?;
+                // What was made in the clear is not left to whoever gets the space.
+                let made = self.parts.values().chain([&clear]);
+                made.cloned()
+                    .try_for_each(|file| wipe_and_remove(&file, Pattern::Zero, watch))
             }
             BuildStep::Script { script } => {
                 script::run(&mut self.tree, script, &self.work, self.workshop.watch)
@@ -169,20 +234,8 @@ impl<'a> Bench<'a> {
     }
 
     fn modify(&mut self, edits: &[Edit], set: &BTreeMap<String, String>) -> Result<(), Error> {
-        if let Some(name) = set.keys().find(|name| !self.parameters.contains_key(*name)) {
-            let known: Vec<&str> = self.parameters.keys().map(String::as_str).collect();
-            let why = format!(
-                "no image of it takes that parameter\nhint: they take {}",
-                known.join(", ")
-            );
-            return Err(Error::refused(name, why));
-        }
-        self.parameters.extend(set.clone());
-        for template in &self.templates {
-            let text = template.fill(&self.parameters)?;
-            self.tree
-                .edit(&[Edit::file(&template.path, text, template.mode)])?;
-        }
+        self.tree
+            .edit(&filled(&self.templates, &mut self.parameters, set)?)?;
         // After the templates: a file that the customer names is the customer's.
         self.tree.edit(edits)
     }

@@ -14,6 +14,7 @@
 //! - [`build`]: carries out the steps that build a disk
 //! - [`boot`]: the kernel of a guest, and the boot loaders that start it
 //! - [`recipe`]: images made from what the machine can install
+//! - [`view`]: a disk of any format as a raw file, while nobody runs it
 //! - [`base`]: one read-only base under the disks of several VMs
 //! - [`resize`]: disks made larger and smaller while nobody runs them
 //! - [`luks`]: disks that nobody reads without their key
@@ -43,4 +44,5 @@ mod script;
 pub mod store;
 mod tool;
 pub mod tree;
+pub mod view;
 pub mod wipe;

@@ -1,24 +1,29 @@
 //! The hand on disks and images: steps carried out by the crate `image`.
 
+mod bases;
+mod size;
+
+use self::bases::{Bases, Own};
 use crate::hands::{Hand, broken, refused};
 use agent::build::{BuildStep, BuildStepKind, plan};
 use agent::machine::{AttachedDisk, DiskFormat};
 use agent::secret::Keys;
 use agent::step::{Failure, FailureKind, KernelFiles, Place, Step};
 use agent::watch::Watch;
+use image::base;
 use image::build::{Built, Workshop, build_disk};
 use image::error::Error;
 use image::luks;
 use image::replicate::{compare, replicate};
-use image::resize::resize;
 use image::sandbox::let_through;
 use image::store::Store;
+use image::view::Shape;
 use image::wipe::{Pattern, wipe_and_remove};
 use model::blueprint::Blueprint;
 use model::hypervisor::Virtualisation;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -42,6 +47,7 @@ pub struct Disks {
     source: Option<Source>,
     /// Two VMs of one image ask for it at once; the second finds what the first has brought.
     fetching: Mutex<()>,
+    bases: Bases,
 }
 
 impl Hand for Disks {
@@ -53,23 +59,46 @@ impl Hand for Disks {
                 blueprint,
                 disk,
                 at,
-                base: None,
+                base,
                 kernel,
             } => {
+                if let Some(base) = base {
+                    let (own, kernel) = (
+                        Own {
+                            blueprint,
+                            disk,
+                            at,
+                        },
+                        kernel.as_ref(),
+                    );
+                    return self.build_own(own, base, kernel, keys, watch);
+                }
                 let steps = steps_of(blueprint, disk)?;
                 let built = self.build(&steps, at, keys, watch)?;
                 let kernel = kernel.as_ref();
                 kernel.map_or(Ok(()), |files| take_kernel(&built, files))
             }
-            Step::Build { base: Some(_), .. } | Step::BuildBase { .. } => Err(refused(
-                "disks of this node share no base\nhint: ask for the disk without shared_base",
-            )),
+            Step::BuildBase {
+                blueprint,
+                disk,
+                at,
+            } => self.build_base(
+                Own {
+                    blueprint,
+                    disk,
+                    at,
+                },
+                keys,
+                watch,
+            ),
+            Step::CheckBases { vm } => self.check_bases(*vm, watch),
+            Step::LeaveBases { vm } => self.leave_bases(*vm, watch),
             Step::Kernel { blueprint, files } => self.kernel(blueprint, files, keys, watch),
             Step::Replicate { from, to } => done(replicate(from, file(to)?, watch)),
-            Step::Verify { built, place } => done(compare(built, file(place)?, watch)),
+            Step::Verify { built, place } => verify(built, place, watch),
             Step::CopyFile { from, to } => copy(from, to),
             Step::Blank { disk } => blank(disk, keys, watch),
-            Step::Resize { disk } => change_size(disk, watch),
+            Step::Resize { disk } => size::change(disk, keys, watch),
             Step::Wipe { path } => wipe(path, watch),
             Step::Release { folders, .. } => folders.iter().try_for_each(|folder| {
                 gone(fs::remove_dir(folder)).map_err(failed("remove", folder))
@@ -88,6 +117,7 @@ impl Disks {
             store,
             source,
             fetching: Mutex::new(()),
+            bases: Bases::new(root),
         }
     }
 
@@ -166,6 +196,11 @@ impl Disks {
 
 /// The steps that build a disk of a VM.
 fn steps_of(blueprint: &Blueprint, disk: &str) -> Result<Vec<BuildStep>, Failure> {
+    let index = index_of(blueprint, disk)?;
+    plan(blueprint, index).map_err(|error| refused(&error.to_string()))
+}
+
+fn index_of(blueprint: &Blueprint, disk: &str) -> Result<usize, Failure> {
     let index = blueprint.disks.iter().position(|found| found.name == disk);
     let Some(index) = index else {
         let told = format!("{} has no disk {disk}", blueprint.name);
@@ -176,7 +211,7 @@ fn steps_of(blueprint: &Blueprint, disk: &str) -> Result<Vec<BuildStep>, Failure
             "this node builds disks, and no root folders of containers",
         ));
     }
-    plan(blueprint, index).map_err(|error| refused(&error.to_string()))
+    Ok(index)
 }
 
 /// Puts the kernel that a build has taken out of the guest to where the hypervisor loads it.
@@ -198,91 +233,52 @@ fn take_kernel(built: &Built, files: &KernelFiles) -> Result<(), Failure> {
     }
 }
 
+/// What stands on a base names that base and no other file.
+fn verify(built: &Path, place: &Place, watch: &dyn Watch) -> Result<(), Failure> {
+    done(compare(built, file(place)?, watch))?;
+    match place {
+        Place::Disk { disk } if disk.format == DiskFormat::Qcow2 => {
+            done(base::refuse_foreign(&disk.path, disk.base.as_deref()))
+        }
+        Place::Disk { .. } | Place::Folder { .. } => Ok(()),
+    }
+}
+
 fn blank(disk: &AttachedDisk, keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
-    let key = match disk.format {
-        DiskFormat::Raw => None,
+    let bytes = disk.size_mib * MIB;
+    let create = |bytes| {
+        let made = File::create(&disk.path).and_then(|file| {
+            file.set_len(bytes)?;
+            file.sync_all()
+        });
+        made.map_err(failed("make", &disk.path))
+    };
+    match shape(disk, keys)? {
+        Shape::Raw => create(bytes),
+        Shape::Sealed { key } => {
+            create(luks::HEADER_BYTES + bytes)?;
+            done(luks::format(&disk.path, key, watch))
+        }
+        Shape::Overlay { base: Some(base) } => {
+            done(base::overlay(base, &disk.path, disk.size_mib, watch))
+        }
+        Shape::Overlay { base: None } => Err(unknown(disk)),
+    }
+}
+
+/// How a disk's bytes lie in its file.
+fn shape<'d>(disk: &'d AttachedDisk, keys: &'d Keys) -> Result<Shape<'d>, Failure> {
+    let base = disk.base.as_deref();
+    Ok(match disk.format {
+        DiskFormat::Raw => Shape::Raw,
+        DiskFormat::Qcow2 => Shape::Overlay { base },
         DiskFormat::Luks => {
-            let key = disk
-                .key
-                .ok_or_else(|| refused("an encrypted disk without a key"))?;
+            let key = disk.key;
+            let key = key.ok_or_else(|| refused("an encrypted disk without a key"))?;
             let bytes = keys.bytes(key).ok_or(Error::NoKey(key)).map_err(failure)?;
-            Some(bytes)
+            Shape::Sealed { key: bytes }
         }
-        DiskFormat::Qcow2 => return Err(unknown(disk)),
-    };
-    let made = File::create(&disk.path).and_then(|file| {
-        file.set_len(bytes_of(disk))?;
-        file.sync_all()
-    });
-    made.map_err(failed("make", &disk.path))?;
-    key.map_or(Ok(()), |key| done(luks::format(&disk.path, key, watch)))
-}
-
-/// A disk grows whatever it holds. It shrinks if its last file system can, for nobody else knows
-/// what would be cut off; the longer one is wiped then.
-fn change_size(disk: &AttachedDisk, watch: &dyn Watch) -> Result<(), Failure> {
-    let path = &disk.path;
-    let bytes = bytes_of(disk);
-    let old = before(path);
-    let about = fs::metadata(path).map_err(failed("measure", path))?;
-    if about.nlink() > 1 {
-        // Killed before the smaller one was there: both names are the disk's.
-        fs::remove_file(&old).map_err(failed("remove", &old))?;
-    }
-    if about.len() > bytes {
-        if disk.format != DiskFormat::Raw {
-            return Err(unknown(disk));
-        }
-        fs::hard_link(path, &old).map_err(failed("keep", path))?;
-        if let Err(error) = resize(path, disk.size_mib, watch) {
-            fs::remove_file(&old).map_err(failed("remove", &old))?;
-            return Err(failure(error));
-        }
-    }
-    done(wipe_and_remove(&old, Pattern::Zero, watch))?;
-    if about.len() < bytes {
-        return grow(disk, bytes, watch);
-    }
-    Ok(())
-}
-
-fn grow(disk: &AttachedDisk, bytes: u64, watch: &dyn Watch) -> Result<(), Failure> {
-    let path = &disk.path;
-    let grown = match disk.format {
-        DiskFormat::Raw => resize(path, disk.size_mib, watch),
-        DiskFormat::Luks => Err(Error::Refused {
-            what: disk.name.clone(),
-            why: "what is encrypted is the guest's to grow".to_owned(),
-        }),
-        DiskFormat::Qcow2 => return Err(unknown(disk)),
-    };
-    match grown {
-        Err(Error::Refused { .. } | Error::Tool { .. }) => {
-            let file = OpenOptions::new().write(true).open(path);
-            let sized = file.and_then(|file| {
-                file.set_len(bytes)?;
-                file.sync_all()
-            });
-            sized.map_err(failed("size", path))
-        }
-        other => done(other),
-    }
-}
-
-/// What a shrunken disk was, until it is wiped.
-fn before(disk: &Path) -> PathBuf {
-    let mut name = disk.as_os_str().to_owned();
-    name.push(".before");
-    name.into()
-}
-
-/// The length of a disk's file.
-fn bytes_of(disk: &AttachedDisk) -> u64 {
-    let header = match disk.format {
-        DiskFormat::Luks => luks::HEADER_BYTES,
-        DiskFormat::Raw | DiskFormat::Qcow2 => 0,
-    };
-    header + disk.size_mib * MIB
+    })
 }
 
 /// Wipes a file, or all files below a folder, and removes them; links are not followed. Only what
@@ -313,7 +309,9 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
 /// The file that something built becomes.
 fn file(place: &Place) -> Result<&Path, Failure> {
     match place {
-        Place::Disk { disk } if disk.format == DiskFormat::Qcow2 => Err(unknown(disk)),
+        Place::Disk { disk } if disk.format == DiskFormat::Qcow2 && disk.base.is_none() => {
+            Err(unknown(disk))
+        }
         Place::Disk { disk } => Ok(&disk.path),
         Place::Folder { .. } => Err(refused("this node has no root folders of containers")),
     }

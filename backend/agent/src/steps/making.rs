@@ -40,7 +40,7 @@ impl Planner<'_> {
         let naming = self.now.naming;
         let vm = blueprint.vm;
         let container = blueprint.virtualisation == Virtualisation::Container;
-        let attached = naming.attached_disk(vm, disk);
+        let attached = naming.attached_disk(blueprint, disk);
         let keys: Vec<KeyId> = attached.key.into_iter().collect();
         let empty = disk.image.is_none() && disk.partitions.is_empty();
         if empty && !(container && index == 0) {
@@ -110,6 +110,9 @@ impl Planner<'_> {
                 steps.push(plain(Step::CopyFile { from, to }));
             }
         }
+        for disk in self.now.naming.disks_of(to) {
+            steps.extend(self.base(to, disk));
+        }
         steps.extend(self.plugs(to));
         let keys: BTreeSet<KeyId> = keys_of(from).into_iter().chain(keys_of(to)).collect();
         let machine = Box::new(self.now.naming.machine(to));
@@ -137,7 +140,7 @@ impl Planner<'_> {
             steps.extend(fetches(blueprint));
             for disk in self.now.naming.disks_of(blueprint) {
                 steps.extend(self.base(blueprint, disk));
-                let disk = self.now.naming.attached_disk(vm, disk);
+                let disk = self.now.naming.attached_disk(blueprint, disk);
                 steps.push(Planned {
                     keys: disk.key.into_iter().collect(),
                     step: Step::Blank { disk },
@@ -194,14 +197,16 @@ impl Planner<'_> {
     }
 
     fn base(&self, blueprint: &Blueprint, disk: &Disk) -> Vec<Planned> {
-        let image = disk.image.as_ref().filter(|_| disk.shared_base);
-        let step = image.map(|image| Step::BuildBase {
-            image: image.clone(),
+        let base = self.now.naming.base(blueprint, disk);
+        let step = base.map(|at| Step::BuildBase {
             blueprint: Box::new(blueprint.clone()),
             disk: disk.name.clone(),
-            at: self.now.naming.base(image),
+            at,
         });
-        step.map(plain).into_iter().collect()
+        let leave = Step::LeaveBases { vm: blueprint.vm };
+        let undo = Undo::By { steps: vec![leave] };
+        let planned = step.map(|step| with(step, undo));
+        planned.into_iter().collect()
     }
 
     fn kernel(&self, blueprint: &Blueprint) -> Vec<Planned> {

@@ -106,8 +106,11 @@ fn share_disks(world: &mut World) {
     let blueprint = blueprint(VM);
     world.folders.insert(naming().vm_folder(VM));
     for disk in &blueprint.disks {
-        let path = naming().attached_disk(VM, disk).path;
+        let path = naming().attached_disk(&blueprint, disk).path;
         world.files.insert(path, true);
+        if let Some(base) = naming().base(&blueprint, disk) {
+            world.bases.entry(base).or_default().insert(VM);
+        }
     }
     let files = naming().kernel(VM);
     world

@@ -5,7 +5,7 @@ use crate::orders::{VM, blueprint};
 use agent::machine::{Boot, DiskFormat};
 use agent::naming::{bridge_name, tap_name};
 use agent::refusal::check_blueprint;
-use model::blueprint::Blueprint;
+use model::blueprint::{Blueprint, BootLoader};
 use model::hypervisor::Virtualisation;
 use model::id::{NetworkId, VmId};
 
@@ -26,7 +26,27 @@ fn a_disk_lies_as_its_blueprint_says() {
     let formats: Vec<DiskFormat> = machine.disks.iter().map(|disk| disk.format).collect();
     assert_eq!(formats, [DiskFormat::Qcow2, DiskFormat::Luks]);
     let base = machine.disks[0].base.clone().expect("it shares one");
-    assert_eq!(base, naming().base(&"ab".repeat(32)));
+    assert_eq!(
+        Some(&base),
+        naming().base(&shared, &shared.disks[0]).as_ref()
+    );
+    let of = |change: &dyn Fn(&mut Blueprint)| {
+        let mut other = shared.clone();
+        change(&mut other);
+        naming()
+            .base(&other, &other.disks[0])
+            .expect("it shares one")
+    };
+    let same = of(&|b| (b.vm, b.disks[0].size_mib, b.name) = (VmId(8), 200, "other".to_owned()));
+    assert_eq!(same, base, "size and name are a VM's own");
+    for other in [
+        of(&|b| b.disks[0].image = Some("cd".repeat(32))),
+        of(&|b| b.disks[0].partitions[0].block_bytes = Some(1_024)),
+        of(&|b| b.boot = BootLoader::Extlinux),
+        of(&|b| b.customisation.add.push("cd".repeat(32))),
+    ] {
+        assert_ne!(other, base);
+    }
     assert!(machine.disks[1].key.is_some());
     let Boot::Kernel { command_line, .. } = &machine.boot else {
         panic!("{:?}", machine.boot);
@@ -80,6 +100,6 @@ fn a_blueprint_that_leads_elsewhere_is_refused() {
     check(&|b| b.mem_mib = 0, "mem_mib is 0, expected 1 to 1024");
     check(
         &|b| b.disks[1].shared_base = true,
-        "disks[1].shared_base is true, expected false where the disk is encrypted as a whole or begins empty",
+        "disks[1].shared_base is true, expected false where the disk is encrypted as a whole, begins empty or is a container's root",
     );
 }

@@ -62,7 +62,7 @@ fn system_disk() -> Disk {
             mount: Some("/".to_owned()),
             bootable: true,
         }],
-        shared_base: false,
+        shared_base: true,
         encryption: None,
         iops: None,
         mibps: None,
@@ -76,6 +76,7 @@ fn data_disk() -> Disk {
         image: None,
         table: PartitionTable::None,
         partitions: Vec::new(),
+        shared_base: false,
         encryption: Some(Encryption {
             key: KeyId(1),
             part: EncryptedPart::Whole,

@@ -318,7 +318,7 @@ fn the_queue_is_bounded() {
 #[test]
 fn space_is_promised_once() {
     let mut big = blueprint(OTHER);
-    big.disks[0].size_mib = 4_900;
+    (big.disks[0].size_mib, big.disks[0].shared_base) = (4_900, false);
     let create_big = Verb::Create {
         blueprint: Box::new(big),
     };
@@ -341,7 +341,7 @@ fn space_is_promised_once() {
     };
     assert_eq!(outcomes(&node, 2)[1], failed(5_051, 5_050));
     assert_eq!(outcomes(&node, 3)[1], Outcome::Done);
-    assert_eq!(outcomes(&node, 4)[1], failed(250, 0));
+    assert_eq!(outcomes(&node, 4)[1], failed(350, 0), "with its base");
     assert_eq!(outcomes(&node, 6)[1], Outcome::Done);
 }
 

@@ -14,7 +14,7 @@ use model::id::VmId;
 use model::order::Scale;
 use model::report::VmState;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All that outlives the agent but its journal.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +23,8 @@ pub struct World {
     pub folders: BTreeSet<PathBuf>,
     /// Files of VMs, and whether they are whole.
     pub files: BTreeMap<PathBuf, bool>,
+    /// Bases, and who stands on them.
+    pub bases: BTreeMap<PathBuf, BTreeSet<VmId>>,
     /// Taps and bridge ends.
     pub plugs: BTreeSet<(VmId, String)>,
     /// VMs of the driver.
@@ -60,6 +62,7 @@ impl World {
         match step {
             Step::Reserve { folders, .. } => self.folders.extend(folders.first().cloned()),
             Step::Build { at, .. } => self.touch(at.clone()),
+            Step::BuildBase { blueprint, at, .. } => self.stand(blueprint.vm, at),
             Step::Replicate { to, .. } => self.touch(to.path().clone()),
             Step::Blank { disk } => self.touch(disk.path.clone()),
             Step::Kernel { files, .. } => self.touch(files.kernel.clone()),
@@ -137,7 +140,16 @@ impl World {
                 assert_eq!(self.files.get(file), Some(&true), "stored too early");
                 self.saved.insert(name.clone());
             }
-            Step::Fetch { .. } | Step::BuildBase { .. } | Step::Measure { .. } => {}
+            Step::BuildBase { blueprint, at, .. } => self.stand(blueprint.vm, at),
+            Step::CheckBases { vm } => {
+                let mut users = self.bases.values();
+                assert!(users.any(|users| users.contains(vm)), "{vm} stands nowhere");
+            }
+            Step::LeaveBases { vm } => self.bases.retain(|_, users| {
+                users.remove(vm);
+                !users.is_empty()
+            }),
+            Step::Fetch { .. } | Step::Measure { .. } => {}
         }
         Ok(Gained::default())
     }
@@ -150,7 +162,7 @@ impl World {
             let blueprint = &record.blueprint;
             expected.folders.insert(naming.vm_folder(vm));
             for disk in naming.disks_of(blueprint) {
-                expected.make(naming.attached_disk(vm, disk).path);
+                expected.make(naming.attached_disk(blueprint, disk).path);
             }
             if blueprint.virtualisation == Virtualisation::Container {
                 expected.make(naming.container_root(vm));
@@ -158,6 +170,11 @@ impl World {
                 let files = naming.kernel(vm);
                 expected.make(files.kernel);
                 expected.make(files.initrd);
+            }
+            for disk in &blueprint.disks {
+                if let Some(base) = naming.base(blueprint, disk) {
+                    expected.bases.entry(base).or_default().insert(vm);
+                }
             }
             for (place, interface) in blueprint.interfaces.iter().enumerate() {
                 let name = plug_name(&naming.plug(vm, place, interface));
@@ -170,6 +187,7 @@ impl World {
         }
         assert_eq!(self.folders, expected.folders, "folders");
         assert_eq!(self.files, expected.files, "files");
+        assert_eq!(self.bases, expected.bases, "bases");
         assert_eq!(self.plugs, expected.plugs, "plugs");
         let known: Vec<&VmId> = ledger.vms.keys().collect();
         assert_eq!(self.vms.keys().collect::<Vec<_>>(), known, "VMs");
@@ -276,6 +294,8 @@ impl World {
     fn define(&mut self, vm: VmId, machine: &Machine, state: VmState) {
         for disk in &machine.disks {
             assert_eq!(self.files.get(&disk.path), Some(&true), "{vm}: {disk:?}");
+            let based = |base: &PathBuf| self.bases.get(base).is_some_and(|b| b.contains(&vm));
+            assert!(disk.base.as_ref().is_none_or(based), "{vm}: {disk:?}");
         }
         let modelled = Modelled {
             machine: machine.clone(),
@@ -301,6 +321,10 @@ impl World {
         self.vms
             .get_mut(&vm)
             .unwrap_or_else(|| panic!("{vm} is not defined"))
+    }
+
+    fn stand(&mut self, vm: VmId, base: &Path) {
+        self.bases.entry(base.to_owned()).or_default().insert(vm);
     }
 
     fn touch(&mut self, path: PathBuf) {

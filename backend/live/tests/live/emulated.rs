@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const KEY: KeyId = KeyId(5);
 
 /// A node in a network namespace of its own; nothing of it outlives a test.
-struct Node {
+pub struct Node {
     folder: tempfile::TempDir,
     images: [String; 2],
     agent: Child,
@@ -35,7 +35,7 @@ struct Node {
 
 impl Node {
     /// Starts an agent that takes images of the small system and its kernel from a folder.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
         let folder = folder.expect("a folder in memory");
         image::sandbox::let_through(folder.path()).expect("our folder");
@@ -66,14 +66,20 @@ impl Node {
         node
     }
 
-    fn root(&self) -> PathBuf {
+    pub fn root(&self) -> PathBuf {
         self.folder.path().join("node")
     }
 
     /// Sends an order by the agent's own command and waits until it is carried out.
-    fn order(&mut self, vm: VmId, verb: Verb) {
-        self.operations += 1;
+    pub fn order(&mut self, vm: VmId, verb: Verb) {
         let shown = format!("{verb:?}");
+        self.try_order(vm, verb)
+            .unwrap_or_else(|told| panic!("{shown}: {told}"));
+    }
+
+    /// The same; else what it told.
+    pub fn try_order(&mut self, vm: VmId, verb: Verb) -> Result<String, String> {
+        self.operations += 1;
         let order = Order {
             operation: OperationId(self.operations),
             generation: Generation(1),
@@ -90,13 +96,27 @@ impl Node {
             .arg("--config")
             .arg(self.folder.path().join("agent.toml"));
         let run = command.arg("order").arg(&file).output().expect("it runs");
-        assert!(run.status.success(), "{shown}: {run:?}");
+        let told = [run.stdout, run.stderr].concat();
+        let told = String::from_utf8_lossy(&told).into_owned();
+        match run.status.success() {
+            true => Ok(told),
+            false => Err(told),
+        }
     }
 
-    fn console(&self, vm: VmId) -> String {
+    pub fn console(&self, vm: VmId) -> String {
         let path = format!("driver/vm-{}/console.log", vm.0);
         let bytes = fs::read(self.root().join(path)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until a guest has come up so often; what it says then.
+    pub fn boots(&self, vm: VmId, times: usize) -> String {
+        self.wait_for("the guest to be up", || {
+            let console = self.console(vm);
+            let mut lines = console.lines().filter(|line| line.contains("root=ext4"));
+            lines.nth(times - 1).map(str::to_owned)
+        })
     }
 
     /// The devices of the node's network.
@@ -112,7 +132,7 @@ impl Node {
     }
 
     /// All files of the node but its store.
-    fn files(&self) -> BTreeSet<PathBuf> {
+    pub fn files(&self) -> BTreeSet<PathBuf> {
         let mut files = BTreeSet::new();
         let mut folders = vec![self.root()];
         while let Some(folder) = folders.pop() {
@@ -137,7 +157,7 @@ impl Node {
         lines.filter(|line| line.contains(&root)).collect()
     }
 
-    fn wait_for<T>(&self, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    pub fn wait_for<T>(&self, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
             if let Some(found) = found() {
@@ -148,7 +168,12 @@ impl Node {
         }
     }
 
-    fn blueprint(&self, vm: VmId, boot: BootLoader, encryption: Option<Encryption>) -> Blueprint {
+    pub fn blueprint(
+        &self,
+        vm: VmId,
+        boot: BootLoader,
+        encryption: Option<Encryption>,
+    ) -> Blueprint {
         let [system, linux] = self.images.clone();
         Blueprint {
             vm,
@@ -184,8 +209,8 @@ impl Node {
             interfaces: vec![Interface {
                 name: "front".to_owned(),
                 network: NetworkId(1),
-                mac: [0x52, 0x54, 0, 0, 0, 7],
-                addresses: vec![("192.0.2.7".parse().expect("an address"), 24)],
+                mac: [0x52, 0x54, 0, 0, 0, vm.0 as u8],
+                addresses: vec![([192, 0, 2, vm.0 as u8].into(), 24)],
                 gateway: None,
                 mbps: None,
                 allowed: Vec::new(),
@@ -204,7 +229,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         drop(self.agent.kill());
         drop(self.agent.wait());
-        for vm in [7, 8] {
+        for vm in [7, 8, 9] {
             let mut command = Command::new(env!("CARGO_BIN_EXE_gridwright-agent"));
             command
                 .arg("--config")
@@ -214,6 +239,10 @@ impl Drop for Node {
                 .stderr(Stdio::null());
             drop(command.status());
         }
+        // Bases may be changed by nobody, so that no folder with one can be removed.
+        let mut command = Command::new("chattr");
+        command.args(["-R", "-f", "-i"]).arg(self.root());
+        drop(command.stderr(Stdio::null()).status());
     }
 }
 
@@ -245,13 +274,7 @@ fn a_vm_comes_up_from_images_and_leaves_nothing() {
         let processes = node.processes();
         node.order(vm, Verb::Create { blueprint });
         node.order(vm, Verb::Start);
-        let line = node.wait_for("the guest to be up", || {
-            let console = node.console(vm);
-            console
-                .lines()
-                .find(|l| l.contains("root=ext4"))
-                .map(str::to_owned)
-        });
+        let line = node.boots(vm, 1);
         assert!(
             line.contains(&format!("GUEST-UP host=web-{}", vm.0)),
             "{line}"

@@ -1,6 +1,7 @@
 //! The crate at its door: what a node does for real.
 
 mod agent;
+mod bases;
 mod disks;
 mod emulated;
 mod frames;
