@@ -22,6 +22,7 @@ NEEDS = {
     "drop-snapshot": "snapshot",
     "copy": "copy",
     "save-image": "save-image",
+    "configure": "configure",
     "receive": "live-migration",
     "send": "live-migration",
 }

@@ -7,6 +7,7 @@
 use crate::machine::Machine;
 use crate::secret::Keys;
 use crate::watch::{CalledOff, Watch};
+use model::configuration::Configuration;
 use model::fingerprint::FoundHypervisor;
 use model::hypervisor::Capability;
 use model::id::{KeyId, VmId};
@@ -87,6 +88,12 @@ pub enum Act {
         /// Of what.
         scale: Scale,
     },
+    /// Write files into its running guest and run commands there, all or nothing; it waits for the
+    /// guest to be up.
+    Configure {
+        /// What.
+        configuration: Box<Configuration>,
+    },
     /// Define it and listen for it, as it moves here; its disks are there and empty.
     Receive {
         /// The VM as it is to be here.
@@ -120,6 +127,7 @@ impl Act {
             }
             Self::Copy { .. } => Some(Capability::Copy),
             Self::SaveImage { .. } => Some(Capability::SaveImage),
+            Self::Configure { .. } => Some(Capability::Configure),
             Self::Scale { scale } => Some(scale.needs()),
             Self::Receive { .. } | Self::Send { .. } => Some(Capability::LiveMigration),
         }

@@ -247,6 +247,14 @@ pub fn resolve(
     Ok(rewritten.chain(changes).collect())
 }
 
+/// That a path is absolute and plain, so that it names one file of a guest.
+///
+/// # Errors
+/// Where it is not.
+pub fn check_path(path: &str) -> Result<(), EditError> {
+    checked(path).map(drop)
+}
+
 fn checked(path: &str) -> Result<String, EditError> {
     let parts = path.strip_prefix('/').unwrap_or_default().split('/');
     if parts.clone().any(|part| matches!(part, "" | "." | "..")) {

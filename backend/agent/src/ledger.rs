@@ -298,7 +298,8 @@ impl Ledger {
             | Verb::Reboot
             | Verb::Restore { .. }
             | Verb::ReportStatistics
-            | Verb::SaveImage { .. } => {}
+            | Verb::SaveImage { .. }
+            | Verb::Configure { .. } => {}
         }
     }
 

@@ -43,7 +43,7 @@ pub fn after(state: Option<VmState>, act: ActKind) -> Result<Option<VmState>, Il
         (None | Some(S::Migrating), A::Receive) => Ok(Some(S::Migrating)),
         (Some(S::Stopped | S::Running | S::Failed), A::Start) => Ok(Some(S::Running)),
         (Some(S::Stopped | S::Running | S::Paused | S::Failed), A::Stop) => Ok(Some(S::Stopped)),
-        (Some(S::Running), A::Reboot) => Ok(Some(S::Running)),
+        (Some(S::Running), A::Reboot | A::Configure) => Ok(Some(S::Running)),
         (Some(S::Running | S::Paused), A::Pause) => Ok(Some(S::Paused)),
         (Some(S::Running | S::Paused), A::Resume) => Ok(Some(S::Running)),
         (Some(S::Stopped | S::Running), A::Scale) => Ok(state),

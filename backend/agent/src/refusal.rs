@@ -1,8 +1,10 @@
 //! Why an order is not carried out, and what of a blueprint a node would not touch.
 
+use crate::edit::{EditError, check_path};
 use crate::lifecycle::Illegal;
 use crate::naming::MOST_INTERFACES;
 use model::blueprint::{Blueprint, EncryptedPart};
+use model::configuration::{Configuration, Piece};
 use model::hypervisor::Virtualisation;
 use model::id::{KeyId, NodeId, VmId};
 use std::collections::BTreeSet;
@@ -81,6 +83,9 @@ pub enum Refusal {
         /// What it may hold.
         expected: String,
     },
+    /// A file of it has no place in a guest.
+    #[error(transparent)]
+    Path(#[from] EditError),
     /// Another VM of the node has this hardware address, by which networks tell them apart.
     #[error("the hardware address {mac:02x?} is that of {vm}")]
     MacTaken {
@@ -179,6 +184,43 @@ pub fn check_blueprint(blueprint: &Blueprint) -> Result<(), Refusal> {
     }
     for (index, image) in blueprint.customisation.add.iter().enumerate() {
         check_digest(&format!("customisation.add[{index}]"), image)?;
+    }
+    Ok(())
+}
+
+/// The most text of a configuration, in bytes: it travels through the journal and the guest's
+/// memory, and a list of 10,000 instances with their addresses takes half of it.
+const MOST_CONFIGURATION_BYTES: usize = 1 << 20;
+
+/// That a guest can take a configuration as far as a node can tell without the guest.
+///
+/// # Errors
+/// The first part that it cannot.
+pub fn check_configuration(configuration: &Configuration) -> Result<(), Refusal> {
+    for (path, file) in &configuration.files {
+        check_path(path)?;
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+        let owner = &file.owner;
+        if !owner.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            || !owner.chars().all(letters)
+        {
+            let field = format!("configuration.files.{path}.owner");
+            return Err(invalid(&field, &format!("{owner:?}"), "a user's name"));
+        }
+    }
+    let pieces = configuration.files.values().flat_map(|file| &file.pieces);
+    let texts = pieces.map(|piece| match piece {
+        Piece::Text(text) => text.len(),
+        Piece::Key(_) => 0,
+    });
+    let bytes: usize = texts.sum();
+    if bytes > MOST_CONFIGURATION_BYTES {
+        let expected = format!("at most {MOST_CONFIGURATION_BYTES}");
+        return Err(invalid(
+            "configuration",
+            &format!("{bytes} bytes"),
+            &expected,
+        ));
     }
     Ok(())
 }

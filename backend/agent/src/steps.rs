@@ -5,11 +5,12 @@ mod making;
 use crate::driver::{Act, ActKind};
 use crate::lifecycle::after;
 use crate::naming::Naming;
-use crate::refusal::{Refusal, check_name, keys_of};
+use crate::refusal::{Refusal, check_configuration, check_name, keys_of};
 use crate::scaling::scale;
 use crate::shared::{base_name, bases};
 use crate::step::{Planned, Step, Undo};
 use model::blueprint::Blueprint;
+use model::configuration::Configuration;
 use model::id::{KeyId, VmId};
 use model::order::{Order, Scale, Shutdown, Storage, Verb};
 use model::report::VmState;
@@ -75,6 +76,7 @@ pub fn steps(order: &Order, now: Circumstances) -> Result<Vec<Planned>, Refusal>
             Ok(vec![plain(Step::Measure { vm })])
         }
         Verb::SaveImage { name } => node.save_image(vm, name),
+        Verb::Configure { configuration } => node.configure(vm, configuration),
         Verb::Receive { blueprint, storage } => node.receive(vm, blueprint, *storage),
         Verb::Migrate {
             address, storage, ..
@@ -324,6 +326,16 @@ impl Planner<'_> {
             ),
             with(wipe, Undo::Forward),
         ])
+    }
+
+    fn configure(&self, vm: VmId, configuration: &Configuration) -> Result<Vec<Planned>, Refusal> {
+        self.record(vm)?;
+        check_configuration(configuration)?;
+        after(self.state(vm), ActKind::Configure)?;
+        let keys = configuration.keys().into_iter().collect();
+        let configuration = Box::new(configuration.clone());
+        let act = self::act(vm, Act::Configure { configuration }, keys, Undo::AskAgain);
+        Ok(vec![act])
     }
 
     fn migrate(&self, vm: VmId, address: &str, storage: Storage) -> Result<Vec<Planned>, Refusal> {

@@ -17,6 +17,7 @@
 mod check;
 mod command_line;
 mod disks;
+mod guest_agent;
 mod look;
 mod migration;
 mod power;
@@ -59,6 +60,7 @@ const CAPABILITIES: &[Capability] = &[
     Capability::Console,
     Capability::Copy,
     Capability::SaveImage,
+    Capability::Configure,
 ];
 
 /// QEMU on this node.
@@ -111,6 +113,7 @@ impl Qemu {
             Act::Copy { to } => disks::copy(self, there()?, to),
             Act::SaveImage { file } => disks::save_image(there()?, file),
             Act::Scale { scale } => scale::scale(self, there()?, scale),
+            Act::Configure { configuration } => Ok(guest_agent::configure(configuration)),
             Act::Receive {
                 machine,
                 storage,
@@ -175,6 +178,7 @@ impl Driver for Qemu {
             keys,
             watch,
             qmp: None,
+            guest: None,
         };
         let answers = runner.run(&plan)?;
         effect(self, vm, act, &admitted, &answers)

@@ -143,6 +143,7 @@ impl Uml {
             | Act::Snapshot { .. }
             | Act::Restore { .. }
             | Act::DropSnapshot { .. }
+            | Act::Configure { .. }
             | Act::Receive { .. }
             | Act::Send { .. } => unreachable!("admission refuses what is not declared"),
         }

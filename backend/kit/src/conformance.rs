@@ -271,6 +271,10 @@ pub(crate) fn acts(subject: &dyn Subject, vm: VmId, kind: ActKind) -> Vec<Act> {
             file: subject.image_file(vm),
         }],
         ActKind::Scale => scales(subject, vm),
+        // Nothing to take, for whatever guest: what it takes is tried with one that has an agent.
+        ActKind::Configure => vec![Act::Configure {
+            configuration: Box::default(),
+        }],
         ActKind::Receive | ActKind::Send => Vec::new(),
     }
 }

@@ -94,6 +94,8 @@ words! {
         Copy,
         /// Save a VM as an image.
         SaveImage,
+        /// Write files into a running guest and run commands there.
+        Configure,
         /// Pass a whole accelerator, or a share of one, to the guest.
         Accelerator,
     }

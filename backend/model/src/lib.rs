@@ -18,6 +18,7 @@
 //! - [`assignment`]: components to VMs, no node named yet
 //! - [`plan`]: VMs to nodes, immutable
 //! - [`blueprint`]: all that a node needs to know to make one VM
+//! - [`configuration`]: what the services of a running guest are to take
 //! - [`order`]: normalised messages to a node
 //! - [`fingerprint`]: what a node found out about itself
 //! - [`report`]: what comes back of an order
@@ -64,6 +65,7 @@
 
 pub mod assignment;
 pub mod blueprint;
+pub mod configuration;
 pub mod design;
 pub mod design_file;
 pub mod design_writer;

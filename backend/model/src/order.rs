@@ -1,6 +1,7 @@
 //! One normalised message to a node, whatever hypervisor rules it.
 
 use crate::blueprint::Blueprint;
+use crate::configuration::Configuration;
 use crate::hypervisor::Capability;
 use crate::id::{Generation, NodeId, OperationId, VmId};
 use crate::time::Time;
@@ -137,6 +138,11 @@ pub enum Verb {
         /// The image's name.
         name: String,
     },
+    /// Let its running services take a configuration.
+    Configure {
+        /// What.
+        configuration: Box<Configuration>,
+    },
     /// Make room for a VM that moves here, and listen for it.
     Receive {
         /// All that there is to know of it.
@@ -172,6 +178,7 @@ impl Verb {
                 Some(Capability::Snapshot)
             }
             Self::SaveImage { .. } => Some(Capability::SaveImage),
+            Self::Configure { .. } => Some(Capability::Configure),
             Self::Receive { .. } | Self::Migrate { .. } => Some(Capability::LiveMigration),
         }
     }

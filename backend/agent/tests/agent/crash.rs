@@ -58,7 +58,7 @@ fn cases() -> Vec<(Option<VmState>, Verb)> {
     for verb in verbs(VM, OTHER) {
         let starts: &[Option<VmState>] = match &verb {
             Verb::Create { .. } | Verb::Receive { .. } => &[None],
-            Verb::Migrate { .. } | Verb::Reboot => &[Some(Running)],
+            Verb::Migrate { .. } | Verb::Reboot | Verb::Configure { .. } => &[Some(Running)],
             Verb::Start => &[Some(Stopped), Some(Running)],
             Verb::Pause | Verb::Resume => &[Some(Running), Some(Paused)],
             Verb::Delete => &[None, Some(Stopped), Some(Running), Some(Paused)],

@@ -4,6 +4,7 @@ use model::blueprint::{
     Blueprint, BootLoader, Customisation, Disk, EncryptedPart, Encryption, Format, Interface,
     Partition, PartitionTable,
 };
+use model::configuration::{Configuration, ConfiguredFile, Piece};
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::{Generation, KeyId, NetworkId, NodeId, OperationId, TenantId, VmId};
 use model::order::{Order, Scale, Shutdown, Storage, Verb};
@@ -150,6 +151,9 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
         Verb::SaveImage {
             name: "golden".to_owned(),
         },
+        Verb::Configure {
+            configuration: Box::new(configuration()),
+        },
     ]);
     for storage in [Storage::Local, Storage::Shared] {
         verbs.push(Verb::Receive {
@@ -163,6 +167,20 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
         });
     }
     verbs
+}
+
+/// A file with a key in it, and a command.
+fn configuration() -> Configuration {
+    let file = ConfiguredFile {
+        pieces: vec![Piece::Text("password=".to_owned()), Piece::Key(KeyId(2))],
+        mode: 0o600,
+        owner: "root".to_owned(),
+        check: None,
+    };
+    Configuration {
+        files: [("/etc/shop.conf".to_owned(), file)].into(),
+        apply: vec!["systemctl reload shop".to_owned()],
+    }
 }
 
 /// Stops a VM at once.

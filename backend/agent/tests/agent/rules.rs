@@ -4,7 +4,9 @@ use crate::node::{Node, keys, naming};
 use crate::orders::{DEADLINE, OTHER, VM, about, blueprint, create, order, stop};
 use agent::agent::MAX_OPEN;
 use agent::message::Input;
+use agent::refusal::check_configuration;
 use agent::secret::Keys;
+use model::configuration::{Configuration, ConfiguredFile, Piece};
 use model::id::{Generation, KeyId, NodeId, OperationId};
 use model::order::{Order, Scale, Verb};
 use model::report::{Outcome, VmState};
@@ -363,4 +365,41 @@ fn an_old_look_hides_nothing() {
         state: Some(VmState::Failed),
     };
     assert_eq!((last.vm, &last.outcome), (Some(VM), &failed));
+}
+
+/// What no guest could take is refused before anything is done, by the field that is wrong.
+#[test]
+fn a_configuration_that_leads_elsewhere_is_refused() {
+    let file = |owner: &str, text: String| ConfiguredFile {
+        pieces: vec![Piece::Text(text)],
+        mode: 0o644,
+        owner: owner.to_owned(),
+        check: None,
+    };
+    let small = String::new;
+    for (path, file, told) in [
+        (
+            "/etc/../boot/x",
+            file("root", small()),
+            "no path of a guest",
+        ),
+        ("etc/x", file("root", small()), "no path of a guest"),
+        ("/etc/\nx", file("root", small()), "no path of a guest"),
+        ("/etc/x", file("-R", small()), "expected a user's name"),
+        ("/etc/x", file("a b", small()), "expected a user's name"),
+        (
+            "/etc/x",
+            file("root", "x".repeat((1 << 20) + 1)),
+            "expected at most 1048576",
+        ),
+    ] {
+        let configuration = Configuration {
+            files: [(path.to_owned(), file)].into(),
+            ..Configuration::default()
+        };
+        let refused = check_configuration(&configuration)
+            .expect_err(path)
+            .to_string();
+        assert!(refused.contains(told), "{path:?}: {refused}");
+    }
 }

@@ -274,6 +274,7 @@ impl World {
             }
             Act::Restore { name } => assert!(self.vm(vm).snapshots.contains(name)),
             Act::SaveImage { file } => self.make(file.clone()),
+            Act::Configure { .. } => {}
             Act::Scale { scale } => resize(&mut self.vm(vm).machine, scale),
             Act::Send { .. } => {
                 let modelled = self.vm(vm);

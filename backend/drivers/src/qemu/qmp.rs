@@ -29,19 +29,23 @@ impl Qmp {
     /// # Errors
     /// Where nobody listens there, or QEMU does not greet in time.
     pub(super) fn connect(socket: &Path, watch: &dyn Watch) -> Result<Self, DriverError> {
-        let doing = || format!("connect to {}", socket.display());
-        let connected = UnixStream::connect(socket).and_then(|stream| {
-            stream.set_read_timeout(Some(BEAT))?;
-            Ok(stream)
-        });
-        let stream = connected.map_err(|error| broke(doing(), error))?;
-        let mut qmp = Self {
-            stream,
-            unread: Vec::new(),
-        };
+        let mut qmp = Self::open(socket)?;
         qmp.object("greet QEMU", PATIENCE, watch)?;
         qmp.execute("qmp_capabilities", None, watch)?;
         Ok(qmp)
+    }
+
+    /// Connects to one who does not greet.
+    ///
+    /// # Errors
+    /// Where nobody listens there.
+    pub(super) fn open(socket: &Path) -> Result<Self, DriverError> {
+        let doing = || format!("connect to {}", socket.display());
+        let stream = UnixStream::connect(socket).map_err(|error| broke(doing(), error))?;
+        Ok(Self {
+            stream,
+            unread: Vec::new(),
+        })
     }
 
     /// Sends a command and gives back its answer.
@@ -56,10 +60,51 @@ impl Qmp {
     ) -> Result<Value, DriverError> {
         let mut line = command_text(command, arguments);
         line.push('\n');
-        self.stream
-            .write_all(line.as_bytes())
-            .map_err(|error| broke(command.to_owned(), error))?;
+        self.ask(command, line.as_bytes(), watch)
+    }
+
+    /// Sends a whole line, which is a command, and gives back its answer.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub(super) fn ask(
+        &mut self,
+        command: &str,
+        line: &[u8],
+        watch: &dyn Watch,
+    ) -> Result<Value, DriverError> {
+        self.send(command, line)?;
         self.answer(command, watch)
+    }
+
+    /// Sends bytes, whether or not anybody hears them.
+    ///
+    /// # Errors
+    /// Where QEMU has ended.
+    pub(super) fn send(&mut self, command: &str, bytes: &[u8]) -> Result<(), DriverError> {
+        self.stream
+            .write_all(bytes)
+            .map_err(|error| broke(command.to_owned(), error))
+    }
+
+    /// Whether this number is answered in time; whatever else is heard before it is let go.
+    ///
+    /// # Errors
+    /// That QEMU ended, or that the wait was called off.
+    pub(super) fn hears(
+        &mut self,
+        number: u64,
+        limit: Duration,
+        watch: &dyn Watch,
+    ) -> Result<bool, DriverError> {
+        let until = Instant::now() + limit;
+        while let Some(line) = self.line("wait for the guest", until, watch)? {
+            let answer: Option<Value> = serde_json::from_slice(&line).ok();
+            if answer.is_some_and(|answer| answer["return"] == number) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Hands QEMU an open file under a name, for the commands that take one by name.

@@ -1,10 +1,11 @@
 //! Carries out the steps of a plan, one after the other, and tells each before it is done.
 
 use super::check::missing;
+use super::guest_agent::GuestAgent;
 use super::migration::{mirror_job, remote_node};
 use super::qmp::Qmp;
 use super::record::{self, Move, Process};
-use super::step::{Argument, Exec, Plan, Step, Until};
+use super::step::{Argument, Exec, GuestCommand, Plan, Step, Until};
 use crate::folder::{Folder, failed};
 use crate::hold::Hold;
 use agent::driver::DriverError;
@@ -52,6 +53,8 @@ pub(super) struct Runner<'a> {
     pub(super) watch: &'a dyn Watch,
     /// The connection, once a step needed one.
     pub(super) qmp: Option<Qmp>,
+    /// The connection to the guest's agent, once a step needed one.
+    pub(super) guest: Option<GuestAgent>,
 }
 
 impl Runner<'_> {
@@ -122,6 +125,7 @@ impl Runner<'_> {
                 self.folder.save(self.vm, record::MOVE, &sent)?;
             }
             Step::SaveMove(place) => self.folder.save(self.vm, record::MOVE, place)?,
+            Step::Guest(command) => self.in_guest(command)?,
             Step::Forget { record } => self.folder.forget(self.vm, record)?,
             Step::ForgetAll => self.folder.remove(self.vm, record::MACHINE)?,
             Step::Remove(path) => gone(path)?,
@@ -145,6 +149,14 @@ impl Runner<'_> {
             return Err(self.died(command));
         }
         answer
+    }
+
+    fn in_guest(&mut self, command: &GuestCommand) -> Result<(), DriverError> {
+        if self.guest.is_none() {
+            self.guest = Some(GuestAgent::connect(self.folder, self.vm, self.watch)?);
+        }
+        let guest = self.guest.as_mut().expect("it was just made");
+        guest.run(command, self.keys, self.watch)
     }
 
     fn until(&mut self, until: &Until, answers: &mut Answers) -> Result<(), DriverError> {

@@ -5,6 +5,7 @@ use super::record::Move;
 use crate::shell;
 use agent::driver::NativeCall;
 use agent::machine::Machine;
+use model::configuration::Piece;
 use model::id::{KeyId, VmId};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -108,6 +109,8 @@ pub(super) enum Step {
         /// Where to.
         address: String,
     },
+    /// A command that the guest's own agent runs to its end.
+    Guest(GuestCommand),
     /// Removes a file of the VM's folder, there or not.
     Forget {
         /// Its name.
@@ -166,6 +169,34 @@ impl Until {
             Self::Balloon { .. } => "query-balloon",
             Self::Cpus { .. } => "query-cpus-fast",
         }
+    }
+}
+
+/// A script for the guest's shell.
+#[derive(Clone, Debug)]
+pub(super) struct GuestCommand {
+    /// Its text.
+    pub(super) script: String,
+    /// Its words.
+    pub(super) words: Vec<String>,
+    /// What it reads; keys are here and nowhere else.
+    pub(super) input: Vec<Piece>,
+}
+
+impl GuestCommand {
+    /// The command for a person to read, keys by id.
+    pub(super) fn told(&self) -> String {
+        let words = self.words.iter().map(String::as_str);
+        let mut line = shell::line(["sh", "-c", &self.script, "sh"].into_iter().chain(words));
+        let pieces = self.input.iter().map(|piece| match piece {
+            Piece::Text(text) => format!("{} bytes", text.len()),
+            Piece::Key(key) => key.to_string(),
+        });
+        let input: Vec<String> = pieces.collect();
+        if !input.is_empty() {
+            line.push_str(&format!(" <({})", input.join(", ")));
+        }
+        line
     }
 }
 
@@ -241,6 +272,7 @@ impl Step {
                 ),
             ),
             Self::Abandon { .. } => native("qmp", command_text("migrate_cancel", None)),
+            Self::Guest(command) => native("guest", command.told()),
             Self::SaveMachine(machine) => saved(machine.vm, super::record::MACHINE),
             Self::SaveProcess => native("file", format!("write {}", super::record::PROCESS)),
             Self::SaveMove(_) | Self::SaveSent { .. } => {
