@@ -1,10 +1,11 @@
 //! Images made from what the machine can install, as a recipe says.
 
+mod kernel;
+
 use crate::archive::{Bounds, unpack};
-use crate::boot::put_file;
 use crate::error::{At, Error};
 use crate::manifest::{Compression, Content, Manifest, Template};
-use crate::pack::{ZSTD_LEVEL, pack};
+use crate::pack::pack;
 use crate::store::{Image, Store};
 use crate::tool::Tool;
 use crate::tree::{Kind, Node, Tree};
@@ -13,9 +14,8 @@ use agent::watch::Watch;
 use ed25519_dalek::SigningKey;
 use model::hypervisor::{Arch, Guest};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// What a recipe may make at most: far above any image that a node should hold.
@@ -66,6 +66,9 @@ pub enum Source {
     Kernel {
         /// Modules that a guest needs; what they need comes too.
         modules: Vec<String>,
+        /// Modules that its root file system has beside them, for what some guests do.
+        #[serde(default)]
+        more: Vec<String>,
     },
     /// Packages of Debian, from the archive that this machine's own apt uses.
     Debian {
@@ -75,6 +78,9 @@ pub enum Source {
         packages: Vec<String>,
         /// Services started at boot.
         enable: Vec<String>,
+        /// Services that their packages would start at boot, and that are not.
+        #[serde(default)]
+        disable: Vec<String>,
     },
 }
 
@@ -106,13 +112,17 @@ impl Recipe {
         let mut tree = Tree::new(&spool);
         match &self.source {
             Source::Busybox => busybox(&mut tree, guests)?,
-            Source::Kernel { modules } => kernel(&mut tree, guests, modules, work.path(), watch)?,
+            Source::Kernel { modules, more } => {
+                kernel::unpack(&mut tree, guests, [modules, more], work.path(), watch)?;
+            }
             Source::Debian {
                 suite,
                 packages,
                 enable,
+                disable,
             } => {
-                debian(&mut tree, suite, packages, enable, work.path(), watch)?;
+                let services = [("enable", enable), ("disable", disable)];
+                debian(&mut tree, suite, packages, services, work.path(), watch)?;
             }
         }
         for file in &self.files {
@@ -166,140 +176,11 @@ const APPLETS: &str = "awk cat cp cut date dd df dmesg echo env false free grep 
     sed seq sh sleep sort stat sync tail tar test top touch tr true udhcpc umount uname uptime vi \
     wc wget which";
 
-fn kernel(
-    tree: &mut Tree,
-    guests: &Path,
-    modules: &[String],
-    work: &Path,
-    watch: &dyn Watch,
-) -> Result<(), Error> {
-    let image = guests.join("vmlinuz");
-    put_file(tree, "/boot/vmlinuz", &std::fs::read(&image).at(&image)?)?;
-    let folder = guests.join("modules");
-    let releases = folder
-        .read_dir()
-        .at(&folder)?
-        .collect::<Result<Vec<_>, _>>()
-        .at(&folder)?;
-    let none = || Error::refused(folder.display().to_string(), "it holds no kernel's modules");
-    let release = releases.first().ok_or_else(none)?;
-    let name = release.file_name().to_string_lossy().into_owned();
-    let ram = work.join("ram");
-    for folder in ["bin", "lib", "proc", "sys", "dev", "mnt"] {
-        let folder = ram.join(folder);
-        std::fs::create_dir_all(&folder).at(&folder)?;
-    }
-    let mut list = String::new();
-    for module in needed(&release.path(), modules)? {
-        let from = release.path().join(&module);
-        let bytes = plain_module(&from)?;
-        let plain = module.trim_end_matches(".xz");
-        let file = plain.rsplit('/').next().unwrap_or(plain);
-        let at = ram.join("lib").join(file);
-        std::fs::write(&at, &bytes).at(&at)?;
-        list += &format!("{file}\n");
-        put_file(tree, &format!("/lib/modules/{name}/{plain}"), &bytes)?;
-    }
-    let program = guests.join("busybox");
-    for (at, bytes) in [
-        ("bin/busybox", std::fs::read(&program).at(&program)?),
-        ("modules", list.into_bytes()),
-        ("init", INIT.into()),
-    ] {
-        let at = ram.join(at);
-        std::fs::write(&at, bytes).at(&at)?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&at, mode).at(&at)?;
-    }
-    // Compressed for its size, and because extlinux cannot read the holes that runs of zeros become.
-    let packed = zstd::encode_all(cpio(&ram, watch)?.as_slice(), ZSTD_LEVEL).at(&ram)?;
-    put_file(tree, "/boot/initrd", &packed)
-}
-
-/// Finds the root by its label, and hands over to its init.
-const INIT: &str = r#"#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
-while read -r module; do insmod "/lib/$module" 2>/dev/null; done </modules
-for word in $(cat /proc/cmdline); do
-	case $word in root=*) root=${word#root=};; esac
-done
-tries=0
-until device=$(findfs "$root" 2>/dev/null) || [ -b "${device:=$root}" ] || [ $tries = 100 ]; do
-	device=; tries=$((tries + 1)); sleep 0.1
-done
-for type in ext4 xfs btrfs; do mount -t $type "$device" /mnt 2>/dev/null && break; done
-[ -d /mnt/sbin ] || { echo "no system at $root"; exec sh; }
-mount --move /proc /mnt/proc; mount --move /sys /mnt/sys; mount --move /dev /mnt/dev
-exec switch_root /mnt /sbin/init
-"#;
-
-/// Files of modules with all that they need, in the order in which they are to be loaded.
-fn needed(release: &Path, modules: &[String]) -> Result<Vec<String>, Error> {
-    let file = release.join("modules.dep");
-    let text = std::fs::read_to_string(&file).at(&file)?;
-    let mut seen = BTreeSet::new();
-    let mut ordered = Vec::new();
-    for module in modules {
-        let named = |path: &str| {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            name.split('.')
-                .next()
-                .is_some_and(|stem| stem.replace('-', "_") == module.replace('-', "_"))
-        };
-        let lines = text.lines().filter_map(|line| line.split_once(':'));
-        // What is not listed is built into this kernel.
-        for (path, needs) in lines.filter(|(path, _)| named(path)) {
-            for path in needs.split_whitespace().rev().chain([path]) {
-                if seen.insert(path.to_owned()) {
-                    ordered.push(path.to_owned());
-                }
-            }
-        }
-    }
-    Ok(ordered)
-}
-
-fn plain_module(path: &Path) -> Result<Vec<u8>, Error> {
-    let bytes = std::fs::read(path).at(path)?;
-    if path.extension().is_none_or(|ending| ending != "xz") {
-        return Ok(bytes);
-    }
-    let mut plain = Vec::new();
-    liblzma::read::XzDecoder::new(bytes.as_slice())
-        .read_to_end(&mut plain)
-        .at(path)?;
-    Ok(plain)
-}
-
-fn cpio(folder: &Path, watch: &dyn Watch) -> Result<Vec<u8>, Error> {
-    let mut list = String::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(inner) = folders.pop() {
-        for entry in inner.read_dir().at(&inner)? {
-            let path = entry.at(&inner)?.path();
-            let name = path.strip_prefix(folder).unwrap_or(&path);
-            list += &format!("{}\n", name.display());
-            if path.is_dir() {
-                folders.push(path);
-            }
-        }
-    }
-    let tool = Tool::new("cpio").args(["--quiet", "-o", "-H", "newc", "-R", "0:0", "-D"]);
-    let said = tool
-        .args([folder])
-        .input(list.as_bytes())
-        .uncaged()
-        .run(watch)?;
-    Ok(said.out)
-}
-
 fn debian(
     tree: &mut Tree,
     suite: &str,
     packages: &[String],
-    enable: &[String],
+    services: [(&str, &Vec<String>); 2],
     work: &Path,
     watch: &dyn Watch,
 ) -> Result<(), Error> {
@@ -307,10 +188,12 @@ fn debian(
     let mut tool =
         Tool::new("mmdebstrap").args(["--variant=minbase", "--quiet", "--skip=output/dev"]);
     tool = tool.args([format!("--include={}", packages.join(","))]);
-    for service in enable {
-        tool = tool.args([format!(
-            "--customize-hook=chroot \"$1\" systemctl enable {service}"
-        )]);
+    for (verb, services) in services {
+        for service in services {
+            tool = tool.args([format!(
+                "--customize-hook=chroot \"$1\" systemctl {verb} {service}"
+            )]);
+        }
     }
     let tool = tool
         .args([suite])
