@@ -6,11 +6,11 @@ RUN_PACKAGES := gcc libc6-dev libegl1 libgl1 libgl1-mesa-dri libwayland-client0 
 	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0 libxkbcommon0 libxrandr2
 TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb \
 	btrfs-progs bubblewrap busybox-static cpio cryptsetup-bin dnsmasq-base dosfstools e2fsprogs extlinux \
-	fdisk gdisk grub-pc-bin grub2-common incus iproute2 kmod mmdebstrap mtools nftables ntfs-3g \
-	ovmf parted procps python3 qemu-block-extra qemu-system-arm qemu-system-riscv qemu-system-x86 \
+	fdisk gdisk grub-pc-bin grub2-common incus iproute2 kmod libvirt-daemon-system libvirt-dev mmdebstrap \
+	mtools nftables ntfs-3g ovmf parted pkg-config procps python3 qemu-block-extra qemu-system-arm qemu-system-riscv qemu-system-x86 \
 	qemu-utils runsc seabios socat syslinux-common uml-utilities user-mode-linux xfsprogs \
 	xz-utils zstd
-LIBVIRT_PACKAGES := libvirt-clients libvirt-daemon-system qemu-system-x86 qemu-utils
+LIBVIRT_PACKAGES := gcc libc6-dev libvirt-daemon-system libvirt-dev pkg-config qemu-system-x86 qemu-utils
 # The tools that the disks are measured against.
 BENCH_PACKAGES := $(RUN_PACKAGES) e2fsprogs guestfish guestfs-tools mmdebstrap qemu-system-x86 qemu-utils
 
@@ -33,7 +33,7 @@ bench: packages-BENCH guests
 
 # Define and start against libvirt, side by side.
 bench-libvirt: packages-LIBVIRT guests
-	$(CARGO) bench --package drivers
+	$(CARGO) bench --package libvirt
 
 # Kernels that the tests boot.
 guests:

@@ -40,6 +40,8 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
         // `control` for its trait `Backend`: a recorded run is a read-only source of views.
         &["capacity", "control", "engine", "model", "placement"],
     ),
+    // A program of its own, so that nobody else links libvirt.
+    ("libvirt", Impure, &["agent", "drivers", "model"]),
     ("live", Impure, &["agent", "drivers", "image", "model"]),
     ("model", Pure, &[]),
     ("placement", Pure, &["model"]),
@@ -196,6 +198,36 @@ fn libraries_open_with_a_map() {
                 file.display()
             );
         }
+    }
+}
+
+/// Libraries that few machines have are linked by the one program that needs them, and what
+/// `cargo build` makes is without it.
+#[test]
+fn nobody_else_links_libvirt() {
+    let workspace = workspace();
+    for (name, member) in &workspace {
+        let manifest = read(&member.folder.join("Cargo.toml"));
+        let links = manifest.lines().any(|line| line.starts_with("virt"));
+        assert_eq!(links, name == "libvirt", "{name}");
+        assert!(
+            !member.arrows.contains("libvirt"),
+            "{name} leads to libvirt"
+        );
+        assert!(
+            !member.test_arrows.contains("libvirt"),
+            "{name} leads to libvirt"
+        );
+    }
+    let manifest = read(&root().join("Cargo.toml"));
+    let (_, list) = manifest.split_once("default-members = [").expect("a list");
+    let (list, _) = list.split_once(']').expect("its end");
+    let root = root().canonicalize().expect("it is there");
+    let built: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
+    for (name, member) in &workspace {
+        let folder = member.folder.strip_prefix(&root).expect("a folder of ours");
+        let is_built = built.contains(folder.to_str().expect("a text"));
+        assert_eq!(is_built, name != "libvirt", "{name}");
     }
 }
 

@@ -1,11 +1,10 @@
 //! Real hypervisors, real disks, real guests: what is missing on the machine fails by its name.
 
 mod disks;
-mod guest;
 mod incus;
 mod outside;
 mod profiles;
 mod qemu;
 mod uml;
 
-use kit::conformance;
+use kit::{conformance, guest};

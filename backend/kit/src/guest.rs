@@ -40,7 +40,7 @@ while :; do while read -r line; do eval "$line"; done </dev/console >/dev/consol
 
 /// What `make guests` has fetched for an architecture.
 fn fetched(arch: Arch) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{arch}"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/guests/{arch}"));
     assert!(
         folder.join("complete").exists(),
         "no guest kernel in {}; run `make guests`",
