@@ -1,6 +1,6 @@
-//! The steps of building a disk, as data that a person can read before anything happens.
+//! The steps of building a disk, or a container's root folder, as data that a person can read before anything happens.
 //!
-//! [`plan`] turns one disk of a blueprint into [`BuildStep`]s; the crate `image` carries them out.
+//! [`plan`] turns one disk of a blueprint, or a container's root folder, into [`BuildStep`]s; the crate `image` carries them out.
 //! The order is fixed by what needs what: a file system is made together with its content, so all
 //! that changes files stands before [`BuildStep::Format`].
 
@@ -10,7 +10,7 @@ use crate::layout::{Layout, Place, label};
 use model::blueprint::{
     Blueprint, BootLoader, Disk, EncryptedPart, Format, PartitionTable, Script,
 };
-use model::hypervisor::Arch;
+use model::hypervisor::{Arch, Virtualisation};
 use model::id::KeyId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -152,6 +152,16 @@ pub enum BuildError {
         /// Why.
         why: &'static str,
     },
+    /// The root folder of a container cannot be what is asked of its disk.
+    #[error("disk {disk} is a container's root folder and {found}, expected {expected}")]
+    NoFolder {
+        /// The disk.
+        disk: String,
+        /// What it has, as `has partitions`.
+        found: &'static str,
+        /// What it should have.
+        expected: &'static str,
+    },
     /// A script names a step that there is none of.
     #[error("script {script} runs after unknown step {after}")]
     NoSuchStep {
@@ -195,6 +205,9 @@ pub fn plan(blueprint: &Blueprint, index: usize) -> Result<Vec<BuildStep>, Build
             index,
         })?;
     let boots = index == 0;
+    if boots && blueprint.virtualisation == Virtualisation::Container {
+        return plan_root(blueprint, disk);
+    }
     let loader = if boots {
         blueprint.boot
     } else {
@@ -210,7 +223,11 @@ pub fn plan(blueprint: &Blueprint, index: usize) -> Result<Vec<BuildStep>, Build
             image: image.clone(),
         });
         if boots {
-            steps.extend(customised(blueprint, &layout, root));
+            steps.extend(customised(blueprint, Some(fstab(&layout))));
+            steps.push(BuildStep::Boot {
+                loader: blueprint.boot,
+                command_line: command_line(blueprint, root),
+            });
         }
     }
     let formats = 0..layout.partitions.len();
@@ -234,7 +251,31 @@ pub fn plan(blueprint: &Blueprint, index: usize) -> Result<Vec<BuildStep>, Build
     Ok(steps)
 }
 
-fn customised(blueprint: &Blueprint, layout: &Layout, root: &Place) -> Vec<BuildStep> {
+/// The files alone: whatever runs the container brings kernel, partitions and all.
+fn plan_root(blueprint: &Blueprint, disk: &Disk) -> Result<Vec<BuildStep>, BuildError> {
+    let refused = |found, expected| BuildError::NoFolder {
+        disk: disk.name.clone(),
+        found,
+        expected,
+    };
+    let image = disk.image.clone();
+    let image = image.ok_or_else(|| refused("begins empty", "an image"))?;
+    if !disk.partitions.is_empty() {
+        return Err(refused("has partitions", "none"));
+    }
+    if disk.encryption.is_some() {
+        return Err(refused("is encrypted", "no encryption"));
+    }
+    if disk.shared_base {
+        return Err(refused("shares a base", "its own files"));
+    }
+    let mut steps = vec![BuildStep::Unpack { image }];
+    steps.extend(customised(blueprint, None));
+    insert_scripts(&mut steps, &blueprint.customisation.scripts)?;
+    Ok(steps)
+}
+
+fn customised(blueprint: &Blueprint, fstab: Option<Edit>) -> Vec<BuildStep> {
     let customisation = &blueprint.customisation;
     let mut steps = Vec::new();
     if !customisation.remove.is_empty() {
@@ -249,17 +290,13 @@ fn customised(blueprint: &Blueprint, layout: &Layout, root: &Place) -> Vec<Build
     }
     let guest = Guest::new(blueprint);
     let mut edits = guest.identity();
-    edits.push(fstab(layout));
+    edits.extend(fstab);
     steps.push(BuildStep::Modify {
         edits,
         parameters: customisation.parameters.clone(),
     });
     steps.push(BuildStep::Network {
         edits: guest.network(),
-    });
-    steps.push(BuildStep::Boot {
-        loader: blueprint.boot,
-        command_line: command_line(blueprint, root),
     });
     steps
 }

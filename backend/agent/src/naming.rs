@@ -11,7 +11,7 @@
 use crate::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
 use crate::shared::base_name;
 use crate::step::KernelFiles;
-use model::blueprint::{Blueprint, BootLoader, Disk, EncryptedPart, Interface};
+use model::blueprint::{Blueprint, BootLoader, Disk, EncryptedPart, Interface, PartitionTable};
 use model::hypervisor::{Virtualisation, words};
 use model::id::{NetworkId, VmId};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,16 @@ words! {
     }
 }
 
+words! {
+    /// What becomes of a container's root folder once its VM is defined.
+    Roots {
+        /// The container runs in it.
+        Kept,
+        /// The hypervisor has its own copy.
+        Copied,
+    }
+}
+
 /// Where things are on one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +47,8 @@ pub struct Naming {
     pub root: PathBuf,
     /// How interfaces are plugged.
     pub plugging: Plugging,
+    /// What becomes of root folders.
+    pub roots: Roots,
     /// What the guest calls its first disk, as `/dev/vda`; the partition's number is appended for
     /// `root=` where the hypervisor itself loads the kernel.
     pub first_disk: String,
@@ -183,7 +195,10 @@ impl Naming {
 
     /// Where the root file system is, and the words of the blueprint.
     fn command_line(&self, blueprint: &Blueprint) -> String {
-        let partitions = blueprint.disks.first().map_or(&[][..], |d| &d.partitions);
+        // A disk without a table is its one file system.
+        let first = blueprint.disks.first();
+        let parted = first.filter(|disk| disk.table != PartitionTable::None);
+        let partitions = parted.map_or(&[][..], |disk| &disk.partitions);
         let root = partitions
             .iter()
             .position(|partition| partition.mount.as_deref() == Some("/"));

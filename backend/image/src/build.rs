@@ -1,12 +1,13 @@
-//! Carries out the steps that build a disk.
+//! Carries out the steps that build a disk, or the root folder of a container.
 //!
-//! All is made in a folder beside the target, and the disk gets its name once it is checked: a build
+//! All is made in a folder beside the target, which gets its name once it is whole: a build
 //! that was killed is begun again and nothing of it was ever taken for a disk.
 
 use crate::archive::unpack;
 use crate::boot::{self, Kernel};
 use crate::customise::customise_in_place;
 use crate::error::{At, Error};
+use crate::folder::write_root;
 use crate::format::{Filling, check, format};
 use crate::luks;
 use crate::manifest::{Content, Template};
@@ -56,14 +57,7 @@ pub fn build_disk(
     workshop: Workshop<'_>,
 ) -> Result<Built, Error> {
     let work = crate::ext4::work_folder(target)?;
-    let mut bench = Bench::new(work.path(), target, workshop)?;
-    for (done, step) in steps.iter().enumerate() {
-        workshop.watch.checkpoint()?;
-        bench.carry_out(step)?;
-        workshop
-            .watch
-            .progressed(((done + 1) * 1_000 / steps.len()) as u16);
-    }
+    let bench = Bench::after(steps, work.path(), target, workshop)?;
     crate::customise::take_back(&bench.disk)?;
     std::fs::rename(&bench.disk, target).at(target)?;
     Ok(bench.built)
@@ -128,6 +122,17 @@ fn filled(
     edits.collect()
 }
 
+/// Builds the root folder of a container by steps as [`agent::build::plan`] gives them, with the
+/// owners that the image tells; a folder of the target's name is replaced.
+///
+/// # Errors
+/// Where a step fails; the target is then as it was.
+pub fn build_root(steps: &[BuildStep], target: &Path, workshop: Workshop<'_>) -> Result<(), Error> {
+    let work = crate::ext4::work_folder(target)?;
+    let bench = Bench::after(steps, work.path(), target, workshop)?;
+    write_root(&bench.tree, target)
+}
+
 /// A build on its way.
 struct Bench<'a> {
     workshop: Workshop<'a>,
@@ -146,6 +151,24 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
+    /// A bench after these steps.
+    fn after(
+        steps: &[BuildStep],
+        work: &Path,
+        target: &Path,
+        workshop: Workshop<'a>,
+    ) -> Result<Self, Error> {
+        let mut bench = Self::new(work, target, workshop)?;
+        for (done, step) in steps.iter().enumerate() {
+            workshop.watch.checkpoint()?;
+            bench.carry_out(step)?;
+            workshop
+                .watch
+                .progressed(((done + 1) * 1_000 / steps.len()) as u16);
+        }
+        Ok(bench)
+    }
+
     fn new(work: &Path, target: &Path, workshop: Workshop<'a>) -> Result<Self, Error> {
         let spool = work.join("spool");
         std::fs::create_dir(&spool).at(&spool)?;

@@ -10,6 +10,7 @@
 //! - [`archive`]: layers of files, and what is refused of them
 //! - [`pack`](mod@pack): trees written as compressed streams
 //! - [`ext4`]: ext4 file systems inside images, changed in place
+//! - [`folder`]: root folders of containers
 //! - [`customise`](mod@customise): edits of disks that are built already
 //! - [`build`]: carries out the steps that build a disk
 //! - [`boot`]: the kernel of a guest, and the boot loaders that start it
@@ -31,6 +32,7 @@ pub mod ext4;
 pub mod extent;
 mod extlinux;
 mod fetch;
+pub mod folder;
 mod format;
 pub mod luks;
 pub mod manifest;

@@ -3,6 +3,7 @@
 mod kernel;
 
 use crate::archive::{Bounds, unpack};
+use crate::boot::put_file;
 use crate::error::{At, Error};
 use crate::manifest::{Compression, Content, Manifest, Template};
 use crate::pack::pack;
@@ -23,6 +24,9 @@ const MOST: Bounds = Bounds {
     entries: 1_000_000,
     bytes: 64 << 30,
 };
+
+/// Where Debian's package `user-mode-linux` puts its kernel.
+const USER_MODE_KERNEL: &str = "/usr/bin/linux.uml";
 
 /// How to make one image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -70,6 +74,8 @@ pub enum Source {
         #[serde(default)]
         more: Vec<String>,
     },
+    /// The kernel of User-mode Linux that this machine has, a program with its drivers built in.
+    UserMode,
     /// Packages of Debian, from the archive that this machine's own apt uses.
     Debian {
         /// The release.
@@ -114,6 +120,11 @@ impl Recipe {
             Source::Busybox => busybox(&mut tree, guests)?,
             Source::Kernel { modules, more } => {
                 kernel::unpack(&mut tree, guests, [modules, more], work.path(), watch)?;
+            }
+            Source::UserMode => {
+                let kernel = Path::new(USER_MODE_KERNEL);
+                let bytes = std::fs::read(kernel).at(kernel)?;
+                put_file(&mut tree, "/boot/vmlinuz", &bytes)?;
             }
             Source::Debian {
                 suite,

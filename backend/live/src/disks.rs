@@ -11,8 +11,9 @@ use agent::secret::Keys;
 use agent::step::{Failure, FailureKind, KernelFiles, Place, Step};
 use agent::watch::Watch;
 use image::base;
-use image::build::{Built, Workshop, build_disk};
+use image::build::{Built, Workshop, build_disk, build_root};
 use image::error::Error;
+use image::folder::{compare_roots, replicate_root};
 use image::luks;
 use image::replicate::{compare, replicate};
 use image::sandbox::let_through;
@@ -74,6 +75,9 @@ impl Hand for Disks {
                     return self.build_own(own, base, kernel, keys, watch);
                 }
                 let steps = steps_of(blueprint, disk)?;
+                if is_root(blueprint, disk) {
+                    return done(build_root(&steps, at, self.workshop(&steps, keys, watch)?));
+                }
                 let built = self.build(&steps, at, keys, watch)?;
                 let kernel = kernel.as_ref();
                 kernel.map_or(Ok(()), |files| take_kernel(&built, files))
@@ -94,6 +98,14 @@ impl Hand for Disks {
             Step::CheckBases { vm } => self.check_bases(*vm, watch),
             Step::LeaveBases { vm } => self.leave_bases(*vm, watch),
             Step::Kernel { blueprint, files } => self.kernel(blueprint, files, keys, watch),
+            Step::Replicate {
+                from,
+                to: Place::Folder { path },
+            } => done(replicate_root(from, path, watch)),
+            Step::Verify {
+                built,
+                place: Place::Folder { path },
+            } => done(compare_roots(built, path, watch)),
             Step::Replicate { from, to } => done(replicate(from, file(to)?, watch)),
             Step::Verify { built, place } => verify(built, place, watch),
             Step::CopyFile { from, to } => copy(from, to),
@@ -156,18 +168,27 @@ impl Disks {
         keys: &Keys,
         watch: &dyn Watch,
     ) -> Result<Built, Failure> {
+        build_disk(steps, at, self.workshop(steps, keys, watch)?).map_err(failure)
+    }
+
+    /// What these steps draw on, all images of them at hand.
+    fn workshop<'a>(
+        &'a self,
+        steps: &[BuildStep],
+        keys: &'a Keys,
+        watch: &'a dyn Watch,
+    ) -> Result<Workshop<'a>, Failure> {
         for step in steps {
             // Another VM's images may have taken its room since it was fetched.
             if let BuildStep::Unpack { image } | BuildStep::Add { image } = step {
                 self.fetch(image, watch)?;
             }
         }
-        let workshop = Workshop {
+        Ok(Workshop {
             store: &self.store,
             keys,
             watch,
-        };
-        build_disk(steps, at, workshop).map_err(failure)
+        })
     }
 
     /// Puts the guest's files together as a build would, and of them keeps the kernel alone.
@@ -194,6 +215,12 @@ impl Disks {
     }
 }
 
+/// Whether a disk of a VM is the root folder of a container.
+fn is_root(blueprint: &Blueprint, disk: &str) -> bool {
+    let first = blueprint.disks.first();
+    blueprint.virtualisation == Virtualisation::Container && first.is_some_and(|d| d.name == disk)
+}
+
 /// The steps that build a disk of a VM.
 fn steps_of(blueprint: &Blueprint, disk: &str) -> Result<Vec<BuildStep>, Failure> {
     let index = index_of(blueprint, disk)?;
@@ -206,11 +233,6 @@ fn index_of(blueprint: &Blueprint, disk: &str) -> Result<usize, Failure> {
         let told = format!("{} has no disk {disk}", blueprint.name);
         return Err(refused(&told));
     };
-    if index == 0 && blueprint.virtualisation == Virtualisation::Container {
-        return Err(refused(
-            "this node builds disks, and no root folders of containers",
-        ));
-    }
     Ok(index)
 }
 
@@ -313,7 +335,7 @@ fn file(place: &Place) -> Result<&Path, Failure> {
             Err(unknown(disk))
         }
         Place::Disk { disk } => Ok(&disk.path),
-        Place::Folder { .. } => Err(refused("this node has no root folders of containers")),
+        Place::Folder { .. } => Err(refused("a root folder is no disk")),
     }
 }
 

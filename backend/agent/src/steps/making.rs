@@ -3,6 +3,7 @@
 use super::{Planner, act, by_act, give_back, plain, with};
 use crate::driver::{Act, ActKind};
 use crate::lifecycle::after;
+use crate::naming::Roots;
 use crate::refusal::{Refusal, check_blueprint, invalid, keys_of};
 use crate::step::{Place, Planned, Step, Undo};
 use model::blueprint::{Blueprint, BootLoader, Disk};
@@ -32,6 +33,11 @@ impl Planner<'_> {
             keys_of(blueprint),
             by_act(vm, Act::Destroy),
         ));
+        let container = blueprint.virtualisation == Virtualisation::Container;
+        if container && self.now.naming.roots == Roots::Copied {
+            let path = self.now.naming.container_root(vm);
+            steps.push(plain(Step::Wipe { path }));
+        }
         Ok(steps)
     }
 

@@ -1,13 +1,17 @@
 //! Names on the node: nothing in a blueprint leads out of its VM's folders.
 
 use crate::node::naming;
-use crate::orders::{VM, blueprint};
+use crate::orders::{VM, blueprint, order};
 use agent::machine::{Boot, DiskFormat};
-use agent::naming::{bridge_name, tap_name};
+use agent::naming::{Naming, Roots, bridge_name, tap_name};
 use agent::refusal::check_blueprint;
-use model::blueprint::{Blueprint, BootLoader};
+use agent::step::Step;
+use agent::steps::{Circumstances, steps};
+use model::blueprint::{Blueprint, BootLoader, PartitionTable};
 use model::hypervisor::Virtualisation;
 use model::id::{NetworkId, VmId};
+use model::order::Verb;
+use std::collections::BTreeMap;
 
 /// Taps and bridges fit in the 15 characters that Linux allows, whatever the numbers.
 #[test]
@@ -48,10 +52,16 @@ fn a_disk_lies_as_its_blueprint_says() {
         assert_ne!(other, base);
     }
     assert!(machine.disks[1].key.is_some());
-    let Boot::Kernel { command_line, .. } = &machine.boot else {
-        panic!("{:?}", machine.boot);
-    };
-    assert_eq!(command_line, "root=/dev/vda1 rw quiet");
+    assert_eq!(command_line(&shared), "root=/dev/vda1 rw quiet");
+    shared.disks[0].table = PartitionTable::None;
+    assert_eq!(command_line(&shared), "root=/dev/vda rw quiet");
+}
+
+fn command_line(blueprint: &Blueprint) -> String {
+    match naming().machine(blueprint).boot {
+        Boot::Kernel { command_line, .. } => command_line,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A container's first disk is its root folder, and none of its disks.
@@ -63,6 +73,36 @@ fn a_container_has_a_root_folder() {
     let root = naming().container_root(VM);
     assert_eq!(machine.boot, Boot::Folder { root });
     assert_eq!(machine.disks.len(), 1);
+}
+
+/// Where the hypervisor has its own copy of a container's root, the folder is wiped once the container
+/// is defined; where it runs in the folder, that stays.
+#[test]
+fn a_copied_root_is_wiped() {
+    let mut container = blueprint(VM);
+    container.virtualisation = Virtualisation::Container;
+    let wiped = |roots| {
+        let naming = Naming { roots, ..naming() };
+        let path = naming.container_root(VM);
+        let order = order(
+            1,
+            Verb::Create {
+                blueprint: Box::new(container.clone()),
+            },
+        );
+        let now = Circumstances {
+            naming: &naming,
+            host: "192.0.2.1",
+            vms: &BTreeMap::new(),
+            seen: &BTreeMap::new(),
+            free_mib: 1_000,
+            leased: true,
+        };
+        let steps = steps(&order, now).expect("it may be made");
+        steps.last().map(|last| last.step.clone()) == Some(Step::Wipe { path })
+    };
+    assert!(wiped(Roots::Copied));
+    assert!(!wiped(Roots::Kept));
 }
 
 /// Names that would lead elsewhere, twins, and sizes that cannot be are refused, each by its field.

@@ -5,7 +5,7 @@ use agent::agent::Agent;
 use agent::journal::Entry;
 use agent::ledger::Ledger;
 use agent::message::{Guard, Input, Output, Task};
-use agent::naming::{Naming, Plugging};
+use agent::naming::{Naming, Plugging, Roots};
 use agent::secret::Keys;
 use agent::settings::Settings;
 use agent::step::{Failure, FailureKind};
@@ -64,6 +64,7 @@ pub fn naming() -> Naming {
     Naming {
         root: "/node".into(),
         plugging: Plugging::Tap,
+        roots: Roots::Kept,
         first_disk: "/dev/vda".to_owned(),
     }
 }

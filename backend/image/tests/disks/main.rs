@@ -4,6 +4,7 @@ mod caging;
 mod copying;
 mod editing;
 mod hostile;
+mod roots;
 mod scratch;
 mod sealing;
 mod standing;
