@@ -36,6 +36,7 @@ use agent::watch::{Unwatched, Watch};
 use api::Api;
 use instance::{Instance, name};
 use model::id::VmId;
+use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
 use step::{FINGERPRINT, Step};
@@ -43,8 +44,9 @@ use step::{FINGERPRINT, Step};
 /// The project of all our instances.
 const PROJECT: &str = "gridwright";
 
-/// Where a node's Incus is.
-#[derive(Clone, Debug)]
+/// Where a node's Incus is; by default where Debian's package has it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// The socket of its REST interface, as `/var/lib/incus/unix.socket`.
     pub socket: PathBuf,
@@ -52,6 +54,16 @@ pub struct Server {
     pub logs: PathBuf,
     /// The storage pool in which containers are made.
     pub pool: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            socket: "/var/lib/incus/unix.socket".into(),
+            logs: "/var/log/incus".into(),
+            pool: "default".into(),
+        }
+    }
 }
 
 /// The driver of one node.
@@ -74,6 +86,12 @@ impl Incus {
             .api
             .read(&format!("instances/{}", name(vm)), &Unwatched)?;
         Ok(told.as_ref().and_then(Instance::parse))
+    }
+
+    /// Where Incus keeps what a VM's instance said.
+    fn logs(&self, vm: VmId) -> PathBuf {
+        let folder = format!("{PROJECT}_{}", name(vm));
+        self.server.logs.join(folder)
     }
 
     fn machine(&self, vm: VmId) -> Result<Machine, DriverError> {

@@ -2,8 +2,9 @@
 
 use crate::disks::{Disks, Source};
 use crate::network::{self, Trunk};
-use agent::naming::{Naming, Plugging};
+use agent::naming::{Naming, Plugging, Roots};
 use agent::settings::Settings;
+use drivers::incus;
 use image::manifest::signer;
 use image::store::Store;
 use model::fingerprint::Reserved;
@@ -62,9 +63,13 @@ pub struct Config {
     /// Arguments of an outside driver's program; its folder comes after them.
     #[serde(default)]
     pub arguments: Vec<String>,
-    /// How interfaces are plugged.
-    #[serde(default = "user")]
-    pub plugging: Plugging,
+    /// Where Incus is, for the driver `incus`.
+    #[serde(default)]
+    pub incus: incus::Server,
+    /// How interfaces are plugged; unless told, as the hypervisor does it best: Incus into bridges,
+    /// others by address translation of their own.
+    #[serde(default)]
+    pub plugging: Option<Plugging>,
     /// The node's interface towards a switch that carries each tenant network in a VLAN of its
     /// number; without it, and without `peers`, networks end at the node.
     #[serde(default)]
@@ -118,7 +123,7 @@ impl Config {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
-        if let (Plugging::User, Some(host)) = (config.plugging, &config.host) {
+        if let (Plugging::User, Some(host)) = (config.plugging(), &config.host) {
             let told = format!(
                 "host is {host} and plugging is user, expected one of them; hint: guests that the \
                  hypervisor itself plugs in reach all ports of the node, those of moving VMs too"
@@ -134,6 +139,15 @@ impl Config {
         self.listen.clone().unwrap_or_else(usual)
     }
 
+    /// How interfaces are plugged.
+    pub fn plugging(&self) -> Plugging {
+        let usual = match self.driver.as_str() {
+            "incus" => Plugging::Bridge,
+            _ => Plugging::User,
+        };
+        self.plugging.unwrap_or(usual)
+    }
+
     /// What the agent itself needs of it. Space for VMs is all of the file system that holds the
     /// folder, less what is reserved.
     ///
@@ -146,7 +160,11 @@ impl Config {
             node: NodeId(self.node),
             naming: Naming {
                 root: self.root.clone(),
-                plugging: self.plugging,
+                plugging: self.plugging(),
+                roots: match self.driver.as_str() {
+                    "incus" => Roots::Copied,
+                    _ => Roots::Kept,
+                },
                 first_disk: self.first_disk().to_owned(),
             },
             host: self.host.clone(),
@@ -240,10 +258,6 @@ impl<'de> Deserialize<'de> for Listen {
         let text = String::deserialize(from)?;
         text.parse().map_err(serde::de::Error::custom)
     }
-}
-
-fn user() -> Plugging {
-    Plugging::User
 }
 
 /// A dozen whole systems with their layers.

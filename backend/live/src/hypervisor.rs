@@ -2,6 +2,7 @@
 
 use crate::config::{Config, ConfigError};
 use agent::driver::{Driver, DriverError};
+use drivers::incus::Incus;
 use drivers::outside::{Limits, Outside, Program};
 use drivers::qemu::Qemu;
 use drivers::uml::Uml;
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Names of the drivers; `outside` is whatever program the configuration names.
-pub const KNOWN: &[&str] = &["outside", "qemu", "uml"];
+pub const KNOWN: &[&str] = &["incus", "outside", "qemu", "uml"];
 
 /// Opens the driver; it keeps what it must remember in a folder of its own below the node's.
 ///
@@ -20,6 +21,7 @@ pub fn open(config: &Config) -> Result<Arc<dyn Driver>, ConfigError> {
     let failed = |error: DriverError| ConfigError::Impossible(error.to_string());
     let program = config.program.as_deref();
     Ok(match config.driver.as_str() {
+        "incus" => Arc::new(Incus::new(config.incus.clone())),
         "outside" => {
             let path = program.ok_or_else(|| {
                 let told = "driver is outside and program is missing; expected the driver's path";

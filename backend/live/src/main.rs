@@ -179,7 +179,7 @@ fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
 
 /// What a killed agent left of networks is put right before anything else happens.
 fn network(config: &Config) -> anyhow::Result<Arc<dyn Hand>> {
-    if config.plugging == Plugging::User {
+    if config.plugging() == Plugging::User {
         return Ok(Arc::new(UserNetwork));
     }
     let network = Network::open(config.network()?)?;

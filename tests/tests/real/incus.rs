@@ -2,6 +2,7 @@
 
 use crate::conformance::{self, Subject};
 use crate::guest::{BOOTED, run, wait_for};
+use crate::incusd::Incusd;
 use agent::driver::{Act, Console, Driver, DriverError};
 use agent::machine::{Boot, Machine};
 use agent::secret::Keys;
@@ -12,11 +13,10 @@ use model::id::VmId;
 use model::order::Scale;
 use model::report::VmState;
 use model::sample::Metric;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
 /// Waits are cut off after this; the machine may be busy with other tests.
@@ -32,28 +32,15 @@ while :; do sleep 0.2 & wait $!; done
 
 /// A server of its own for each test.
 struct Node {
+    server: Incusd,
     folder: tempfile::TempDir,
-    daemon: Child,
 }
 
 impl Node {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the server");
-        let state = folder.path().join("incus");
-        fs::create_dir(&state).expect("the server's folder");
-        let log = File::create(folder.path().join("incusd.log")).expect("a log");
-        let daemon = Command::new("/usr/libexec/incus/incusd")
-            .env("INCUS_DIR", &state)
-            .env("PATH", "/usr/libexec/incus:/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .expect("incusd, of the package incus");
-        let node = Self { folder, daemon };
-        wait_for("incusd", LIMIT, || node.incus().list().ok());
-        node.client(&["storage", "create", "default", "dir"]);
-        node
+        let server = Incusd::start(&folder.path().join("incus"), &[]);
+        Self { server, folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -62,18 +49,15 @@ impl Node {
 
     fn incus(&self) -> Incus {
         Incus::new(Server {
-            socket: self.path("incus/unix.socket"),
-            logs: self.path("incus/logs"),
+            socket: self.server.socket(),
+            logs: self.server.logs(),
             pool: "default".into(),
         })
     }
 
     /// Runs Incus's own client, as another user of the server would.
     fn client(&self, words: &[&str]) -> String {
-        run(Command::new("incus")
-            .args(words)
-            .env("INCUS_DIR", self.path("incus"))
-            .env("HOME", self.folder.path()))
+        self.server.client(words)
     }
 
     fn perform(&self, vm: VmId, act: &Act) -> Option<VmState> {
@@ -94,33 +78,6 @@ impl Node {
             panic!("{vm} has no console log");
         };
         String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
-    }
-}
-
-/// The server ends with its test, and with it whatever a failed test left running.
-impl Drop for Node {
-    fn drop(&mut self) {
-        for vm in self.incus().list().unwrap_or_default() {
-            let act = Act::Destroy;
-            self.incus()
-                .perform(vm, &act, &Keys::default(), &Unwatched)
-                .ok();
-        }
-        Command::new("incus")
-            .args(["admin", "shutdown", "--timeout", "20"])
-            .env("INCUS_DIR", self.path("incus"))
-            .output()
-            .ok();
-        self.daemon.kill().ok();
-        self.daemon.wait().ok();
-        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-        let own = self.folder.path().display().to_string();
-        for mount in mounts.lines().rev() {
-            let point = mount.split(' ').nth(1).unwrap_or_default();
-            if point.starts_with(&own) {
-                Command::new("umount").args(["--lazy", point]).output().ok();
-            }
-        }
     }
 }
 

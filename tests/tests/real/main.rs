@@ -2,6 +2,7 @@
 
 mod disks;
 mod incus;
+mod incusd;
 mod outside;
 mod profiles;
 mod qemu;

@@ -2,7 +2,7 @@
 
 use super::instance::{self, Instance, name};
 use super::step::{FINGERPRINT, Step};
-use super::{Incus, PROJECT, probe, readings};
+use super::{Incus, probe, readings};
 use crate::admission::admit;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
@@ -89,9 +89,8 @@ impl Driver for Incus {
 
     fn console(&self, vm: VmId) -> Result<Console, DriverError> {
         self.machine(vm)?;
-        let folder = format!("{PROJECT}_{}", name(vm));
         Ok(Console::Log {
-            path: self.server.logs.join(folder).join("console.log"),
+            path: self.logs(vm).join("console.log"),
         })
     }
 }

@@ -3,6 +3,7 @@
 use crate::field::expect;
 use agent::driver::{DriverError, Seen};
 use agent::machine::{AttachedInterface, Boot, Machine, Plug};
+use agent::naming::tap_name;
 use model::hypervisor::{Guest, Virtualisation};
 use model::id::VmId;
 use model::report::VmState;
@@ -71,7 +72,7 @@ pub fn settings(machine: &Machine, pool: &str) -> Result<Value, DriverError> {
     let root = json!({"type": "disk", "path": "/", "pool": pool});
     devices.insert("root".into(), root);
     for (index, interface) in machine.interfaces.iter().enumerate() {
-        devices.insert(interface.name.clone(), nic(index, interface));
+        devices.insert(interface.name.clone(), nic(machine.vm, index, interface));
     }
     Ok(json!({
         "config": {
@@ -87,7 +88,7 @@ pub fn settings(machine: &Machine, pool: &str) -> Result<Value, DriverError> {
     }))
 }
 
-fn nic(index: usize, interface: &AttachedInterface) -> Value {
+fn nic(vm: VmId, index: usize, interface: &AttachedInterface) -> Value {
     let Plug::Bridge { name: parent } = &interface.plug else {
         unreachable!("validate lets in bridges only");
     };
@@ -99,6 +100,8 @@ fn nic(index: usize, interface: &AttachedInterface) -> Value {
         "nictype": "bridged",
         "parent": parent,
         "name": guest_name(index),
+        // The node's rules know the interface by this name, and wait for it.
+        "host_name": tap_name(vm, index),
         "hwaddr": interface.mac.map(|octet| format!("{octet:02x}")).join(":"),
         "limits.ingress": limit,
         "limits.egress": limit,

@@ -28,7 +28,7 @@ impl Incus {
         match act {
             Act::Define { machine } => self.defining(machine, state),
             Act::Start if state == Some(Running) => Ok(Vec::new()),
-            Act::Start => Ok(vec![self.turn(vm, "start", "already running")]),
+            Act::Start => Ok(vec![self.turn(vm, "start", &["already running"])]),
             Act::Stop { .. } if state == Some(Stopped) => Ok(Vec::new()),
             Act::Stop { shutdown } => Ok(self.stopping(vm, state, *shutdown)),
             Act::Destroy => {
@@ -40,18 +40,21 @@ impl Incus {
                     steps.push(self.delete(&format!("instances/{}", name(vm))));
                 }
                 steps.extend(self.images_to_delete(&name(vm))?);
+                let folder = self.logs(vm);
+                // Incus keeps them, and what the guest has said is in them.
+                steps.extend(folder.exists().then_some(Step::Sweep { folder }));
                 Ok(steps)
             }
             Act::Reboot => {
                 let patience_millis = REBOOT_PATIENCE_MILLIS;
                 let mut steps = self.stopping(vm, state, Shutdown::Asked { patience_millis });
-                steps.push(self.turn(vm, "start", "already running"));
+                steps.push(self.turn(vm, "start", &["already running"]));
                 Ok(steps)
             }
             Act::Pause if state == Some(Paused) => Ok(Vec::new()),
-            Act::Pause => Ok(vec![self.turn(vm, "freeze", "already frozen")]),
+            Act::Pause => Ok(vec![self.turn(vm, "freeze", &["already frozen"])]),
             Act::Resume if state == Some(Running) => Ok(Vec::new()),
-            Act::Resume => Ok(vec![self.turn(vm, "unfreeze", "already running")]),
+            Act::Resume => Ok(vec![self.turn(vm, "unfreeze", &["already running"])]),
             Act::Snapshot { name } if self.snapshots(vm)?.contains(name) => Ok(Vec::new()),
             Act::Snapshot { name } => {
                 check_snapshot_name(name)?;
@@ -109,10 +112,10 @@ impl Incus {
 
     /// Makes our project, there or not.
     pub fn project_step(&self) -> Step {
-        // Two VMs that are defined at once may both find it missing.
+        // Two who find it missing at once both ask; the second hears it from Incus or from its database.
         let path = "/1.0/projects".to_owned();
         let project = json!({"name": PROJECT, "description": "VMs of Gridwright"});
-        Step::try_to(Method::POST, path, project, "already exists")
+        Step::try_to(Method::POST, path, project, &["already exists", "UNIQUE"])
     }
 
     /// Stops what runs; what does not heed is killed.
@@ -121,14 +124,14 @@ impl Incus {
         let mut steps = Vec::new();
         if let Shutdown::Asked { patience_millis } = shutdown {
             if state == Some(VmState::Paused) {
-                steps.push(self.turn(vm, "unfreeze", "already running"));
+                steps.push(self.turn(vm, "unfreeze", &["already running"]));
             }
             let seconds = patience_millis.div_ceil(1000);
             let ask = json!({"action": "stop", "timeout": seconds});
-            steps.push(Step::try_to(Method::PUT, path.clone(), ask, ""));
+            steps.push(Step::try_to(Method::PUT, path.clone(), ask, &[""]));
         }
         let kill = json!({"action": "stop", "force": true, "timeout": -1});
-        steps.push(Step::try_to(Method::PUT, path, kill, "already stopped"));
+        steps.push(Step::try_to(Method::PUT, path, kill, &["already stopped"]));
         steps
     }
 
@@ -155,7 +158,7 @@ impl Incus {
             self.change(vm, settings),
         ];
         if state == Some(VmState::Paused) {
-            steps.push(self.turn(vm, "freeze", "already frozen"));
+            steps.push(self.turn(vm, "freeze", &["already frozen"]));
         }
         Ok(steps)
     }
@@ -246,7 +249,7 @@ impl Incus {
     }
 
     /// One of Incus's own changes of state, which it refuses with these words where it holds already.
-    fn turn(&self, vm: VmId, action: &str, already: &'static str) -> Step {
+    fn turn(&self, vm: VmId, action: &str, already: &'static [&'static str]) -> Step {
         let path = self.api.path(&format!("instances/{}/state", name(vm)));
         let body = json!({"action": action, "timeout": -1});
         Step::try_to(Method::PUT, path, body, already)

@@ -53,16 +53,20 @@ pub fn probe(incus: &Incus, watch: &dyn Watch) -> Result<FoundHypervisor, Driver
     })
 }
 
+/// The container's name: the same always, so that the next probe removes what a killed one left.
+const OWN: &str = "probe";
+
 /// A container whose program says a word and ends.
 fn start(incus: &Incus, watch: &dyn Watch) -> Result<(), DriverError> {
     let folder = tempfile::tempdir().map_err(failed("make", &std::env::temp_dir()))?;
     let root = folder.path();
     plant(root).map_err(failed("fill", root))?;
     let api = &incus.api;
-    let own = format!("probe-{}", std::process::id());
-    let path = api.path(&format!("instances/{own}"));
+    // Whether or not it is called off, nothing of it stays.
+    let clean = || incus.carry_out(&cleaning(incus)?, &Unwatched);
+    clean()?;
     let make = json!({
-        "name": own,
+        "name": OWN,
         "profiles": [],
         "devices": {"root": {"type": "disk", "path": "/", "pool": incus.server.pool}},
         "source": {"type": "image", "fingerprint": FINGERPRINT},
@@ -72,12 +76,12 @@ fn start(incus: &Incus, watch: &dyn Watch) -> Result<(), DriverError> {
         Step::Upload {
             root: root.to_owned(),
             arch: Arch::X86_64,
-            image_of: own.clone(),
+            image_of: OWN.to_owned(),
         },
         Step::ask(Method::POST, api.path("instances"), Some(make)),
         Step::ask(
             Method::PUT,
-            api.path(&format!("instances/{own}/state")),
+            api.path(&format!("instances/{OWN}/state")),
             Some(json!({"action": "start", "timeout": -1})),
         ),
     ];
@@ -85,20 +89,23 @@ fn start(incus: &Incus, watch: &dyn Watch) -> Result<(), DriverError> {
         let log = incus
             .server
             .logs
-            .join(format!("{PROJECT}_{own}/console.log"));
+            .join(format!("{PROJECT}_{OWN}/console.log"));
         await_word(&log, watch)?;
-        await_end(incus, &own, watch)
+        await_end(incus, watch)
     });
+    ran.and(clean())
+}
+
+fn cleaning(incus: &Incus) -> Result<Vec<Step>, DriverError> {
+    let path = incus.api.path(&format!("instances/{OWN}"));
     let kill = json!({"action": "stop", "force": true, "timeout": -1});
-    let state = api.path(&format!("instances/{own}/state"));
-    let mut clean = vec![
-        Step::try_to(Method::PUT, state, kill, ""),
+    let state = incus.api.path(&format!("instances/{OWN}/state"));
+    let mut steps = vec![
+        Step::try_to(Method::PUT, state, kill, &[""]),
         Step::ask(Method::DELETE, path, None),
     ];
-    clean.extend(incus.images_to_delete(&own)?);
-    // Whether or not it was called off, nothing of it stays.
-    let cleaned = incus.carry_out(&clean, &Unwatched);
-    ran.and(cleaned)
+    steps.extend(incus.images_to_delete(OWN)?);
+    Ok(steps)
 }
 
 fn plant(root: &Path) -> std::io::Result<()> {
@@ -119,9 +126,9 @@ fn await_word(log: &Path, watch: &dyn Watch) -> Result<(), DriverError> {
     })
 }
 
-fn await_end(incus: &Incus, own: &str, watch: &dyn Watch) -> Result<(), DriverError> {
+fn await_end(incus: &Incus, watch: &dyn Watch) -> Result<(), DriverError> {
     await_that("its program ends it", watch, || {
-        let told = incus.api.read(&format!("instances/{own}"), watch)?;
+        let told = incus.api.read(&format!("instances/{OWN}"), watch)?;
         Ok(told.is_some_and(|told| told["status"] == "Stopped"))
     })
 }

@@ -9,6 +9,7 @@ use hyper::Method;
 use model::hypervisor::Arch;
 use serde_json::{Value, json};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Stands for the fingerprint of the image that a step before has made.
@@ -30,6 +31,8 @@ pub enum Step {
     },
     /// Writes the root of an image as an archive; it appears whole or not at all.
     Download { file: PathBuf },
+    /// Removes a folder with all that is in it.
+    Sweep { folder: PathBuf },
 }
 
 /// A request of JSON.
@@ -38,7 +41,7 @@ pub struct Ask {
     method: Method,
     path: String,
     body: Option<Value>,
-    shrugs_at: Option<&'static str>,
+    shrugs_at: &'static [&'static str],
 }
 
 impl Step {
@@ -48,23 +51,33 @@ impl Step {
             method,
             path,
             body,
-            shrugs_at: None,
+            shrugs_at: &[],
         })
     }
 
-    /// A request that may be refused with these words, or with any where they are empty.
-    pub fn try_to(method: Method, path: String, body: Value, words: &'static str) -> Self {
+    /// A request that may be refused with any of these words; any refusal has the empty one.
+    pub fn try_to(
+        method: Method,
+        path: String,
+        body: Value,
+        words: &'static [&'static str],
+    ) -> Self {
         Self::Ask(Ask {
             method,
             path,
             body: Some(body),
-            shrugs_at: Some(words),
+            shrugs_at: words,
         })
     }
 
     /// The call that this step makes, with the fingerprint where it is known.
     pub fn call(&self, api: &Api, fingerprint: &str) -> NativeCall {
+        let interface = match self {
+            Self::Sweep { .. } => "file",
+            _ => "http",
+        };
         let call = match self {
+            Self::Sweep { folder } => format!("remove {}", folder.display()),
             Self::Ask(ask) => {
                 let body = ask.body.as_ref().map(|body| format!(" {body}"));
                 format!("{} {}{}", ask.method, ask.path, body.unwrap_or_default())
@@ -81,7 +94,7 @@ impl Step {
             }
         };
         NativeCall {
-            interface: "http".into(),
+            interface: interface.to_owned(),
             call: call.replace(FINGERPRINT, fingerprint),
         }
     }
@@ -110,6 +123,12 @@ impl Step {
                 download(api, &path, file, watch)?;
                 Value::Null
             }
+            Self::Sweep { folder } => match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(failed("remove", folder)(error));
+                }
+                _ => Value::Null,
+            },
         };
         Ok(answer["fingerprint"].as_str().map(str::to_owned))
     }
@@ -127,7 +146,9 @@ impl Ask {
             .send(self.method.clone(), &path, body.as_ref(), watch)
             .and_then(|answer| finish(api, &doing, answer, watch));
         match (sent, self.shrugs_at) {
-            (Err(DriverError::Hypervisor { said, .. }), Some(words)) if said.contains(words) => {
+            (Err(DriverError::Hypervisor { said, .. }), words)
+                if words.iter().any(|word| said.contains(word)) =>
+            {
                 Ok(Value::Null)
             }
             (sent, _) => sent,
