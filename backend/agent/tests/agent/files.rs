@@ -92,7 +92,7 @@ fn a_copied_root_is_wiped() {
         );
         let now = Circumstances {
             naming: &naming,
-            host: "192.0.2.1",
+            host: Some("192.0.2.1"),
             vms: &BTreeMap::new(),
             seen: &BTreeMap::new(),
             free_mib: 1_000,

@@ -4,6 +4,7 @@ mod agent;
 mod bases;
 mod disks;
 mod emulated;
+mod everywhere;
 mod frames;
 mod journal;
 mod machine;
