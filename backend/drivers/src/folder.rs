@@ -6,7 +6,7 @@ use model::id::VmId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The folder of one driver on one node.
@@ -48,14 +48,7 @@ impl Folder {
             doing: format!("write {}", path.display()),
             said: error.to_string(),
         })?;
-        let written = || {
-            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-            file.write_all(&text)?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            fs::File::open(&folder)?.sync_all()
-        };
-        written().map_err(failed("write", &path))
+        replace(&path, &text).map_err(failed("write", &path))
     }
 
     /// Reads one record of a VM; `None`: there is none.
@@ -135,6 +128,19 @@ impl Folder {
         vms.sort_unstable();
         Ok(vms)
     }
+}
+
+/// Writes a file whole or not at all, and to the disk before it returns; its owner alone may open it.
+///
+/// # Errors
+/// Where the disk refuses; what was there before is then still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    fs::File::open(folder)?.sync_all()
 }
 
 /// The error of a failed file operation, for `map_err`.

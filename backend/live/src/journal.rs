@@ -130,16 +130,7 @@ impl Journal {
 /// # Errors
 /// Where the disk refuses; what was there before is then still there.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync_folder(path)?;
+    drivers::folder::replace(path, bytes)?;
     OpenOptions::new().append(true).open(path)
 }
 

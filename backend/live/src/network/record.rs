@@ -5,7 +5,7 @@ use super::name::Device;
 use super::port::Port;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Error, ErrorKind, Write};
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// All ports of a folder, which is made where it is not there.
@@ -35,14 +35,9 @@ pub fn load(folder: &Path) -> Result<BTreeMap<Device, Port>, NetworkError> {
 /// Where the disk refuses.
 pub fn save(folder: &Path, device: Device, port: &Port) -> Result<(), NetworkError> {
     let path = path(folder, device);
-    let written = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&serde_json::to_vec_pretty(port)?)?;
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
-        fs::File::open(folder)?.sync_all()
-    };
-    written().map_err(failed("write", &path))
+    let text =
+        serde_json::to_vec_pretty(port).map_err(|error| failed("write", &path)(error.into()))?;
+    drivers::folder::replace(&path, &text).map_err(failed("write", &path))
 }
 
 /// Removes a record, where it is there.
