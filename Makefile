@@ -16,13 +16,17 @@ BENCH_PACKAGES := $(RUN_PACKAGES) e2fsprogs guestfish guestfs-tools mmdebstrap q
 
 CARGO ?= cargo
 
-.PHONY: run test lint bench bench-libvirt guests screenshot
+.PHONY: run test crash lint bench bench-libvirt guests screenshot
 
 run: packages-RUN
 	$(CARGO) run --package app
 
 test: packages-TEST guests lint
 	$(CARGO) test --workspace
+
+# Agents killed at every named point of every order; some ten minutes.
+crash: packages-TEST guests
+	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: --nocapture
 
 lint:
 	$(CARGO) fmt --all --check

@@ -111,8 +111,9 @@ impl Agent {
             Input::Renewed { span } => {
                 let until = now + span;
                 // A renewal that was overtaken by a later one shortens nothing.
-                if self.ledger.leased_until.is_none_or(|held| held < until) {
-                    self.write(Entry::Leased { until }, out);
+                if self.leased_until().is_none_or(|held| held < until) {
+                    let lease = self.settings.boot.lease(until);
+                    self.write(Entry::Leased { lease }, out);
                 }
             }
             Input::Progressed {
@@ -265,8 +266,13 @@ impl Agent {
         }
     }
 
+    /// When the lease lapses or has lapsed; `None`: there was none since the node's boot.
+    pub fn leased_until(&self) -> Option<Time> {
+        self.settings.boot.until(self.ledger.lease.as_ref()?)
+    }
+
     fn is_leased(&self, now: Time) -> bool {
-        self.ledger.leased_until.is_some_and(|until| now < until)
+        self.leased_until().is_some_and(|until| now < until)
     }
 
     fn circumstances(&self, now: Time) -> Circumstances<'_> {

@@ -319,6 +319,20 @@ pub trait Driver: Send + Sync {
         watch: &dyn Watch,
     ) -> Result<Effect, DriverError>;
 
+    /// Ends all that runs of a VM at once, for a watchdog whose agent may hang: it waits for nobody
+    /// who acts on the VM, and takes no lock. Done once nothing of the VM runs. The driver of a
+    /// hypervisor that has such locks of its own goes past them, by the VM's processes.
+    ///
+    /// # Errors
+    /// Where something of it may still run.
+    fn halt(&self, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
+        let shutdown = Shutdown::Forced;
+        if self.inspect(vm)?.is_some() {
+            self.perform(vm, &Act::Stop { shutdown }, &Keys::default(), watch)?;
+        }
+        Ok(())
+    }
+
     /// A VM as it is now; `None`: there is none.
     ///
     /// # Errors

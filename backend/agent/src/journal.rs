@@ -1,12 +1,12 @@
 //! What an agent writes down before it acts, so that another that reads it can go on.
 
 use crate::driver::NativeCall;
+use crate::settings::Lease;
 use crate::step::{Gained, Planned};
 use crate::steps::Record;
 use model::id::{Generation, KeyId, OperationId, VmId};
 use model::order::Order;
 use model::report::Outcome;
-use model::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// One line of the journal. Keys are named by id only.
@@ -64,10 +64,11 @@ pub enum Entry {
         /// How: [`Outcome::Done`], [`Outcome::Failed`] or [`Outcome::Cancelled`].
         outcome: Outcome,
     },
-    /// The node may run highly available VMs until then.
+    /// The node may run highly available VMs until then. By the clock of one boot, as the wall's may
+    /// be set back between two agents: that would lengthen the lease.
     Leased {
-        /// When the lease lapses, by the node's clock.
-        until: Time,
+        /// When it lapses.
+        lease: Lease,
     },
     /// A call to the hypervisor was about to be made; for people, nothing follows from it.
     Called {

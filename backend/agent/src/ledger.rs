@@ -7,13 +7,13 @@ use crate::driver::NativeCall;
 use crate::journal::Entry;
 use crate::own::is_own;
 use crate::scaling;
+use crate::settings::Lease;
 use crate::step::{Gained, Planned, Undo};
 use crate::steps::{Record, base_mib, disk_mib, plain, space_mib, vms_of};
 use model::blueprint::Blueprint;
 use model::id::{Generation, OperationId, VmId};
 use model::order::{Order, Verb};
 use model::report::Outcome;
-use model::time::Time;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many ended operations are kept to answer repeats: a controller repeats an order only until
@@ -37,8 +37,8 @@ pub struct Ledger {
     pub past: BTreeMap<OperationId, Past>,
     /// The newest generation of all orders.
     pub newest: Generation,
-    /// When the lease lapses; `None`: there was none yet.
-    pub leased_until: Option<Time>,
+    /// The last lease; `None`: there was none yet.
+    pub lease: Option<Lease>,
     /// The last [`KEPT_CALLS`] calls.
     pub calls: VecDeque<(OperationId, NativeCall)>,
     /// Keys of `past`, oldest first.
@@ -137,7 +137,7 @@ impl Ledger {
                 }
             }
             Entry::Finished { operation, outcome } => self.finish(*operation, outcome),
-            Entry::Leased { until } => self.leased_until = Some(*until),
+            Entry::Leased { lease } => self.lease = Some(lease.clone()),
             Entry::Called { operation, call } => {
                 self.calls.push_back((*operation, call.clone()));
                 if self.calls.len() > KEPT_CALLS {
@@ -161,7 +161,7 @@ impl Ledger {
         let mut entries = vec![Entry::Newest {
             generation: self.newest,
         }];
-        entries.extend(self.leased_until.map(|until| Entry::Leased { until }));
+        entries.extend(self.lease.clone().map(|lease| Entry::Leased { lease }));
         entries.extend(self.vms.iter().map(|(&vm, record)| Entry::Kept {
             vm,
             record: Box::new(record.clone()),

@@ -3,13 +3,51 @@
 use crate::naming::Naming;
 use model::fingerprint::{Fingerprint, Reserved};
 use model::id::NodeId;
+use model::time::{Span, Time};
 use model::units::{CpuMilli, DiskGib, MemMib, NetMbps, Resources};
+use serde::{Deserialize, Serialize};
+
+/// A boot of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// By what it is told from all others.
+    pub id: String,
+    /// When it was, by the agent's clock.
+    pub at: Time,
+}
+
+/// A lease, by the clock of one boot, which goes on while the node sleeps and which nobody sets; after
+/// another boot it has lapsed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The boot's id.
+    pub boot: String,
+    /// How long after the boot it lapses.
+    pub until: Span,
+}
+
+impl Boot {
+    /// The lease that lapses at an instant of the agent's clock.
+    pub fn lease(&self, until: Time) -> Lease {
+        Lease {
+            boot: self.id.clone(),
+            until: until - self.at,
+        }
+    }
+
+    /// When a lease lapses by the agent's clock; `None`: it has, with its boot.
+    pub fn until(&self, lease: &Lease) -> Option<Time> {
+        (lease.boot == self.id).then(|| self.at + lease.until)
+    }
+}
 
 /// What does not change while an agent runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Which node it is.
     pub node: NodeId,
+    /// The boot in which the agent runs.
+    pub boot: Boot,
     /// Where things are.
     pub naming: Naming,
     /// The address on which the node listens for VMs that move here; `None`: none may.

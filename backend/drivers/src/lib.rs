@@ -7,6 +7,7 @@
 //! - [`incus`]: system containers, by Incus
 //! - [`measure`]: what the node itself tells of a VM, whatever runs it
 //! - [`outside`]: drivers that are programs of their own, in any language
+//! - [`process`]: processes of the node, found and ended for sure
 //! - `probe_guest`: the only program of a probe's guest
 //! - [`qemu`]: QEMU over QMP
 //! - [`shell`]: commands as a person would type them
@@ -21,6 +22,7 @@ pub mod incus;
 pub mod measure;
 pub mod outside;
 mod probe_guest;
+pub mod process;
 pub mod qemu;
 pub mod shell;
 pub mod sparse;

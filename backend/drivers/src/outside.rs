@@ -20,6 +20,7 @@ pub mod wire;
 mod connection;
 mod log;
 
+use crate::process::Process;
 use agent::driver::{
     Act, ActKind, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen,
 };
@@ -30,6 +31,7 @@ use connection::{Connection, Heard};
 use model::fingerprint::FoundHypervisor;
 use model::hypervisor::Capability;
 use model::id::VmId;
+use model::order::Shutdown;
 use model::time::Time;
 use std::fs;
 use std::path::PathBuf;
@@ -40,6 +42,32 @@ use wire::{Answer, Ask, Order, SentKeys, Welcome};
 
 /// How often whoever waits for an act is asked whether to go on.
 const TICK: Duration = Duration::from_millis(50);
+
+/// How long a halt asks before it takes another driver program to be in its way.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A watch that ends earlier than the one behind it.
+struct Hasty<'a> {
+    until: Instant,
+    watch: &'a dyn Watch,
+}
+
+impl Watch for Hasty<'_> {
+    fn progressed(&self, done_milli: u16) {
+        self.watch.progressed(done_milli);
+    }
+
+    fn calling(&self, call: &NativeCall) {
+        self.watch.calling(call);
+    }
+
+    fn checkpoint(&self) -> Result<(), CalledOff> {
+        if Instant::now() > self.until {
+            return Err(CalledOff::Expired);
+        }
+        self.watch.checkpoint()
+    }
+}
 
 /// A driver program as the admin names it.
 #[derive(Clone, Debug)]
@@ -219,6 +247,21 @@ impl Outside {
         }
     }
 
+    /// Kills the driver programs over this folder but our own, each with its group.
+    fn kill_others(&self) {
+        let own = self.connection().map(|connection| connection.pid());
+        let folder = self.program.folder.as_os_str().as_encoded_bytes();
+        let program = self.program.path.as_os_str().as_encoded_bytes();
+        for process in Process::all().filter(|process| own != Ok(process.pid)) {
+            let words = process.words();
+            if words.last().is_some_and(|word| word == folder)
+                && words.iter().any(|word| word == program)
+            {
+                process.kill_group();
+            }
+        }
+    }
+
     /// Where the agent keeps what the program says on its standard error.
     pub fn log(&self) -> PathBuf {
         self.program.folder.join(log::LOG)
@@ -290,6 +333,26 @@ impl Driver for Outside {
             .ask(ask, watch, self.program.limits.act)
             .map_err(|trouble| self.told(&doing, trouble))?;
         answered!(self, &doing, answer, Answer::Performed(effect) => effect)
+    }
+
+    /// Asks this program; where it does not stop the VM within [`OTHERS_PATIENCE`], the programs of other agents over the same folder, which may hang with a lock that it waits
+    /// for, are killed with their helpers.
+    fn halt(&self, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
+        let stop = Act::Stop {
+            shutdown: Shutdown::Forced,
+        };
+        let stopped = |watch: &dyn Watch| match self.inspect(vm)? {
+            None => Ok(()),
+            Some(_) => self.perform(vm, &stop, &Keys::default(), watch).map(drop),
+        };
+        let hasty = Hasty {
+            until: Instant::now() + OTHERS_PATIENCE,
+            watch,
+        };
+        stopped(&hasty).or_else(|_| {
+            self.kill_others();
+            stopped(watch)
+        })
     }
 
     fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError> {

@@ -35,6 +35,7 @@ pub use probe::kvm_works;
 use crate::admission::{Admitted, admit};
 use crate::folder::Folder;
 use crate::hold::Hold;
+use crate::process::kill_all;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -182,6 +183,10 @@ impl Driver for Qemu {
         };
         let answers = runner.run(&plan)?;
         effect(self, vm, act, &admitted, &answers)
+    }
+
+    fn halt(&self, vm: VmId, _watch: &dyn Watch) -> Result<(), DriverError> {
+        kill_all(|| record::all(&self.folder, vm))
     }
 
     fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError> {

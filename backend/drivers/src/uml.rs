@@ -26,6 +26,7 @@ mod step;
 
 use crate::admission::{Admitted, admit};
 use crate::folder::Folder;
+use crate::process::kill_all;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -348,6 +349,10 @@ impl Driver for Uml {
             state: self.inspect(vm)?.map(|seen| seen.state),
             ..Effect::default()
         })
+    }
+
+    fn halt(&self, vm: VmId, _watch: &dyn Watch) -> Result<(), DriverError> {
+        kill_all(|| self.run(vm).processes())
     }
 
     fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError> {

@@ -1,13 +1,17 @@
-//! The node's clock: the wall's time at the start, and from there on steps that nobody sets back.
+//! The node's clock: the wall's time at the start, and from there on steps that nobody sets back and
+//! that go on while the node sleeps.
 
-use model::time::Time;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use agent::settings::Boot;
+use model::time::{Span, Time};
+use rustix::time::{ClockId, clock_gettime};
+use std::fs;
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Tells the time; clones tell the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    started: Instant,
-    wall_millis: i64,
+    booted: Time,
 }
 
 impl Clock {
@@ -15,15 +19,40 @@ impl Clock {
     pub fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         let millis = wall.map_or(0, |since| since.as_millis());
+        let wall_millis = i64::try_from(millis).unwrap_or(i64::MAX);
         Self {
-            started: Instant::now(),
-            wall_millis: i64::try_from(millis).unwrap_or(i64::MAX),
+            booted: Time(wall_millis - since_boot().0),
         }
     }
 
     /// Milliseconds since the Unix epoch; never less than before.
     pub fn now(&self) -> Time {
-        let passed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        Time(self.wall_millis.saturating_add(passed))
+        self.booted + since_boot()
     }
+
+    /// The boot in which it runs.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell which.
+    pub fn boot(&self) -> io::Result<Boot> {
+        Ok(Boot {
+            id: boot_id()?,
+            at: self.booted,
+        })
+    }
+}
+
+/// The time since the boot, sleep included.
+pub fn since_boot() -> Span {
+    let time = clock_gettime(ClockId::Boottime);
+    Span(time.tv_sec * 1_000 + time.tv_nsec / 1_000_000)
+}
+
+/// The id of this boot, as the kernel names it.
+///
+/// # Errors
+/// Where it does not tell.
+pub fn boot_id() -> io::Result<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(id.trim().to_owned())
 }

@@ -3,7 +3,7 @@
 use crate::disks::{Disks, Source};
 use crate::network::{self, Trunk};
 use agent::naming::{Naming, Plugging, Roots};
-use agent::settings::Settings;
+use agent::settings::{Boot, Settings};
 use drivers::incus;
 use image::manifest::signer;
 use image::store::Store;
@@ -153,11 +153,12 @@ impl Config {
     ///
     /// # Errors
     /// Where the file system does not tell its size.
-    pub fn settings(&self) -> io::Result<Settings> {
+    pub fn settings(&self, boot: Boot) -> io::Result<Settings> {
         let found = rustix::fs::statvfs(&self.root)?;
         let disk_mib = found.f_blocks * found.f_frsize / (1 << 20);
         Ok(Settings {
             node: NodeId(self.node),
+            boot,
             naming: Naming {
                 root: self.root.clone(),
                 plugging: self.plugging(),

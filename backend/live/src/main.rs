@@ -1,8 +1,7 @@
 //! `gridwright-agent`: the agent of one node, its watchdog, and what an admin at the node asks it.
 
-use agent::driver::{Act, Driver};
+use agent::driver::Driver;
 use agent::naming::Plugging;
-use agent::secret::Keys;
 use agent::watch::{CalledOff, Unwatched, Watch};
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
@@ -18,7 +17,7 @@ use live::protocol::{Answer, HexKey, Request};
 use live::socket;
 use live::watchdog::{self, Keeper};
 use model::id::{KeyId, OperationId, VmId};
-use model::order::{Order, Shutdown};
+use model::order::Order;
 use model::report::Outcome;
 use model::time::Span;
 use std::fs::File;
@@ -200,16 +199,7 @@ fn halt(driver: &dyn Driver, vm: VmId) -> anyhow::Result<()> {
             Ok(())
         }
     }
-    let stop = Act::Stop {
-        shutdown: Shutdown::Forced,
-    };
-    match driver.inspect(vm)? {
-        None => Ok(()),
-        Some(_) => {
-            driver.perform(vm, &stop, &Keys::default(), &Patience(Instant::now()))?;
-            Ok(())
-        }
-    }
+    Ok(driver.halt(vm, &Patience(Instant::now()))?)
 }
 
 type WithKeys = (Box<Order>, Vec<(KeyId, HexKey)>);

@@ -24,6 +24,7 @@ use agent::agent::Agent;
 use agent::driver::{Driver, DriverError};
 use agent::journal::Entry;
 use agent::message::{Guard, Input, Output};
+use agent::settings::Boot;
 use agent::step::SeenState;
 use model::report::Report;
 use std::fs::{self, File, OpenOptions};
@@ -137,6 +138,7 @@ pub struct Node {
     driver: Arc<dyn Driver>,
     keeper: Keeper,
     clock: Clock,
+    boot: Boot,
     followers: Vec<Reports>,
     /// Answers that are due once the journal is on disk.
     due: Vec<(SyncSender<Answer>, Answer)>,
@@ -165,7 +167,8 @@ impl Node {
             eprintln!("the journal's torn end of {torn_bytes} bytes was cut off");
         }
         let clock = Clock::start();
-        let settings = config.settings();
+        let boot = clock.boot().map_err(failed("ask for the node's boot"))?;
+        let settings = config.settings(boot.clone());
         let settings = settings.map_err(failed("ask for the size of the node's disk"))?;
         let seen = tools.driver.recover()?;
         let seen: Vec<SeenState> = seen
@@ -213,6 +216,7 @@ impl Node {
             driver: tools.driver,
             keeper: tools.keeper,
             clock,
+            boot,
             followers: Vec::new(),
             due: Vec::new(),
             inbox,
@@ -330,7 +334,7 @@ impl Node {
     }
 
     fn guard(&self, guard: &Guard) -> Result<(), NodeError> {
-        let told = self.keeper.tell(guard, self.clock.now());
+        let told = self.keeper.tell(guard, &self.boot);
         told.map_err(failed("tell the watchdog"))
     }
 }

@@ -4,13 +4,14 @@
 //! The agent writes down when the lease lapses, by a clock that counts from the boot and that nobody
 //! sets, which VMs there are, and the command that stops one, before any of them can run.
 
+use crate::clock::{boot_id, since_boot};
 use crate::journal::replace;
 use agent::message::Guard;
+use agent::settings::Boot;
 use model::id::VmId;
-use model::time::Time;
-use rustix::time::{ClockId, clock_gettime};
+use model::time::Span;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -23,7 +24,11 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A living agent stops its VMs itself; after this long it is taken to hang.
-const AGENT_MILLIS: u64 = 5_000;
+const AGENT_PATIENCE: Span = Span(5_000);
+
+/// While an agent lives that should have stopped its VMs and has not, those that the watchdog has
+/// stopped are looked at again this often: an agent that wakes up goes on where it was.
+const AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// The command that stops a VM gets this long, and is then begun again.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -37,8 +42,8 @@ const START_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Orders {
     /// The boot by whose clock it is; after another one nothing runs any more.
     pub boot: String,
-    /// When the lease lapses, in milliseconds since that boot; `None`: it has.
-    pub until_boot_millis: Option<u64>,
+    /// How long after that boot the lease lapses; `None`: it has.
+    pub until: Option<Span>,
     /// The VMs.
     pub vms: Vec<VmId>,
     /// The command that stops one; its number is appended.
@@ -61,17 +66,14 @@ impl Keeper {
     ///
     /// # Errors
     /// Where they cannot be written, or no watchdog comes up.
-    pub fn tell(&self, guard: &Guard, now: Time) -> io::Result<()> {
+    pub fn tell(&self, guard: &Guard, boot: &Boot) -> io::Result<()> {
         let file = orders_file(&self.root);
         if guard.vms.is_empty() && !file.exists() {
             return Ok(());
         }
-        let left = guard
-            .until
-            .map(|until| (until - now).0.max(0).unsigned_abs());
         let orders = Orders {
-            boot: boot()?,
-            until_boot_millis: left.map(|left| boot_millis() + left),
+            boot: boot.id.clone(),
+            until: guard.until.map(|until| until - boot.at),
             vms: guard.vms.clone(),
             stop: self.stop.clone(),
         };
@@ -118,9 +120,9 @@ pub fn watch(root: &Path) -> io::Result<()> {
     if lock.try_lock().is_err() {
         return Ok(()); // another one watches
     }
-    let boot = boot()?;
-    let mut stopped = BTreeSet::new();
-    let mut latest: Option<(Orders, u64)> = None;
+    let boot = boot_id()?;
+    let mut stops = BTreeMap::new();
+    let mut latest: Option<(Orders, Span)> = None;
     loop {
         // The file is replaced whole, so one that cannot be read is damage, or a node short of
         // something: what was read last holds on.
@@ -132,11 +134,13 @@ pub fn watch(root: &Path) -> io::Result<()> {
         match orders.filter(|orders| orders.boot == boot) {
             Some(orders) if !orders.vms.is_empty() => {
                 let known = latest.take().filter(|(known, _)| *known == orders);
-                let (orders, heard) = known.unwrap_or_else(|| (orders, boot_millis()));
+                let (orders, heard) = known.unwrap_or_else(|| (orders, since_boot()));
                 if is_due(&orders, heard, alive) {
-                    stop_lapsed(&orders, &mut stopped);
+                    stop_lapsed(&orders, alive, &mut stops);
                 } else {
-                    stopped.clear();
+                    // Whatever stops one still is seen to its end.
+                    stops.retain(|_, stop| matches!(stop, Stop::UnderWay(..)));
+                    stops.values_mut().for_each(Stop::look);
                 }
                 latest = Some((orders, heard));
             }
@@ -158,42 +162,68 @@ fn read_orders(root: &Path) -> io::Result<Option<Orders>> {
 
 /// Whether the VMs are to be stopped by the watchdog now. A living agent that has just given these
 /// orders is about to act on them, and may be about to hear of a new lease.
-fn is_due(orders: &Orders, heard_boot_millis: u64, alive: bool) -> bool {
-    let until = orders.until_boot_millis.unwrap_or(0);
+fn is_due(orders: &Orders, heard: Span, alive: bool) -> bool {
+    let until = orders.until.unwrap_or(Span(0));
     let due = if alive {
-        until.max(heard_boot_millis) + AGENT_MILLIS
+        Span(until.max(heard).0.saturating_add(AGENT_PATIENCE.0))
     } else {
         until
     };
-    boot_millis() >= due
+    since_boot() >= due
 }
 
-/// Stops what was not stopped yet.
-fn stop_lapsed(orders: &Orders, stopped: &mut BTreeSet<VmId>) {
-    let mut running = Vec::new();
-    for vm in orders.vms.iter().filter(|vm| !stopped.contains(vm)) {
+/// How far the stop of one VM is.
+enum Stop {
+    /// The command was begun then.
+    UnderWay(Child, Instant),
+    /// It has failed, or hung.
+    Failed,
+    /// It has ended well, then.
+    Done(Instant),
+}
+
+impl Stop {
+    fn begin(orders: &Orders, vm: VmId) -> Self {
         let mut words = orders.stop.clone();
         words.push(vm.0.to_string());
         match command(&words).and_then(|mut command| command.spawn()) {
-            Ok(child) => running.push((*vm, child)),
-            Err(error) => eprintln!("stop {vm}: {error}"),
+            Ok(child) => Self::UnderWay(child, Instant::now()),
+            Err(error) => {
+                eprintln!("stop {vm}: {error}");
+                Self::Failed
+            }
         }
     }
-    let begun = Instant::now();
-    while !running.is_empty() {
-        running.retain_mut(|(vm, child)| match child.try_wait() {
-            Ok(None) if begun.elapsed() < STOP_PATIENCE => true,
-            Ok(Some(status)) if status.success() => {
-                stopped.insert(*vm);
-                false
-            }
-            // Begun again at the next look.
+
+    fn look(&mut self) {
+        let Self::UnderWay(child, begun) = self else {
+            return;
+        };
+        *self = match child.try_wait() {
+            Ok(None) if begun.elapsed() < STOP_PATIENCE => return,
+            Ok(Some(status)) if status.success() => Self::Done(Instant::now()),
             _ => {
                 child.kill().and_then(|()| child.wait()).ok();
-                false
+                Self::Failed
             }
-        });
-        thread::sleep(Duration::from_millis(5));
+        };
+    }
+}
+
+/// Begins to stop what was not stopped yet, and what an agent may have started since; each VM by
+/// itself, so that none waits for another.
+fn stop_lapsed(orders: &Orders, alive: bool, stops: &mut BTreeMap<VmId, Stop>) {
+    for &vm in &orders.vms {
+        let stop = stops.entry(vm).or_insert_with(|| Stop::begin(orders, vm));
+        stop.look();
+        let again = match stop {
+            Stop::UnderWay(..) => false,
+            Stop::Failed => true,
+            Stop::Done(at) => alive && at.elapsed() >= AGAIN_EVERY,
+        };
+        if again {
+            *stop = Stop::begin(orders, vm);
+        }
     }
 }
 
@@ -224,19 +254,6 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Milliseconds since the boot, sleep included.
-pub fn boot_millis() -> u64 {
-    let time = clock_gettime(ClockId::Boottime);
-    time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000
-}
-
-/// The number of this boot.
-fn boot() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim()
-        .to_owned())
 }
 
 fn command(words: &[String]) -> io::Result<Command> {

@@ -87,7 +87,7 @@ impl Agent {
             arrives.then_some(open.order.vm)
         }));
         let guard = Guard {
-            until: self.ledger.leased_until.filter(|until| now < *until),
+            until: self.leased_until().filter(|until| now < *until),
             vms: vms.into_iter().collect(),
         };
         if self.guard.as_ref() != Some(&guard) {

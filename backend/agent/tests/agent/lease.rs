@@ -7,6 +7,7 @@ use model::id::VmId;
 use model::order::{Order, Verb};
 use model::report::{Outcome, VmState};
 use model::time::{Span, Time};
+use proptest::prelude::*;
 
 fn highly_available(vm: VmId) -> Verb {
     let mut blueprint = Box::new(blueprint(vm));
@@ -108,11 +109,11 @@ fn nothing_highly_available_starts_without_a_lease() {
 #[test]
 fn a_lease_survives_the_agent() {
     let mut node = running();
-    let until = node.agent.ledger().leased_until;
+    let until = node.agent.leased_until();
     node.tell(Input::Renewed { span: Span(1) });
-    assert_eq!(node.agent.ledger().leased_until, until);
+    assert_eq!(node.agent.leased_until(), until);
     node.restart();
-    assert_eq!(node.agent.ledger().leased_until, until);
+    assert_eq!(node.agent.leased_until(), until);
 }
 
 /// The watchdog is told of every highly available VM before it can run, and of every renewal.
@@ -138,4 +139,95 @@ fn the_watchdog_is_told_first() {
     node.order(&about(OTHER, 2, Verb::Receive { blueprint, storage }));
     while node.turn().expect("nobody kills") && node.world.coming.is_empty() {}
     assert_eq!(node.guard.map(|guard| guard.vms), Some(vec![VM, OTHER]));
+}
+
+/// The node's wall clock is set while no agent runs; its clock since the boot goes on as it was.
+fn set_clock(node: &mut Node, by: Span) {
+    node.now = node.now + by;
+    node.boot.at = node.boot.at + by;
+    node.restart();
+}
+
+/// The node goes down and comes up again; nothing runs on it then.
+fn reboot(node: &mut Node, boot: u64) {
+    node.boot.id = format!("boot {boot}");
+    node.boot.at = node.now;
+    node.restart();
+}
+
+/// A wall clock that is set back while the agent is away lengthens no lease, and one that is set ahead
+/// shortens none; another boot ends it.
+#[test]
+fn a_set_clock_changes_no_lease() {
+    for by in [Span(-500_000_000), Span(500_000_000)] {
+        let mut node = running();
+        let left = node.agent.leased_until().map(|until| until - node.now);
+        set_clock(&mut node, by);
+        let now = node.now;
+        assert_eq!(node.agent.leased_until().map(|until| until - now), left);
+        reboot(&mut node, 2);
+        assert_eq!(node.agent.leased_until(), None);
+    }
+}
+
+/// What happens to a node with a lease.
+#[derive(Clone, Debug)]
+enum Happening {
+    Renewed(i64),
+    Passed(i64),
+    Restarted,
+    ClockSet(i64),
+    Rebooted,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let one = prop_oneof![
+        4 => (0..10_000_i64).prop_map(Happening::Renewed),
+        4 => (1..8_000_i64).prop_map(Happening::Passed),
+        2 => Just(Happening::Restarted),
+        2 => (-100_000..100_000_i64).prop_map(Happening::ClockSet),
+        1 => Just(Happening::Rebooted),
+    ];
+    proptest::collection::vec(one, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever sets the clock and kills the agent when, the lease lapses exactly when the last renewal
+    /// says by a clock that nobody sets, and with the boot; and the watchdog is told the same.
+    #[test]
+    fn a_lease_lapses_when_it_should(happenings in happenings()) {
+        let mut node = Node::new();
+        reboot(&mut node, 0);
+        node.settle();
+        // Both by a clock of this test alone.
+        let (mut passed, mut lapses) = (0, None::<i64>);
+        for (number, happening) in happenings.into_iter().enumerate() {
+            match happening {
+                Happening::Renewed(span) => {
+                    node.tell(Input::Renewed { span: Span(span) });
+                    lapses = lapses.max(Some(passed + span));
+                }
+                Happening::Passed(millis) => {
+                    node.now = node.now + Span(millis);
+                    passed += millis;
+                    node.tell(Input::Ticked);
+                }
+                Happening::Restarted => node.restart(),
+                Happening::ClockSet(by) => set_clock(&mut node, Span(by)),
+                Happening::Rebooted => {
+                    reboot(&mut node, number as u64 + 1);
+                    lapses = None;
+                }
+            }
+            node.settle();
+            let left = lapses.map(|lapses| lapses - passed).filter(|left| *left > 0);
+            let now = node.now;
+            let held = node.agent.leased_until().map(|until| (until - now).0);
+            prop_assert_eq!(held.filter(|left| *left > 0), left);
+            let guarded = node.guard.clone().and_then(|guard| guard.until);
+            prop_assert_eq!(guarded.map(|until| (until - now).0), left);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use agent::ledger::Ledger;
 use agent::message::{Guard, Input, Output, Task};
 use agent::naming::{Naming, Plugging, Roots};
 use agent::secret::Keys;
-use agent::settings::Settings;
+use agent::settings::{Boot, Settings};
 use agent::step::{Failure, FailureKind};
 use model::fingerprint::Reserved;
 use model::id::{KeyId, NodeId, OperationId};
@@ -36,6 +36,8 @@ pub struct Node {
     /// The journal as text, as a disk would hold it.
     pub journal: Vec<String>,
     pub agent: Agent,
+    /// The node's boot, by its clock.
+    pub boot: Boot,
     pub now: Time,
     /// Ends that were reported, all of them.
     pub ends: BTreeMap<OperationId, Vec<Outcome>>,
@@ -69,9 +71,10 @@ pub fn naming() -> Naming {
     }
 }
 
-fn settings() -> Settings {
+fn settings(boot: &Boot) -> Settings {
     Settings {
         node: NodeId(1),
+        boot: boot.clone(),
         naming: naming(),
         host: Some("192.0.2.1".to_owned()),
         disk_mib: 10_000,
@@ -92,11 +95,16 @@ impl Node {
     pub fn new() -> Self {
         let mut out = Vec::new();
         let now = Time(1_000);
-        let agent = Agent::recover(settings(), [], [], now, &mut out);
+        let boot = Boot {
+            id: "boot".to_owned(),
+            at: Time(400),
+        };
+        let agent = Agent::recover(settings(&boot), [], [], now, &mut out);
         let mut node = Self {
             world: World::default(),
             journal: Vec::new(),
             agent,
+            boot,
             now,
             ends: BTreeMap::new(),
             reports: Vec::new(),
@@ -181,7 +189,13 @@ impl Node {
             entry
         });
         let mut out = Vec::new();
-        self.agent = Agent::recover(settings(), entries, self.world.seen(), self.now, &mut out);
+        self.agent = Agent::recover(
+            settings(&self.boot),
+            entries,
+            self.world.seen(),
+            self.now,
+            &mut out,
+        );
         let ledger = self.agent.ledger();
         assert_eq!(&sum(&ledger.entries()), ledger, "a rewritten journal");
         self.out.extend(out);

@@ -4,6 +4,7 @@ use super::instance::{self, Instance, name};
 use super::step::{FINGERPRINT, Step};
 use super::{Incus, probe, readings};
 use crate::admission::admit;
+use crate::process::{Process, kill_all};
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -58,6 +59,21 @@ impl Driver for Incus {
             state: self.inspect(vm)?.map(|seen| seen.state),
             ..Effect::default()
         })
+    }
+
+    /// By the container's first process, with which the kernel ends all others of it: a request to
+    /// stop would wait for whatever Incus does for somebody else. Incus itself takes note of it.
+    fn halt(&self, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
+        let path = format!("instances/{}/state", name(vm));
+        loop {
+            let told = self.api.read(&path, watch)?;
+            let first = told.and_then(|told| u32::try_from(told["pid"].as_i64()?).ok());
+            // Without one it is told to be 0, or -1.
+            let Some(first) = first.filter(|pid| *pid > 0).and_then(Process::of) else {
+                return Ok(());
+            };
+            kill_all(|| Vec::from_iter(Some(first.clone()).filter(Process::runs)))?;
+        }
     }
 
     fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError> {

@@ -121,6 +121,11 @@ impl Connection {
         &self.welcome
     }
 
+    /// The program's process id.
+    pub fn pid(&self) -> u32 {
+        lock(&self.shared.child).id()
+    }
+
     /// Why it ended; `None`: it runs.
     pub fn why_ended(&self) -> Option<String> {
         let gone = self.shared.has_exited();

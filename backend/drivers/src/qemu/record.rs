@@ -1,10 +1,10 @@
 //! What the driver remembers of a VM on disk, and how it finds the VM's process by it.
 
 use crate::folder::Folder;
+pub(super) use crate::process::{Process, boot};
 use agent::driver::DriverError;
 use model::id::VmId;
 use model::order::Storage;
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -58,65 +58,13 @@ pub(super) enum Move {
     },
 }
 
-/// A process that is never taken for a later one of the same id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Process {
-    /// Its id.
-    pub(super) pid: u32,
-    /// When it started, in the kernel's ticks since the node's boot.
-    pub(super) started_ticks: u64,
-    /// The node's boot.
-    pub(super) boot: String,
-}
-
-impl Process {
-    /// The process of this id, if it runs.
-    pub(super) fn of(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name in parentheses may hold anything; fields are counted from its end (proc(5)).
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let (state, started) = (fields.first()?, fields.get(19)?);
-        if matches!(*state, "Z" | "X") {
-            return None;
-        }
-        Some(Self {
-            pid,
-            started_ticks: started.parse().ok()?,
-            boot: boot(),
-        })
-    }
-
-    /// Ends it at once, unless it has ended.
-    pub(super) fn kill(&self) {
-        if Self::of(self.pid).as_ref() == Some(self)
-            && let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
-        {
-            // It may have ended by itself since the line before; that is as good.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-    }
-
-    /// Whether it runs.
-    pub(super) fn runs(&self) -> bool {
-        Self::of(self.pid).as_ref() == Some(self)
-    }
-}
-
-/// The node's boot, as the kernel names it.
-pub(super) fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
-}
-
 /// The QEMU of a VM: told by our record or by QEMU's own file, and trusted only where its command
 /// line names that very file.
 pub(super) fn running(folder: &Folder, vm: VmId) -> Result<Option<Process>, DriverError> {
     let recorded = folder.load::<Process>(vm, PROCESS)?;
     if let Some(process) = recorded
         && process.runs()
-        && is_ours(folder, vm, process.pid)
+        && is_ours(folder, vm, &process)
     {
         return Ok(Some(process));
     }
@@ -127,14 +75,24 @@ pub(super) fn running(folder: &Folder, vm: VmId) -> Result<Option<Process>, Driv
 pub(super) fn started(folder: &Folder, vm: VmId) -> Option<Process> {
     let pid = fs::read_to_string(folder.of(vm).join(PID_FILE)).ok()?;
     let pid = pid.trim().parse().ok()?;
-    Process::of(pid).filter(|_| is_ours(folder, vm, pid))
+    Process::of(pid).filter(|process| is_ours(folder, vm, process))
 }
 
-fn is_ours(folder: &Folder, vm: VmId, pid: u32) -> bool {
+/// Every QEMU of a VM, also one that has not come so far as to write its file.
+pub(super) fn all(folder: &Folder, vm: VmId) -> Vec<Process> {
+    let processes = Process::all();
+    processes
+        .filter(|process| is_ours(folder, vm, process))
+        .collect()
+}
+
+fn is_ours(folder: &Folder, vm: VmId, process: &Process) -> bool {
     let file = folder.of(vm).join(PID_FILE);
     let file = file.as_os_str().as_encoded_bytes();
-    fs::read(format!("/proc/{pid}/cmdline"))
-        .is_ok_and(|line| line.split(|&byte| byte == 0).any(|word| word == file))
+    let words = process.words();
+    words
+        .windows(2)
+        .any(|pair| pair[0] == b"-pidfile" && pair[1] == file)
 }
 
 /// The last lines that QEMU wrote, for an error.

@@ -8,6 +8,7 @@ use super::record::{self, Move, Process};
 use super::step::{Argument, Exec, GuestCommand, Plan, Step, Until};
 use crate::folder::{Folder, failed};
 use crate::hold::Hold;
+use crate::process::kill_all;
 use agent::driver::DriverError;
 use agent::secret::Keys;
 use agent::watch::{Unwatched, Watch};
@@ -310,7 +311,7 @@ impl Runner<'_> {
             }
         }
         self.qmp = None;
-        kill(&process)
+        kill_all(|| Vec::from_iter(Some(process.clone()).filter(Process::runs)))
     }
 
     /// Nothing here may fail the rest: what is not there need not be undone.
@@ -356,24 +357,6 @@ impl Runner<'_> {
             },
         }
     }
-}
-
-/// Kills a process and sees to it that it is gone.
-fn kill(process: &Process) -> Result<(), DriverError> {
-    /// The kernel frees a killed machine's memory within this; longer means a stuck disk.
-    const PATIENCE: Duration = Duration::from_secs(10);
-    process.kill();
-    let begun = Instant::now();
-    while process.runs() {
-        if begun.elapsed() > PATIENCE {
-            return Err(DriverError::Hypervisor {
-                doing: format!("kill process {}", process.pid),
-                said: format!("it is still there after {} s", PATIENCE.as_secs()),
-            });
-        }
-        std::thread::sleep(LOOK_AGAIN);
-    }
-    Ok(())
 }
 
 impl Until {

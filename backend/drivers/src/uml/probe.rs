@@ -7,6 +7,7 @@ use super::registers::Registers;
 use super::run::Run;
 use crate::folder::failed;
 use crate::probe_guest::{self, WORD};
+use crate::process::kill_all;
 use agent::driver::DriverError;
 use agent::watch::Watch;
 use model::id::VmId;
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// Given up after this; it takes a second on an idle node.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// What the folders of probes begin with.
+const PREFIX: &str = "probe-";
 
 /// What the probe saw.
 pub struct Found {
@@ -37,8 +41,9 @@ pub fn probe(
     watch: &dyn Watch,
 ) -> Result<Found, DriverError> {
     let version = version(program)?;
+    sweep(root)?;
     let folder = tempfile::Builder::new()
-        .prefix("probe-")
+        .prefix(PREFIX)
         .tempdir_in(root)
         .map_err(failed("make a folder in", root))?;
     let initrd = folder.path().join("initrd");
@@ -73,6 +78,19 @@ pub fn probe(
             begun.elapsed().as_millis()
         ),
     })
+}
+
+/// Removes what killed agents have left of their probes.
+fn sweep(root: &Path) -> Result<(), DriverError> {
+    for entry in fs::read_dir(root).map_err(failed("read", root))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            let folder = entry.path();
+            let run = Run::of(folder.clone(), VmId(0));
+            kill_all(|| run.processes())?;
+            fs::remove_dir_all(&folder).map_err(failed("remove", &folder))?;
+        }
+    }
+    Ok(())
 }
 
 fn version(program: &Path) -> Result<String, DriverError> {

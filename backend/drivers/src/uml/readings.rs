@@ -25,12 +25,22 @@ pub fn readings(machine: &Machine, run: &Run) -> Result<Vec<Reading>, DriverErro
         readings.extend(of_interfaces(machine));
     }
     if state == VmState::Running {
-        let ask = |file: &str| mconsole::ask(&run.mconsole(), &format!("proc {file}"), &Unwatched);
+        let ask = |file| read(run, file);
         readings.extend(of_memory(&ask("meminfo")?));
         readings.extend(of_whole(&ask("loadavg")?, &ask("uptime")?, &ask("vmstat")?));
         readings.extend(of_disks(machine, &ask("diskstats")?));
     }
     Ok(readings)
+}
+
+/// A file of the guest's `/proc`; empty: a kernel on its way up does not have it yet.
+fn read(run: &Run, file: &str) -> Result<String, DriverError> {
+    match mconsole::ask(&run.mconsole(), &format!("proc {file}"), &Unwatched) {
+        Err(DriverError::Hypervisor { said, .. }) if said == "Failed to open file" => {
+            Ok(String::new())
+        }
+        told => told,
+    }
 }
 
 /// What the guest costs the node: all processes of its group.

@@ -9,6 +9,7 @@
 use super::mconsole;
 use super::registers::{Registers, execute};
 use crate::folder::failed;
+use crate::process::Process;
 use agent::driver::DriverError;
 use agent::watch::Watch;
 use model::id::VmId;
@@ -287,6 +288,19 @@ impl Run {
             }
             Ok(false)
         })
+    }
+
+    /// All processes of the guest, whoever else holds the lock with them: a driver that hangs while
+    /// it begins a guest does, but not as its standard input.
+    pub fn processes(&self) -> Vec<Process> {
+        let Ok(lock) = fs::metadata(self.lock_file()) else {
+            return Vec::new();
+        };
+        let holds = |process: &Process| {
+            let input = fs::metadata(format!("/proc/{}/fd/0", process.pid));
+            input.is_ok_and(|input| (input.dev(), input.ino()) == (lock.dev(), lock.ino()))
+        };
+        Process::all().filter(holds).collect()
     }
 
     fn check_lives(&self) -> Result<(), DriverError> {

@@ -97,7 +97,7 @@ impl Node {
             node: NodeId(self.config.node),
             now: self.clock.now(),
             newest: ledger.newest,
-            leased_until: ledger.leased_until,
+            leased_until: self.agent.leased_until(),
             vms: vms.collect(),
             open: open.collect(),
         }

@@ -2,13 +2,16 @@
 
 mod agent;
 mod bases;
+mod crash;
 mod disks;
 mod emulated;
 mod everywhere;
 mod frames;
 mod journal;
+mod lease;
 mod machine;
 mod measure;
 mod network;
+mod node;
 mod rates;
 mod sockets;

@@ -1,0 +1,139 @@
+//! Real agents killed at every named point of real orders, each followed by one that goes on.
+//!
+//! Orders are tried in cycles, which lead back to where they began: a cycle is repeated with the agent
+//! killed one point later each time, until it is through before its point comes.
+
+use crate::node::{Hypervisor, Node, VM, stop, wait_until};
+use model::id::VmId;
+use model::order::{Scale, Verb};
+use model::report::Outcome;
+use std::collections::BTreeSet;
+use std::fs;
+
+/// The VM that copies become.
+const OTHER: VmId = VmId(8);
+
+/// Orders that lead back to where they began.
+struct Cycle {
+    /// What leads there from an empty node.
+    before: Vec<Verb>,
+    /// The orders, and how many guests run after each.
+    orders: Vec<(VmId, Verb, usize)>,
+}
+
+fn cycles(node: &Node) -> Vec<Cycle> {
+    let created = || vec![node.create()];
+    let running = || vec![node.create(), Verb::Start];
+    let to = node.blueprint(OTHER);
+    let mem = |mem_mib| {
+        let scale = Scale::Mem { mem_mib };
+        (VM, Verb::Scale { scale }, 0)
+    };
+    [
+        (
+            Vec::new(),
+            vec![(VM, node.create(), 0), (VM, Verb::Delete, 0)],
+        ),
+        (created(), vec![(VM, Verb::Start, 1), (VM, stop(), 0)]),
+        (
+            created(),
+            vec![(VM, Verb::Copy { to }, 0), (OTHER, Verb::Delete, 0)],
+        ),
+        (created(), vec![mem(48), mem(64)]),
+        (running(), vec![(VM, Verb::Pause, 1), (VM, Verb::Resume, 1)]),
+        (
+            running(),
+            vec![(VM, Verb::Reboot, 1), (VM, Verb::ReportStatistics, 1)],
+        ),
+    ]
+    .into_iter()
+    .map(|(before, orders)| Cycle { before, orders })
+    .collect()
+}
+
+/// Tries the points of all cycles that are so far apart, and tells how many kills there were and at
+/// how many points of different names.
+fn try_points(hypervisor: Hypervisor, apart: u64) -> (usize, usize) {
+    // A place for the image that the orders name, which outlives each node.
+    let shelf = Node::new(hypervisor);
+    let (mut kills, mut names) = (0, BTreeSet::new());
+    for cycle in cycles(&shelf) {
+        let mut node = Node::new(hypervisor);
+        node.start(None);
+        for verb in &cycle.before {
+            assert_eq!(node.order(verb), Some(Outcome::Done), "{verb:?}");
+        }
+        assert!(node.terminate(), "it ends well");
+        let mut point = 1;
+        while go_round(&mut node, &cycle, point) {
+            kills += 1;
+            point += apart;
+        }
+        node.start(None);
+        assert_eq!(node.order(&Verb::Delete), Some(Outcome::Done));
+        assert!(node.status().open.is_empty());
+        node.assert_clean("at the end");
+        let log = fs::read_to_string(node.log()).expect("a log");
+        let killed = log
+            .lines()
+            .filter_map(|line| line.strip_prefix("killed at point "));
+        names.extend(killed.filter_map(|line| Some(line.split_once(", ")?.1.to_owned())));
+    }
+    println!(
+        "{hypervisor:?}: {kills} kills at {} named points",
+        names.len()
+    );
+    (kills, names.len())
+}
+
+/// Goes through a cycle with an agent that is killed at a point; `false`: it was through before.
+fn go_round(node: &mut Node, cycle: &Cycle, point: u64) -> bool {
+    node.start(Some(point));
+    let mut killed = false;
+    for (vm, verb, runs) in &cycle.orders {
+        let mut end = node.order_about(*vm, verb);
+        if end.is_none() {
+            wait_until("the agent to have died", || node.is_dead());
+            assert!(!killed, "{verb:?}: the second agent has died as well");
+            killed = true;
+            node.start(None);
+            end = node.repeat(*vm, verb);
+        }
+        let case = || {
+            let said = fs::read_to_string(node.log()).unwrap_or_default();
+            format!("{verb:?}, killed at {point}: {said}")
+        };
+        assert_eq!(end, Some(Outcome::Done), "{}", case());
+        assert_eq!(node.guests(), *runs, "{}", case());
+        assert_eq!(node.firsts(), *runs, "{}", case());
+    }
+    assert!(node.status().open.is_empty(), "killed at {point}");
+    if cycle.before.is_empty() {
+        node.assert_clean(&format!("killed at {point}"));
+    }
+    assert!(node.terminate(), "it ends well");
+    killed
+}
+
+/// How far points are apart, unless all are asked for by `GRIDWRIGHT_ALL_POINTS`.
+fn apart(sample: u64) -> u64 {
+    match std::env::var("GRIDWRIGHT_ALL_POINTS") {
+        Ok(_) => 1,
+        Err(_) => sample,
+    }
+}
+
+/// Killed at a sample of all points, an agent is followed by one that ends each order once; nothing
+/// runs twice, and nothing is left. A prime apart, points of every kind are met.
+#[test]
+fn a_killed_agent_of_user_mode_linux_leaves_nothing() {
+    let (kills, names) = try_points(Hypervisor::Uml, apart(13));
+    assert!(kills > 10 && names > 5, "{kills} kills at {names} points");
+}
+
+/// The same with guests of QEMU.
+#[test]
+fn a_killed_agent_of_qemu_leaves_nothing() {
+    let (kills, names) = try_points(Hypervisor::Qemu, apart(17));
+    assert!(kills > 10 && names > 5, "{kills} kills at {names} points");
+}
