@@ -6,7 +6,7 @@ use crate::secret::Keys;
 use crate::step::{Failure, Gained, SeenState, Step};
 use crate::watch::CalledOff;
 use model::fingerprint::Fingerprint;
-use model::id::{OperationId, VmId};
+use model::id::{Generation, OperationId, VmId};
 use model::order::Order;
 use model::report::Report;
 use model::sample::Sample;
@@ -107,6 +107,8 @@ pub struct Task {
     pub step: Step,
     /// Its keys.
     pub keys: Keys,
+    /// The grid's generation when its order was made.
+    pub generation: Generation,
     /// When it is to give up; it may be over. `None`: never.
     pub deadline: Option<Time>,
 }

@@ -10,8 +10,8 @@ use agent::driver::{Act, Driver, DriverError, NativeCall};
 use agent::message::{Input, Task};
 use agent::secret::Keys;
 use agent::step::{Failure, FailureKind, Gained, SeenState, Step};
-use agent::watch::{CalledOff, Watch};
-use model::id::{NodeId, OperationId, VmId};
+use agent::watch::{CalledOff, Cause, Watch};
+use model::id::{Generation, NodeId, OperationId, VmId};
 use model::report::VmState;
 use model::time::Time;
 use std::collections::BTreeMap;
@@ -87,6 +87,7 @@ impl Crew {
             };
             let watch = Follower {
                 operation,
+                generation: task.generation,
                 deadline: task.deadline,
                 cancelled,
                 clock: hands.clock,
@@ -244,6 +245,7 @@ impl Drop for Ending<'_> {
 /// Follows one step for the agent.
 struct Follower<'a> {
     operation: OperationId,
+    generation: Generation,
     deadline: Option<Time>,
     cancelled: Arc<AtomicBool>,
     clock: Clock,
@@ -283,5 +285,13 @@ impl Watch for Follower<'_> {
             Some(deadline) if deadline <= self.clock.now() => Err(CalledOff::Expired),
             _ => Ok(()),
         }
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        Some(Cause {
+            operation: self.operation,
+            generation: self.generation,
+            deadline: self.deadline.unwrap_or(Time::NEVER),
+        })
     }
 }

@@ -120,6 +120,7 @@ impl Agent {
             operation,
             step: next.step.clone(),
             keys: self.keys.get(&operation).cloned().unwrap_or_default(),
+            generation: open.order.generation,
             deadline: Some(open.order.deadline)
                 .filter(|_| !run.is_bound() && next.undo != Undo::Forward),
         };

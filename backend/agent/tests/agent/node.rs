@@ -242,6 +242,8 @@ impl Node {
             open.map_or_else(Vec::new, |open| agent::steps::vms_of(&open.order))
         };
         let touched = vms(&task.operation);
+        let open = &self.agent.ledger().open[&task.operation];
+        assert_eq!(task.generation, open.order.generation, "whose it is");
         for (other, _) in &self.hands {
             let shared = vms(&other.operation).iter().any(|vm| touched.contains(vm));
             assert!(!shared, "two steps at once on one VM");
