@@ -51,15 +51,11 @@ pub fn scale(
         Ok::<Step, Refusal>(Step::Resize { disk: attached })
     };
     let (there, back) = (resize(*size_mib)?, resize(*old_mib)?);
-    if size_mib >= old_mib {
-        let mut grow = with(there, Undo::By { steps: vec![back] });
-        grow.keys = keys;
-        return Ok(vec![grow, change]);
-    }
-    // What a smaller disk lets go of does not come back.
-    let mut shrink = with(there, Undo::Forward);
-    shrink.keys = keys;
-    Ok(vec![change, shrink])
+    // The hypervisor cuts off what is beyond a smaller end, so that the disk is made smaller with its
+    // files before; that fails where they do not fit, and can be taken back.
+    let mut sized = with(there, Undo::By { steps: vec![back] });
+    sized.keys = keys;
+    Ok(vec![sized, change])
 }
 
 /// Writes a new size into a blueprint; a part that is not there is left out.

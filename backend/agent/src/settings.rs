@@ -56,6 +56,8 @@ pub struct Settings {
     pub disk_mib: u64,
     /// What the node keeps for itself.
     pub reserved: Reserved,
+    /// The public key, in hex, by which it signs the images that it saves.
+    pub signer: String,
 }
 
 /// What placement may lend of a node: what was found, less what is reserved. Operations on disks

@@ -3,6 +3,7 @@
 use crate::driver::Act;
 use crate::machine::{AttachedDisk, Plug};
 use model::blueprint::{Blueprint, Interface};
+use model::hypervisor::{Arch, Guest};
 use model::id::{KeyId, VmId};
 use model::report::VmState;
 use model::sample::Sample;
@@ -161,6 +162,10 @@ pub enum Step {
         file: PathBuf,
         /// The image's name.
         name: String,
+        /// Instruction set of its programs.
+        arch: Arch,
+        /// Its operating system.
+        guest: Guest,
     },
     /// Measure a VM now.
     Measure {
@@ -247,6 +252,9 @@ pub struct Gained {
     /// Of [`Step::Measure`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Sample>,
+    /// Of [`Step::Store`]: the image's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// More to tell in words, as the downtime of a migration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

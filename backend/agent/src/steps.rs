@@ -5,7 +5,7 @@ mod making;
 use crate::driver::{Act, ActKind};
 use crate::lifecycle::after;
 use crate::naming::Naming;
-use crate::refusal::{Refusal, check_configuration, check_name, keys_of};
+use crate::refusal::{Refusal, check_configuration, check_name, invalid, keys_of};
 use crate::scaling::scale;
 use crate::shared::{base_name, bases};
 use crate::step::{Planned, Step, Undo};
@@ -126,7 +126,8 @@ pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
         Verb::Receive { blueprint, storage } if *storage == Storage::Local => {
             disk_mib(blueprint) + base_mib([blueprint.as_ref()])
         }
-        Verb::SaveImage { .. } => disks.first().map_or(0, |disk| disk.size_mib),
+        // The disk as it is, what it has in use of that, and the stream of it.
+        Verb::SaveImage { .. } => disks.first().map_or(0, |disk| 3 * disk.size_mib),
         Verb::Scale {
             scale: Scale::Disk { disk, size_mib },
         } => {
@@ -298,6 +299,11 @@ impl Planner<'_> {
         let record = self.record(vm)?;
         check_name("name", name)?;
         after(self.state(vm), ActKind::SaveImage)?;
+        let first = record.blueprint.disks.first();
+        if first.is_some_and(|disk| disk.encryption.is_some()) {
+            let expected = "none: its image would be readable by all who take it";
+            return Err(invalid("disks[0].encryption", "given", expected));
+        }
         let folder = self.now.naming.saved_folder(vm, name);
         let file = folder.join("image");
         let wipe = Step::Wipe {
@@ -321,6 +327,8 @@ impl Planner<'_> {
                 Step::Store {
                     file,
                     name: name.to_owned(),
+                    arch: record.blueprint.arch,
+                    guest: record.blueprint.guest,
                 },
                 Undo::AskAgain,
             ),

@@ -6,6 +6,7 @@
 use crate::error::{At, Error};
 use crate::sandbox::hand_over;
 use crate::tool::Tool;
+use crate::view::{Shape, View};
 use agent::edit::{Access, Change, Edit, resolve, wanted};
 use agent::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,12 +118,15 @@ impl<'a> Ext4<'a> {
         if flags[0] & NEEDS_RECOVERY == 0 {
             return Ok(());
         }
-        let tool = Tool::new("e2fsck").args(["-f", "-p"]).args([self.name()]);
+        // Having replayed it, e2fsck opens the file system again and forgets where that begins, so
+        // that it is shown it alone.
+        let range = self.offset..file.metadata().at(self.image)?.len();
+        let view = View::open(self.image, Shape::Raw, Some(range), self.watch)?;
+        let tool = Tool::new("e2fsck").args(["-f", "-p"]).args([view.path()]);
         // 1: faults were found and put right.
-        tool.accept(&[0, 1])
-            .writes(self.image)
-            .run(self.watch)
-            .map(drop)
+        let tool = tool.accept(&[0, 1]).writes(view.path());
+        tool.run(self.watch)?;
+        view.close()
     }
 
     /// Looks at paths that were not looked at before.

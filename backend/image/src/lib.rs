@@ -16,6 +16,7 @@
 //! - [`boot`]: the kernel of a guest, and the boot loaders that start it
 //! - [`recipe`]: images made from what the machine can install
 //! - [`view`]: a disk of any format as a raw file, while nobody runs it
+//! - [`whole`]: whole disks as images
 //! - [`base`]: one read-only base under the disks of several VMs
 //! - [`resize`]: disks made larger and smaller while nobody runs them
 //! - [`luks`]: disks that nobody reads without their key
@@ -47,4 +48,5 @@ pub mod store;
 mod tool;
 pub mod tree;
 pub mod view;
+pub mod whole;
 pub mod wipe;

@@ -1,14 +1,11 @@
 //! Makes images of recipes and shows what a store holds: `gridwright-image`.
 
 use agent::watch::Unwatched;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use ed25519_dalek::SigningKey;
-use image::manifest::hex;
+use image::manifest::{hex, signing_key};
 use image::recipe::Recipe;
 use image::store::Store;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Makes the images that Gridwright's nodes start from.
@@ -55,7 +52,11 @@ fn main() -> Result<()> {
         } => {
             let text =
                 std::fs::read_to_string(&recipe).with_context(|| recipe.display().to_string())?;
+            let is_new = !key.exists();
             let key = signing_key(&key)?;
+            if is_new {
+                println!("made key {}", hex(key.verifying_key().as_bytes()));
+            }
             let store = Store::open(&out, vec![key.verifying_key()], u64::MAX)?;
             let image = Recipe::read(&text)?.make(&guests, &scratch(), &store, &key, &Unwatched)?;
             println!("{} {} bytes", image.id, image.manifest.stream_bytes);
@@ -82,28 +83,5 @@ fn scratch() -> PathBuf {
         shm.to_owned()
     } else {
         std::env::temp_dir()
-    }
-}
-
-fn signing_key(path: &Path) -> Result<SigningKey> {
-    if !path.exists() {
-        let mut seed = [0; 32];
-        std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut seed))?;
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        std::io::Write::write_all(&mut file, &seed)?;
-        println!(
-            "made key {}",
-            hex(SigningKey::from_bytes(&seed).verifying_key().as_bytes())
-        );
-    }
-    let seed = std::fs::read(path).with_context(|| path.display().to_string())?;
-    match <[u8; 32]>::try_from(seed) {
-        Ok(seed) => Ok(SigningKey::from_bytes(&seed)),
-        Err(_) => bail!("{} is no key of 32 bytes", path.display()),
     }
 }

@@ -1,12 +1,18 @@
 //! What an image is and how large it may become, signed by whoever made it.
 
 use crate::archive::Bounds;
-use crate::error::Error;
+use crate::error::{At, Error};
+use crate::replicate::partial;
 use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use model::hypervisor::{Arch, Guest, words};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Largest manifest that is read, in bytes.
 pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
@@ -166,6 +172,36 @@ pub fn signer(hex: &str) -> Result<VerifyingKey, Error> {
         let why = "it is no Ed25519 key; expected 64 digits of hex";
         Error::refused(format!("signer {hex}"), why)
     })
+}
+
+/// The key that a file holds, to sign with; made where there is no such file, for its owner alone.
+///
+/// # Errors
+/// Where it cannot be read or made, or is no key.
+pub fn signing_key(path: &Path) -> Result<SigningKey, Error> {
+    if !path.try_exists().at(path)? {
+        let mut seed = Zeroizing::new([0; 32]);
+        File::open("/dev/urandom")
+            .and_then(|mut file| file.read_exact(&mut *seed))
+            .at(path)?;
+        let part = partial(path);
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&part).and_then(|mut file| {
+            file.write_all(&*seed)?;
+            file.sync_all()
+        });
+        written.at(&part)?;
+        std::fs::rename(&part, path).at(path)?;
+    }
+    let seed = Zeroizing::new(std::fs::read(path).at(path)?);
+    match <&[u8; 32]>::try_from(seed.as_slice()) {
+        Ok(seed) => Ok(SigningKey::from_bytes(seed)),
+        Err(_) => {
+            let why = format!("{} bytes, expected a key of 32", seed.len());
+            Err(Error::refused(path.display().to_string(), why))
+        }
+    }
 }
 
 /// SHA-256 in hex.

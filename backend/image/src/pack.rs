@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Zstandard's level for streams: beyond it time grows faster than streams shrink.
 pub(crate) const ZSTD_LEVEL: i32 = 9;
-const XZ_LEVEL: u32 = 6;
+pub(crate) const XZ_LEVEL: u32 = 6;
 
 /// Writes a tree as a compressed stream, the same bytes for the same tree; what it unpacks to.
 ///

@@ -12,6 +12,7 @@ use agent::watch::Watch;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use model::hypervisor::{Arch, Guest};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 pub struct Store {
     folder: PathBuf,
     trusted: Vec<VerifyingKey>,
+    /// Whose images are kept: they are nowhere else.
+    own: Option<VerifyingKey>,
     most_bytes: u64,
 }
 
@@ -63,8 +66,17 @@ impl Store {
         Ok(Self {
             folder,
             trusted,
+            own: None,
             most_bytes,
         })
+    }
+
+    /// Trusts one more signer, whose images are never dropped to make room.
+    #[must_use]
+    pub fn keeping(mut self, own: VerifyingKey) -> Self {
+        self.trusted.push(own);
+        self.own = Some(own);
+        self
     }
 
     /// An image that is here.
@@ -173,11 +185,15 @@ impl Store {
     ) -> Result<Image, Error> {
         manifest.stream = file_digest(stream, watch)?;
         manifest.stream_bytes = stream.metadata().at(stream)?.len();
+        let signed = Signed::new(&manifest, key);
         let path = self.stream_path(&manifest);
-        let part = partial(&path);
-        std::fs::copy(stream, &part).at(&part)?;
-        std::fs::rename(&part, &path).at(&path)?;
-        self.write_manifest(&Signed::new(&manifest, key))
+        if !path.is_file() {
+            self.make_room(manifest.stream_bytes, &signed.id())?;
+            let part = partial(&path);
+            replicate(stream, &part, watch)?;
+            std::fs::rename(&part, &path).at(&path)?;
+        }
+        self.write_manifest(&signed)
     }
 
     /// All images that are here and good.
@@ -223,14 +239,43 @@ impl Store {
         }
         kept.sort();
         let mut total: u64 = kept.iter().map(|(_, len, _)| len).sum();
-        for (_, len, path) in kept {
-            if total + bytes <= self.most_bytes {
+        if total.saturating_add(bytes) <= self.most_bytes {
+            return Ok(());
+        }
+        let own = self.own_streams()?;
+        for (_, len, path) in kept.into_iter().filter(|(_, _, path)| !own.contains(path)) {
+            if total.saturating_add(bytes) <= self.most_bytes {
                 break;
             }
             std::fs::remove_file(&path).at(&path)?;
             total -= len;
         }
-        Ok(())
+        if total.saturating_add(bytes) <= self.most_bytes {
+            return Ok(());
+        }
+        let most = self.most_bytes;
+        let why = format!("{bytes} bytes beside {total} of images saved here, of {most} at most");
+        Err(Error::refused(format!("image {id}"), why))
+    }
+
+    /// The streams of the images that this store's own key has signed.
+    fn own_streams(&self) -> Result<BTreeSet<PathBuf>, Error> {
+        let mut streams = BTreeSet::new();
+        let own: Vec<VerifyingKey> = self.own.into_iter().collect();
+        for image in self.images()? {
+            let text = |ending| {
+                let path = self.folder.join(format!("{}.{ending}", image.id));
+                read_small(&path).at(&path)
+            };
+            let signed = Signed {
+                text: text("toml")?,
+                signature: text("sig")?,
+            };
+            if signed.open(&image.id, &own).is_ok() {
+                streams.insert(self.stream_path(&image.manifest));
+            }
+        }
+        Ok(streams)
     }
 
     fn stream_path(&self, manifest: &Manifest) -> PathBuf {

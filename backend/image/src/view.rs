@@ -155,7 +155,7 @@ impl Drop for View {
 }
 
 /// Takes away what a killed daemon left mounted at a file.
-pub(crate) fn unmount(file: &Path) {
+pub fn unmount(file: &Path) {
     if is_mounted(file) {
         // Busy or gone: what is left then is told by whoever removes the folder.
         let _ = rustix::mount::unmount(file, rustix::mount::UnmountFlags::DETACH);

@@ -5,7 +5,8 @@ use crate::network::{self, Trunk};
 use agent::naming::{Naming, Plugging, Roots};
 use agent::settings::{Boot, Settings};
 use drivers::incus;
-use image::manifest::signer;
+use ed25519_dalek::SigningKey;
+use image::manifest::{hex, signer, signing_key};
 use image::store::Store;
 use model::fingerprint::Reserved;
 use model::id::NodeId;
@@ -152,7 +153,7 @@ impl Config {
     /// folder, less what is reserved.
     ///
     /// # Errors
-    /// Where the file system does not tell its size.
+    /// Where the file system does not tell its size, or the node's key cannot be read.
     pub fn settings(&self, boot: Boot) -> io::Result<Settings> {
         let found = rustix::fs::statvfs(&self.root)?;
         let disk_mib = found.f_blocks * found.f_frsize / (1 << 20);
@@ -171,6 +172,7 @@ impl Config {
             host: self.host.clone(),
             disk_mib: disk_mib.saturating_sub(self.reserved.disk_mib),
             reserved: self.reserved,
+            signer: hex(self.signing_key()?.verifying_key().as_bytes()),
         })
     }
 
@@ -191,7 +193,16 @@ impl Config {
                 Source::Folder(images.into())
             }
         });
-        Ok(Disks::new(&self.root, store, source))
+        let key = self.signing_key().map_err(|error| {
+            let told = format!("the node's own key to sign images with: {error}");
+            ConfigError::Impossible(told)
+        })?;
+        Ok(Disks::new(&self.root, store, source).signing(key))
+    }
+
+    /// The node's own key, made at its first start.
+    fn signing_key(&self) -> io::Result<SigningKey> {
+        signing_key(&self.root.join("signing.key")).map_err(io::Error::other)
     }
 
     /// How its networks are done.

@@ -2,14 +2,17 @@
 
 mod bases;
 mod size;
+mod sweep;
+mod whole;
 
 use self::bases::{Bases, Own};
 use crate::hands::{Hand, broken, refused};
 use agent::build::{BuildStep, BuildStepKind, plan};
 use agent::machine::{AttachedDisk, DiskFormat};
 use agent::secret::Keys;
-use agent::step::{Failure, FailureKind, KernelFiles, Place, Step};
+use agent::step::{Failure, FailureKind, Gained, KernelFiles, Place, Step};
 use agent::watch::Watch;
+use ed25519_dalek::SigningKey;
 use image::base;
 use image::build::{Built, Workshop, build_disk, build_root};
 use image::error::Error;
@@ -49,10 +52,31 @@ pub struct Disks {
     /// Two VMs of one image ask for it at once; the second finds what the first has brought.
     fetching: Mutex<()>,
     bases: Bases,
+    signing_key: Option<SigningKey>,
 }
 
 impl Hand for Disks {
-    fn perform(&self, step: &Step, keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
+    fn perform(&self, step: &Step, keys: &Keys, watch: &dyn Watch) -> Result<Gained, Failure> {
+        if let Step::Store {
+            file,
+            name,
+            arch,
+            guest,
+        } = step
+        {
+            let image = self.store(file, name, (*arch, *guest), watch)?;
+            return Ok(Gained {
+                image: Some(image),
+                ..Gained::default()
+            });
+        }
+        self.carry_out(step, keys, watch)
+            .map(|()| Gained::default())
+    }
+}
+
+impl Disks {
+    fn carry_out(&self, step: &Step, keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
         match step {
             Step::Reserve { folders, mib, .. } => self.reserve(folders, *mib),
             Step::Fetch { image } => self.fetch(image, watch),
@@ -63,16 +87,17 @@ impl Hand for Disks {
                 base,
                 kernel,
             } => {
+                let own = Own {
+                    blueprint,
+                    disk,
+                    at,
+                };
                 if let Some(base) = base {
-                    let (own, kernel) = (
-                        Own {
-                            blueprint,
-                            disk,
-                            at,
-                        },
-                        kernel.as_ref(),
-                    );
-                    return self.build_own(own, base, kernel, keys, watch);
+                    return self.build_own(own, base, kernel.as_ref(), keys, watch);
+                }
+                let index = index_of(blueprint, disk)?;
+                if let Some(image) = self.whole_image(blueprint, index, watch)? {
+                    return self.build_whole(&image, own, keys, watch);
                 }
                 let steps = steps_of(blueprint, disk)?;
                 if is_root(blueprint, disk) {
@@ -115,7 +140,6 @@ impl Hand for Disks {
             Step::Release { folders, .. } => folders.iter().try_for_each(|folder| {
                 gone(fs::remove_dir(folder)).map_err(failed("remove", folder))
             }),
-            Step::Store { .. } => Err(refused("this node makes no images of disks")),
             _ => Err(refused(&format!("no disk can {step}"))),
         }
     }
@@ -130,7 +154,16 @@ impl Disks {
             source,
             fetching: Mutex::new(()),
             bases: Bases::new(root),
+            signing_key: None,
         }
+    }
+
+    /// Lets it make images of disks, signed by this key.
+    #[must_use]
+    pub fn signing(mut self, key: SigningKey) -> Self {
+        self.store = self.store.keeping(key.verifying_key());
+        self.signing_key = Some(key);
+        self
     }
 
     /// The tools' user reaches the disks through all folders above them.
@@ -208,7 +241,8 @@ impl Disks {
             .position(|step| BuildStepKind::from(step) == BuildStepKind::Boot);
         steps.truncate(boot.map_or(0, |at| at + 1));
         let parent = files.kernel.parent().unwrap_or(&self.root);
-        let work = tempfile::tempdir_in(parent).map_err(failed("make a folder in", parent))?;
+        let work = tempfile::Builder::new().prefix(".work-").tempdir_in(parent);
+        let work = work.map_err(failed("make a folder in", parent))?;
         done(let_through(work.path()))?;
         let built = self.build(&steps, &work.path().join("disk"), keys, watch)?;
         take_kernel(&built, files)

@@ -29,7 +29,7 @@ pub trait Hand: Send + Sync {
     ///
     /// # Errors
     /// Where it could not; whatever it left is found by the steps that undo it.
-    fn perform(&self, step: &Step, keys: &Keys, watch: &dyn Watch) -> Result<(), Failure>;
+    fn perform(&self, step: &Step, keys: &Keys, watch: &dyn Watch) -> Result<Gained, Failure>;
 }
 
 /// All that a node has to act with.
@@ -138,14 +138,8 @@ impl Hands {
                     ..Gained::default()
                 })
             }
-            Step::Plug { .. } | Step::Unplug { .. } => {
-                self.network.perform(step, keys, watch)?;
-                Ok(Gained::default())
-            }
-            _ => {
-                self.disks.perform(step, keys, watch)?;
-                Ok(Gained::default())
-            }
+            Step::Plug { .. } | Step::Unplug { .. } => self.network.perform(step, keys, watch),
+            _ => self.disks.perform(step, keys, watch),
         }
     }
 
@@ -167,8 +161,8 @@ impl Hands {
         Ok(Gained {
             states,
             listening: effect.listening,
-            samples: Vec::new(),
             note: downtime.map(|millis| format!("no vCPU ran for {millis} ms")),
+            ..Gained::default()
         })
     }
 

@@ -34,6 +34,7 @@ pub fn fingerprint(root: &Path) -> io::Result<Fingerprint> {
         interfaces: interfaces(root),
         hypervisors: Vec::new(),
         reserved: Reserved::default(),
+        signer: String::new(),
     })
 }
 

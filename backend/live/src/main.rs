@@ -160,10 +160,13 @@ fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
         parts.push(command.to_owned());
         Ok(parts)
     };
+    let claim = Claim::new(&config.root)?;
+    let disks = config.disks()?;
+    disks.sweep().context("sweep what was left unfinished")?;
     let tools = Tools {
-        claim: Claim::new(&config.root)?,
+        claim,
         driver: hypervisor::open(&config)?,
-        disks: Arc::new(config.disks()?),
+        disks: Arc::new(disks),
         network: network(&config)?,
         keeper: Keeper {
             root: config.root.clone(),

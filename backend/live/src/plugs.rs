@@ -4,11 +4,11 @@ use crate::hands::{Hand, broken, refused};
 use crate::network::{Change, Network, NetworkError};
 use agent::machine::Plug;
 use agent::secret::Keys;
-use agent::step::{Failure, Step};
+use agent::step::{Failure, Gained, Step};
 use agent::watch::Watch;
 
 impl Hand for Network {
-    fn perform(&self, step: &Step, _keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
+    fn perform(&self, step: &Step, _keys: &Keys, watch: &dyn Watch) -> Result<Gained, Failure> {
         let change = match step {
             Step::Plug {
                 vm,
@@ -25,10 +25,11 @@ impl Hand for Network {
             },
             _ => return Err(refused(&format!("a network cannot {step}"))),
         };
-        Self::perform(self, &change, watch).map_err(|error| match error {
+        let done = Self::perform(self, &change, watch).map_err(|error| match error {
             NetworkError::Invalid { .. } => refused(&error.to_string()),
             _ => broken(&error.to_string()),
-        })
+        });
+        done.map(|()| Gained::default())
     }
 }
 
@@ -37,12 +38,12 @@ impl Hand for Network {
 pub struct UserNetwork;
 
 impl Hand for UserNetwork {
-    fn perform(&self, step: &Step, _keys: &Keys, _watch: &dyn Watch) -> Result<(), Failure> {
+    fn perform(&self, step: &Step, _keys: &Keys, _watch: &dyn Watch) -> Result<Gained, Failure> {
         match step {
             Step::Plug { plug, .. } | Step::Unplug { plug, .. }
                 if matches!(plug, Plug::User { .. }) =>
             {
-                Ok(())
+                Ok(Gained::default())
             }
             _ => Err(refused(&format!("this node has no network to {step}"))),
         }

@@ -24,6 +24,10 @@ pub struct Fingerprint {
     pub hypervisors: Vec<FoundHypervisor>,
     /// What the agent and its helpers keep for themselves; placement sees the rest.
     pub reserved: Reserved,
+    /// The public key, in hex, by which the node signs the images that it saves: who is to take one
+    /// must trust it.
+    #[serde(default)]
+    pub signer: String,
 }
 
 /// What a node does not lend to VMs.

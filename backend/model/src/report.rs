@@ -57,6 +57,11 @@ pub enum Outcome {
         /// Where the other agent connects to.
         address: String,
     },
+    /// What was saved is an image now.
+    Saved {
+        /// SHA-256 of its manifest, in hex.
+        image: String,
+    },
     /// The order was carried out.
     Done,
     /// It failed and left nothing behind.

@@ -70,6 +70,7 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         fingerprint.reserved = self.settings.reserved;
+        fingerprint.signer = self.settings.signer.clone();
         let outcome = Outcome::Fingerprinted { fingerprint };
         self.report(now, None, None, outcome, out);
     }

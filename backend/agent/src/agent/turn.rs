@@ -205,6 +205,7 @@ impl Agent {
         };
         self.retries.forget(operation);
         let (states, samples) = (gained.states.clone(), gained.samples.clone());
+        let saved = gained.image.clone();
         let entry = Entry::Ended {
             operation,
             step: number,
@@ -220,6 +221,10 @@ impl Agent {
         }
         if !samples.is_empty() {
             let outcome = Outcome::Sampled { samples };
+            self.report(now, Some(vm), Some(operation), outcome, out);
+        }
+        if let Some(image) = saved {
+            let outcome = Outcome::Saved { image };
             self.report(now, Some(vm), Some(operation), outcome, out);
         }
         let done_milli = 1_000;

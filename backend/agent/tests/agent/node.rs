@@ -79,6 +79,7 @@ fn settings(boot: &Boot) -> Settings {
         host: Some("192.0.2.1".to_owned()),
         disk_mib: 10_000,
         reserved: Reserved::default(),
+        signer: "5a".repeat(32),
     }
 }
 

@@ -136,7 +136,7 @@ impl World {
             Step::Unplug { vm, plug, .. } => {
                 self.plugs.remove(&(*vm, plug_name(plug)));
             }
-            Step::Store { file, name } => {
+            Step::Store { file, name, .. } => {
                 assert_eq!(self.files.get(file), Some(&true), "stored too early");
                 self.saved.insert(name.clone());
             }

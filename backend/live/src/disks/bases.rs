@@ -10,6 +10,7 @@
 //! A user is noted before its base is built and taken away after its disks were wiped, so that a base
 //! is there as long as anybody may need it, whatever was killed.
 
+use super::whole::without_mounts;
 use super::{Disks, copy, done, failed, failure, gone, index_of, take_kernel};
 use crate::hands::refused;
 use agent::secret::Keys;
@@ -98,9 +99,13 @@ impl Disks {
             return done(base::check(own.at, watch));
         }
         let index = index_of(own.blueprint, own.disk)?;
+        let made = own.at.with_extension("new");
+        if let Some(image) = self.whole_image(own.blueprint, index, watch)? {
+            self.unpack_whole(&image, &made, watch)?;
+            return done(base::keep(&made, own.at, watch));
+        }
         let steps = shared(own.blueprint, index);
         let steps = steps.map_err(|error| refused(&error.to_string()))?.base;
-        let made = own.at.with_extension("new");
         let built = self.build(&steps, &made, keys, watch)?;
         if built.kernel.is_some() {
             take_kernel(&built, &kernel_of(own.at))?;
@@ -124,7 +129,10 @@ impl Disks {
         } = own;
         let index = index_of(blueprint, disk)?;
         let steps = shared(blueprint, index);
-        let steps = steps.map_err(|error| refused(&error.to_string()))?.own;
+        let mut steps = steps.map_err(|error| refused(&error.to_string()))?.own;
+        if self.whole_image(blueprint, index, watch)?.is_some() {
+            steps = without_mounts(steps);
+        }
         let size_mib = blueprint.disks[index].size_mib;
         let shape = Shape::Overlay { base: Some(base) };
         let built = bytes_seen(base, Shape::Raw).map_err(failure)? >> 20;

@@ -34,7 +34,8 @@ impl Node {
 
     fn perform(&self, step: &Step) -> Result<(), (FailureKind, String)> {
         let done = self.disks.perform(step, &Keys::default(), &Unwatched);
-        done.map_err(|failure| (failure.kind, failure.reason))
+        let done = done.map_err(|failure| (failure.kind, failure.reason));
+        done.map(drop)
     }
 }
 

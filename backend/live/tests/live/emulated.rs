@@ -15,6 +15,8 @@ use model::time::Time;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -50,20 +52,34 @@ impl Node {
             hex(key.verifying_key().as_bytes()),
         );
         fs::write(folder.path().join("agent.toml"), config).expect("a configuration");
-        let mut command = Command::new("unshare");
-        command.args(["--net", env!("CARGO_BIN_EXE_gridwright-agent"), "--config"]);
-        command.arg(folder.path().join("agent.toml"));
-        let agent = command.stdin(Stdio::null()).spawn().expect("unshare");
+        let agent = spawn(folder.path());
         let node = Self {
             folder,
             images: made,
             agent,
             operations: 0,
         };
-        node.wait_for("the agent to listen", || {
-            node.root().join("agent.sock").exists().then_some(())
-        });
+        node.hears();
         node
+    }
+
+    fn hears(&self) {
+        let socket = self.root().join("agent.sock");
+        self.wait_for("the agent to listen", || {
+            UnixStream::connect(&socket).is_ok().then_some(())
+        });
+    }
+
+    /// Kills the agent at once.
+    pub fn kill(&mut self) {
+        self.agent.kill().expect("it is killed");
+        self.agent.wait().expect("a child");
+    }
+
+    /// Starts the next one.
+    pub fn start(&mut self) {
+        self.agent = spawn(self.folder.path());
+        self.hears();
     }
 
     pub fn root(&self) -> PathBuf {
@@ -79,6 +95,38 @@ impl Node {
 
     /// The same; else what it told.
     pub fn try_order(&mut self, vm: VmId, verb: Verb) -> Result<String, String> {
+        self.write_order(vm, verb);
+        self.repeat()
+    }
+
+    /// Sends an order and does not wait.
+    pub fn begin(&mut self, vm: VmId, verb: Verb) -> Child {
+        self.write_order(vm, verb);
+        let mut command = self.order_command();
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("it runs")
+    }
+
+    /// Sends the last order again and waits until it is carried out.
+    pub fn repeat(&self) -> Result<String, String> {
+        let run = self.order_command().output().expect("it runs");
+        let told = [run.stdout, run.stderr].concat();
+        let told = String::from_utf8_lossy(&told).into_owned();
+        match run.status.success() {
+            true => Ok(told),
+            false => Err(told),
+        }
+    }
+
+    fn order_command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gridwright-agent"));
+        let folder = self.folder.path();
+        command.arg("--config").arg(folder.join("agent.toml"));
+        command.arg("order").arg(folder.join("order.json"));
+        command
+    }
+
+    fn write_order(&mut self, vm: VmId, verb: Verb) {
         self.operations += 1;
         let order = Order {
             operation: OperationId(self.operations),
@@ -91,23 +139,30 @@ impl Node {
         let file = self.folder.path().join("order.json");
         let text: Value = json!({ "order": order, "keys": [(KEY, "6b".repeat(32))] });
         fs::write(&file, text.to_string()).expect("an order");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gridwright-agent"));
-        command
-            .arg("--config")
-            .arg(self.folder.path().join("agent.toml"));
-        let run = command.arg("order").arg(&file).output().expect("it runs");
-        let told = [run.stdout, run.stderr].concat();
-        let told = String::from_utf8_lossy(&told).into_owned();
-        match run.status.success() {
-            true => Ok(told),
-            false => Err(told),
-        }
     }
 
     pub fn console(&self, vm: VmId) -> String {
         let path = format!("driver/vm-{}/console.log", vm.0);
         let bytes = fs::read(self.root().join(path)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Types at a guest's console.
+    pub fn type_in(&self, vm: VmId, text: &str) {
+        let path = self.root().join(format!("driver/vm-{}/console", vm.0));
+        let mut console = UnixStream::connect(path).expect("a console");
+        console.write_all(text.as_bytes()).expect("it is read");
+        // What is typed is lost where the line is cut before the guest has it.
+        let (begun, mut echo) = (Instant::now(), [0]);
+        console.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        while begun.elapsed() < PATIENCE && console.read(&mut echo).is_ok() && echo != *b"\n" {}
+    }
+
+    /// Waits until a guest has said something; all that it has said then.
+    pub fn says(&self, vm: VmId, text: &str) -> String {
+        self.wait_for(text, || {
+            Some(self.console(vm)).filter(|console| console.contains(text))
+        })
     }
 
     /// Waits until a guest has come up so often; what it says then.
@@ -163,7 +218,11 @@ impl Node {
             if let Some(found) = found() {
                 return found;
             }
-            assert!(begun.elapsed() < PATIENCE, "waited for {what}");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "waited for {what}; consoles: {:?}",
+                [7, 8].map(|vm| self.console(VmId(vm)))
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -244,6 +303,13 @@ impl Drop for Node {
         command.args(["-R", "-f", "-i"]).arg(self.root());
         drop(command.stderr(Stdio::null()).status());
     }
+}
+
+fn spawn(folder: &Path) -> Child {
+    let mut command = Command::new("unshare");
+    command.args(["--net", env!("CARGO_BIN_EXE_gridwright-agent"), "--config"]);
+    command.arg(folder.join("agent.toml"));
+    command.stdin(Stdio::null()).spawn().expect("unshare")
 }
 
 fn make(name: &str, work: &Path, store: &Store, key: &SigningKey) -> String {

@@ -14,4 +14,6 @@ mod measure;
 mod network;
 mod node;
 mod rates;
+mod saved;
 mod sockets;
+mod unfinished;

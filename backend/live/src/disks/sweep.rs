@@ -1,0 +1,78 @@
+//! What killed builds left: put aside before anything begins, and wiped while the node works.
+//!
+//! Nothing under way has files of such names when an agent starts: the tools of a killed agent die
+//! with it, and what it had begun is begun again. What was fetched of an image stays, as its transfer
+//! goes on there.
+
+use super::{Disks, failed, gone};
+use agent::step::Failure;
+use agent::watch::{Unwatched, Watch};
+use image::view::unmount;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+/// Folders of a node, each of which has folders in which disks are made.
+const MAKING: [&str; 3] = ["vms", "build", "saved"];
+
+impl Disks {
+    /// Puts all of it aside and begins to wipe it.
+    ///
+    /// # Errors
+    /// Where a folder cannot be read or a file cannot be moved.
+    pub fn sweep(&self) -> Result<(), Failure> {
+        let aside = self.root.join("swept");
+        let mut left = Vec::new();
+        for folder in MAKING {
+            for inside in entries(&self.root.join(folder))? {
+                left.extend(unfinished(&inside)?);
+            }
+        }
+        left.extend(unfinished(&self.root.join("bases"))?);
+        let before = entries(&aside)?;
+        if left.is_empty() && before.is_empty() {
+            return Ok(());
+        }
+        fs::create_dir_all(&aside).map_err(failed("make", &aside))?;
+        let free = (0_u64..).map(|number| aside.join(number.to_string()));
+        let free = free.filter(|path| !before.contains(path));
+        for (path, to) in left.iter().zip(free) {
+            unmount(&path.join("view"));
+            fs::rename(path, &to).map_err(failed("put aside", path))?;
+        }
+        thread::spawn(move || {
+            if let Err(failure) = clear(&aside, &Unwatched) {
+                eprintln!("wipe what was left unfinished: {failure}");
+            }
+        });
+        Ok(())
+    }
+}
+
+/// What of a folder is a file or a folder on its way to another name.
+fn unfinished(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut left = entries(folder)?;
+    left.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(".work-") || name.ends_with(".part")
+    });
+    Ok(left)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let read = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        read => read.map_err(failed("read", folder))?,
+    };
+    let paths = read.map(|entry| entry.map(|entry| entry.path()));
+    let paths: Result<_, _> = paths.collect();
+    paths.map_err(failed("read", folder))
+}
+
+fn clear(aside: &Path, watch: &dyn Watch) -> Result<(), Failure> {
+    for path in entries(aside)? {
+        super::wipe(&path, watch)?;
+    }
+    gone(fs::remove_dir(aside)).map_err(failed("remove", aside))
+}
