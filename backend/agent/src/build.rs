@@ -223,7 +223,7 @@ pub fn plan(blueprint: &Blueprint, index: usize) -> Result<Vec<BuildStep>, Build
             image: image.clone(),
         });
         if boots {
-            steps.extend(customised(blueprint, Some(fstab(&layout))));
+            steps.extend(customised(blueprint, Some(fstab(blueprint, &layout))));
             steps.push(BuildStep::Boot {
                 loader: blueprint.boot,
                 command_line: command_line(blueprint, root),
@@ -345,10 +345,16 @@ fn root_place<'l>(
     }
 }
 
-fn fstab(layout: &Layout) -> Edit {
+/// What the guest mounts: of the disk it boots from, and then of the others.
+fn fstab(blueprint: &Blueprint, layout: &Layout) -> Edit {
     let mut text = String::new();
-    for place in &layout.partitions {
-        let partition = &place.partition;
+    let own = layout.partitions.iter().map(|place| &place.partition);
+    let others = blueprint
+        .disks
+        .iter()
+        .skip(1)
+        .flat_map(|disk| &disk.partitions);
+    for partition in own.chain(others) {
         let label = label(partition);
         let (kind, pass) = match partition.format {
             Format::Ext4 => ("ext4", 2),

@@ -2,12 +2,14 @@
 
 use crate::node::naming;
 use crate::orders::{VM, blueprint, order};
+use agent::build::{BuildStep, plan};
+use agent::edit::Edit;
 use agent::machine::{Boot, DiskFormat};
 use agent::naming::{Naming, Roots, bridge_name, tap_name};
 use agent::refusal::check_blueprint;
 use agent::step::Step;
 use agent::steps::{Circumstances, steps};
-use model::blueprint::{Blueprint, BootLoader, PartitionTable};
+use model::blueprint::{Blueprint, BootLoader, Format, Partition, PartitionTable};
 use model::hypervisor::Virtualisation;
 use model::id::{NetworkId, VmId};
 use model::order::Verb;
@@ -141,5 +143,37 @@ fn a_blueprint_that_leads_elsewhere_is_refused() {
     check(
         &|b| b.disks[1].shared_base = true,
         "disks[1].shared_base is true, expected false where the disk is encrypted as a whole, begins empty or is a container's root",
+    );
+}
+
+/// The guest mounts the partitions of all its disks, not of the one alone that it boots from.
+#[test]
+fn every_disk_is_mounted() {
+    let mut blueprint = blueprint(VM);
+    let data = Partition {
+        name: "data".to_owned(),
+        size_mib: None,
+        format: Format::Xfs,
+        block_bytes: None,
+        mount: Some("/srv/data".to_owned()),
+        bootable: false,
+    };
+    blueprint.disks[1].partitions = vec![data];
+    let steps = plan(&blueprint, 0).expect("a good blueprint");
+    let edits = steps.iter().find_map(|step| match step {
+        BuildStep::Modify { edits, .. } => Some(edits),
+        _ => None,
+    });
+    let fstab = edits.and_then(|edits| {
+        edits.iter().find_map(|edit| match edit {
+            Edit::File { path, text, .. } if path == "/etc/fstab" => Some(text.as_str()),
+            _ => None,
+        })
+    });
+    let fstab = fstab.expect("an fstab");
+    assert!(fstab.contains(" / ext4 defaults 0 1\n"), "{fstab}");
+    assert!(
+        fstab.contains("LABEL=data /srv/data xfs defaults 0 0\n"),
+        "{fstab}"
     );
 }
