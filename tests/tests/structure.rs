@@ -45,6 +45,8 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     ("live", Impure, &["agent", "drivers", "image", "model"]),
     ("model", Pure, &[]),
     ("placement", Pure, &["model"]),
+    // Apart from `placement`: its templates' engine is no business of those who place.
+    ("recipe", Pure, &["model"]),
     ("tests", Impure, &[]),
 ];
 

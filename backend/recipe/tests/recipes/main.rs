@@ -1,0 +1,6 @@
+//! What components become.
+
+mod backups;
+mod designs;
+mod files;
+mod holes;
