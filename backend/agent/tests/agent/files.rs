@@ -83,6 +83,7 @@ fn a_container_has_a_root_folder() {
 fn a_copied_root_is_wiped() {
     let mut container = blueprint(VM);
     container.virtualisation = Virtualisation::Container;
+    container.disks[0].shared_base = false;
     let wiped = |roots| {
         let naming = Naming { roots, ..naming() };
         let path = naming.container_root(VM);
