@@ -94,7 +94,8 @@ pub enum Act {
         /// What.
         configuration: Box<Configuration>,
     },
-    /// Define it and listen for it, as it moves here; its disks are there and empty.
+    /// Define it and listen for it, as it moves here; its disks are there and empty. It runs once its
+    /// sender has given it up, and never before ([`crate::handover`]).
     Receive {
         /// The VM as it is to be here.
         machine: Box<Machine>,
@@ -102,6 +103,8 @@ pub enum Act {
         storage: Storage,
         /// The node's address on which to listen.
         host: String,
+        /// The key of this move, which its sender has too.
+        key: KeyId,
     },
     /// Move it, running, to where another driver listens; done once it runs there and never here.
     Send {
@@ -109,6 +112,8 @@ pub enum Act {
         address: String,
         /// Where its disks are.
         storage: Storage,
+        /// The key of this move, which its receiver has too.
+        key: KeyId,
     },
 }
 
@@ -142,7 +147,7 @@ pub struct Effect {
     /// Of [`Act::Receive`]: where the other driver connects to.
     #[serde(default)]
     pub listening: Option<String>,
-    /// Of [`Act::Send`]: how long no vCPU ran, in milliseconds, as the hypervisor measured it.
+    /// Of [`Act::Send`]: how long no vCPU ran on either node, in milliseconds, at most.
     #[serde(default)]
     pub downtime_millis: Option<u64>,
 }
@@ -208,6 +213,15 @@ pub enum DriverError {
         /// What was being done.
         doing: String,
         /// What the hypervisor said.
+        said: String,
+    },
+    /// The act came too far for a way back and is not at its end: it must be asked for again, until
+    /// it is.
+    #[error("{doing}: {said}; there is no way back")]
+    Unfinished {
+        /// What was being done.
+        doing: String,
+        /// What stood in the way.
         said: String,
     },
     /// The act was called off.

@@ -10,6 +10,7 @@
 //! - [`secret`]: keys that are never shown or written down
 //! - [`watch`]: how a long act is followed and called off
 //! - [`lifecycle`]: the states of a VM and what each act does to them, as one table
+//! - [`handover`]: who may run a VM that moves, and who never
 //! - [`driver`]: the plug-in that turns acts into one hypervisor's own calls
 //! - [`naming`]: what the files, taps and bridges of a VM are called on its node
 //! - [`step`]: one act of an order on a node, as data, with its way back
@@ -35,6 +36,7 @@ pub mod build;
 pub mod driver;
 pub mod edit;
 pub mod guest;
+pub mod handover;
 pub mod journal;
 pub mod layout;
 pub mod ledger;

@@ -150,7 +150,7 @@ pub enum Step {
         /// What.
         act: Act,
     },
-    /// Wait until a VM that moves here runs here. Called off, it looks once more, and tells of a VM
+    /// Wait until a VM that moves here is this node's, which runs it as soon as it may. Called off, it looks once more, and tells of a VM
     /// that has arrived by succeeding.
     Await {
         /// Which.
@@ -288,6 +288,8 @@ model::hypervisor::words! {
         CalledOff,
         /// It was tried and broke.
         Broken,
+        /// It was tried, broke, and cannot be taken back: it is begun again until it succeeds.
+        Unfinished,
     }
 }
 

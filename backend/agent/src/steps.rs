@@ -77,10 +77,17 @@ pub fn steps(order: &Order, now: Circumstances) -> Result<Vec<Planned>, Refusal>
         }
         Verb::SaveImage { name } => node.save_image(vm, name),
         Verb::Configure { configuration } => node.configure(vm, configuration),
-        Verb::Receive { blueprint, storage } => node.receive(vm, blueprint, *storage),
+        Verb::Receive {
+            blueprint,
+            storage,
+            key,
+        } => node.receive(vm, blueprint, *storage, *key),
         Verb::Migrate {
-            address, storage, ..
-        } => node.migrate(vm, address, *storage),
+            address,
+            storage,
+            key,
+            ..
+        } => node.migrate(vm, address, *storage, *key),
     }
 }
 
@@ -123,9 +130,9 @@ pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
             disk_mib(blueprint) + base_mib([blueprint.as_ref()]) + largest.unwrap_or(0)
         }
         Verb::Copy { to } => disk_mib(to),
-        Verb::Receive { blueprint, storage } if *storage == Storage::Local => {
-            disk_mib(blueprint) + base_mib([blueprint.as_ref()])
-        }
+        Verb::Receive {
+            blueprint, storage, ..
+        } if *storage == Storage::Local => disk_mib(blueprint) + base_mib([blueprint.as_ref()]),
         // The disk as it is, what it has in use of that, and the stream of it.
         Verb::SaveImage { .. } => disks.first().map_or(0, |disk| 3 * disk.size_mib),
         Verb::Scale {
@@ -346,7 +353,13 @@ impl Planner<'_> {
         Ok(vec![act])
     }
 
-    fn migrate(&self, vm: VmId, address: &str, storage: Storage) -> Result<Vec<Planned>, Refusal> {
+    fn migrate(
+        &self,
+        vm: VmId,
+        address: &str,
+        storage: Storage,
+        key: KeyId,
+    ) -> Result<Vec<Planned>, Refusal> {
         let record = self.record(vm)?;
         after(self.state(vm), ActKind::Send)?;
         if !record.snapshots.is_empty() {
@@ -356,8 +369,10 @@ impl Planner<'_> {
         let send = Act::Send {
             address: address.to_owned(),
             storage,
+            key,
         };
-        let keys = keys_of(&record.blueprint);
+        let mut keys = keys_of(&record.blueprint);
+        keys.push(key);
         let mut steps = vec![
             act(vm, send, keys, Undo::AskAgain),
             act(vm, Act::Destroy, Vec::new(), Undo::Forward),

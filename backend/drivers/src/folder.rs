@@ -41,14 +41,15 @@ impl Folder {
     /// # Errors
     /// Where the disk refuses.
     pub fn save<T: Serialize>(&self, vm: VmId, record: &str, value: &T) -> Result<(), DriverError> {
-        let folder = self.of(vm);
-        fs::create_dir_all(&folder).map_err(failed("make", &folder))?;
-        let path = folder.join(record);
-        let text = serde_json::to_vec_pretty(value).map_err(|error| DriverError::Hypervisor {
-            doing: format!("write {}", path.display()),
-            said: error.to_string(),
-        })?;
-        replace(&path, &text).map_err(failed("write", &path))
+        save(&self.of(vm).join(record), value)
+    }
+
+    /// As [`Self::save`], of the driver itself.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn save_own<T: Serialize>(&self, record: &str, value: &T) -> Result<(), DriverError> {
+        save(&self.root.join(record), value)
     }
 
     /// Reads one record of a VM; `None`: there is none.
@@ -60,19 +61,15 @@ impl Folder {
         vm: VmId,
         record: &str,
     ) -> Result<Option<T>, DriverError> {
-        let path = self.of(vm).join(record);
-        match fs::read(&path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes)
-                    .map(Some)
-                    .map_err(|error| DriverError::Hypervisor {
-                        doing: format!("read {}", path.display()),
-                        said: error.to_string(),
-                    })
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &path)(error)),
-        }
+        load(&self.of(vm).join(record))
+    }
+
+    /// As [`Self::load`], of the driver itself.
+    ///
+    /// # Errors
+    /// Where it is there and cannot be read.
+    pub fn load_own<T: DeserializeOwned>(&self, record: &str) -> Result<Option<T>, DriverError> {
+        load(&self.root.join(record))
     }
 
     /// Removes one record of a VM, there or not.
@@ -141,6 +138,31 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     fs::File::open(folder)?.sync_all()
+}
+
+fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), DriverError> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(failed("make", folder))?;
+    let text = serde_json::to_vec_pretty(value).map_err(|error| DriverError::Hypervisor {
+        doing: format!("write {}", path.display()),
+        said: error.to_string(),
+    })?;
+    replace(path, &text).map_err(failed("write", path))
+}
+
+fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DriverError> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| DriverError::Hypervisor {
+                    doing: format!("read {}", path.display()),
+                    said: error.to_string(),
+                })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path)(error)),
+    }
 }
 
 /// The error of a failed file operation, for `map_err`.

@@ -14,9 +14,11 @@
 //! A guest sees virtio devices. Its memory is laid out for the most that it may be scaled to, and a
 //! balloon takes back what it has not; a guest without that driver keeps all of it.
 
+mod book;
 mod check;
 mod command_line;
 mod disks;
+mod door;
 mod guest_agent;
 mod look;
 mod migration;
@@ -26,9 +28,12 @@ mod qmp;
 mod record;
 mod runner;
 mod scale;
+mod secure;
 mod snapshot;
 mod statistics;
 mod step;
+mod until;
+mod word;
 
 pub use probe::kvm_works;
 
@@ -40,13 +45,15 @@ use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Readi
 use agent::machine::Machine;
 use agent::secret::Keys;
 use agent::watch::Watch;
+use door::Door;
 use look::Look;
+use migration::Coming;
 use model::fingerprint::FoundHypervisor;
 use model::hypervisor::{Arch, Capability};
 use model::id::VmId;
 use runner::{Answers, Runner};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use step::Plan;
 
 /// What it can do beyond the mandatory part.
@@ -69,6 +76,8 @@ pub struct Qemu {
     folder: Folder,
     /// Whether KVM works here, once somebody had to know.
     kvm: OnceLock<bool>,
+    /// Where senders say that a VM may run, once there is one to come.
+    door: Mutex<Option<Door>>,
 }
 
 impl Qemu {
@@ -82,6 +91,7 @@ impl Qemu {
         Ok(Self {
             folder,
             kvm: OnceLock::new(),
+            door: Mutex::default(),
         })
     }
 
@@ -119,8 +129,21 @@ impl Qemu {
                 machine,
                 storage,
                 host,
-            } => migration::receive(self, look.as_ref(), machine, *storage, host),
-            Act::Send { address, storage } => migration::send(self, there()?, address, *storage),
+                key,
+            } => {
+                let coming = Coming {
+                    machine,
+                    storage: *storage,
+                    host,
+                    key: *key,
+                };
+                migration::receive(self, look.as_ref(), &coming)
+            }
+            Act::Send {
+                address,
+                storage,
+                key,
+            } => migration::send(self, there()?, address, *storage, *key),
         }
     }
 
@@ -178,10 +201,16 @@ impl Driver for Qemu {
             hold: &hold,
             keys,
             watch,
+            door: &self.door,
             qmp: None,
             guest: None,
+            line: None,
         };
-        let answers = runner.run(&plan)?;
+        let answers = runner.run(&plan);
+        let answers = answers.map_err(|error| match act {
+            Act::Send { .. } => migration::unfinished(&self.folder, vm, error),
+            _ => error,
+        })?;
         effect(self, vm, act, &admitted, &answers)
     }
 
@@ -202,6 +231,11 @@ impl Driver for Qemu {
     }
 
     fn recover(&self) -> Result<Vec<Seen>, DriverError> {
+        // What was to come while there was no driver may ask.
+        let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        if door.is_none() {
+            *door = Door::reopen(&self.folder)?;
+        }
         let mut seen = Vec::new();
         for vm in self.list()? {
             seen.extend(self.inspect(vm)?);

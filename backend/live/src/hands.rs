@@ -171,7 +171,8 @@ impl Hands {
             // Asked before the look: one that comes while it is called off is seen.
             let called_off = watch.checkpoint();
             let state = self.driver.inspect(vm).map_err(failure)?.map(|s| s.state);
-            if state == Some(VmState::Running) {
+            // It may have run and ended between two looks.
+            if !matches!(state, None | Some(VmState::Migrating)) {
                 return Ok(Gained {
                     states: vec![SeenState { vm, state }],
                     ..Gained::default()
@@ -208,6 +209,7 @@ fn failure(error: DriverError) -> Failure {
         | DriverError::Illegal { .. }
         | DriverError::Invalid { .. } => FailureKind::Refused,
         DriverError::CalledOff { .. } => FailureKind::CalledOff,
+        DriverError::Unfinished { .. } => FailureKind::Unfinished,
         DriverError::KeyMissing { .. }
         | DriverError::Missing { .. }
         | DriverError::Hypervisor { .. } => FailureKind::Broken,

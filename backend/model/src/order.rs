@@ -3,7 +3,7 @@
 use crate::blueprint::Blueprint;
 use crate::configuration::Configuration;
 use crate::hypervisor::Capability;
-use crate::id::{Generation, NodeId, OperationId, VmId};
+use crate::id::{Generation, KeyId, NodeId, OperationId, VmId};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +149,9 @@ pub enum Verb {
         blueprint: Box<Blueprint>,
         /// Where its disks are.
         storage: Storage,
+        /// The key that the two nodes have in common: 32 random bytes, new for each move, which come
+        /// beside both orders.
+        key: KeyId,
     },
     /// Move it, running, to the node that listens; wipe it here once it runs there.
     Migrate {
@@ -158,6 +161,8 @@ pub enum Verb {
         address: String,
         /// Where its disks are.
         storage: Storage,
+        /// As the order to receive it says.
+        key: KeyId,
     },
 }
 

@@ -1,5 +1,7 @@
 //! QEMU for real: busybox guests that boot, stop, move, grow and are measured.
 
+mod between;
+mod handover;
 mod kept;
 mod migration;
 mod node;

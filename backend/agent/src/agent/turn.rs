@@ -188,7 +188,7 @@ impl Agent {
             Ok(gained) => gained,
             // The VM is by itself where the step would have brought it, or beyond.
             Err(failure) if bound && failure.kind == FailureKind::Refused => Gained::default(),
-            Err(failure) if bound => {
+            Err(failure) if bound || failure.kind == FailureKind::Unfinished => {
                 self.counts.failures += 1;
                 self.retries.postpone(operation, now);
                 let why = Some(failure.reason.as_str());

@@ -136,6 +136,7 @@ impl Planner<'_> {
         vm: VmId,
         blueprint: &Blueprint,
         storage: Storage,
+        key: KeyId,
     ) -> Result<Vec<Planned>, Refusal> {
         self.check_new(vm, blueprint)?;
         self.check_lease(blueprint)?;
@@ -160,9 +161,12 @@ impl Planner<'_> {
             machine: Box::new(self.now.naming.machine(blueprint)),
             storage,
             host: host.to_owned(),
+            key,
         };
         let undo = by_act(vm, Act::Destroy);
-        steps.push(act(vm, receive, keys_of(blueprint), undo));
+        let mut keys = keys_of(blueprint);
+        keys.push(key);
+        steps.push(act(vm, receive, keys, undo));
         steps.push(with(Step::Await { vm }, Undo::AskAgain));
         Ok(steps)
     }

@@ -136,7 +136,12 @@ fn the_watchdog_is_told_first() {
     });
     node.world.elsewhere.insert(OTHER);
     let storage = model::order::Storage::Local;
-    node.order(&about(OTHER, 2, Verb::Receive { blueprint, storage }));
+    let receive = Verb::Receive {
+        blueprint,
+        storage,
+        key: model::id::KeyId(2),
+    };
+    node.order(&about(OTHER, 2, receive));
     while node.turn().expect("nobody kills") && node.world.coming.is_empty() {}
     assert_eq!(node.guard.map(|guard| guard.vms), Some(vec![VM, OTHER]));
 }

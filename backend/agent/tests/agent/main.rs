@@ -3,6 +3,7 @@
 
 mod crash;
 mod files;
+mod handover;
 mod lease;
 mod node;
 mod orders;

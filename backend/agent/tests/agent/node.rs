@@ -8,7 +8,6 @@ use agent::message::{Guard, Input, Output, Task};
 use agent::naming::{Naming, Plugging, Roots};
 use agent::secret::Keys;
 use agent::settings::{Boot, Settings};
-use agent::step::{Failure, FailureKind};
 use model::fingerprint::Reserved;
 use model::id::{KeyId, NodeId, OperationId};
 use model::order::Order;
@@ -263,10 +262,7 @@ impl Node {
         }
         self.calls += 1;
         let result = if self.breaks.contains(&self.calls) {
-            Err(Failure {
-                kind: FailureKind::Broken,
-                reason: "it broke".to_owned(),
-            })
+            Err(self.world.break_off(&task.step))
         } else {
             self.world.end(&task.step, late)
         };

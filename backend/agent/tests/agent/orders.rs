@@ -159,11 +159,13 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
         verbs.push(Verb::Receive {
             blueprint: Box::new(blueprint(vm)),
             storage,
+            key: KeyId(2),
         });
         verbs.push(Verb::Migrate {
             to: NodeId(2),
             address: "192.0.2.2:4444".to_owned(),
             storage,
+            key: KeyId(2),
         });
     }
     verbs

@@ -43,7 +43,9 @@ pub struct Modelled {
     pub machine: Machine,
     pub state: VmState,
     pub snapshots: BTreeSet<String>,
-    /// Whether it was sent away, and only its note is left.
+    /// Whether it was given away: its receiver may run it, or will have dropped it.
+    pub given: bool,
+    /// Whether its receiver has said that it has taken it, and only its note is left.
     pub sent: bool,
 }
 
@@ -154,6 +156,24 @@ impl World {
         Ok(Gained::default())
     }
 
+    /// What breaks at its end. A VM that is sent has been given by then, and its receiver may have
+    /// taken it, but has not been heard.
+    pub fn break_off(&mut self, step: &Step) -> Failure {
+        let mut kind = FailureKind::Broken;
+        if let Step::Act {
+            vm,
+            act: Act::Send { .. },
+        } = step
+        {
+            let modelled = self.vm(*vm);
+            (modelled.state, modelled.given) = (VmState::Stopped, true);
+            self.elsewhere.insert(*vm);
+            kind = FailureKind::Unfinished;
+        }
+        let reason = "it broke".to_owned();
+        Failure { kind, reason }
+    }
+
     /// That the node holds what the ledger says, and nothing else.
     pub fn check(&self, ledger: &Ledger, naming: &Naming) {
         assert!(ledger.open.is_empty(), "open: {:?}", ledger.queue);
@@ -183,7 +203,7 @@ impl World {
             let modelled = &self.vms[&vm];
             assert_eq!(modelled.machine, naming.machine(blueprint), "{vm}");
             assert_eq!(modelled.snapshots, record.snapshots, "{vm}");
-            assert!(!modelled.sent, "{vm} was sent away");
+            assert!(!modelled.given, "{vm} was given away");
         }
         assert_eq!(self.folders, expected.folders, "folders");
         assert_eq!(self.files, expected.files, "files");
@@ -215,7 +235,7 @@ impl World {
                     modelled.state = VmState::Failed;
                 }
             }
-            Act::Send { .. } if !self.vm(vm).sent => self.vm(vm).state = VmState::Migrating,
+            Act::Send { .. } if !self.vm(vm).given => self.vm(vm).state = VmState::Migrating,
             _ => {}
         }
     }
@@ -225,7 +245,7 @@ impl World {
         if late {
             // What has begun and cannot be taken back is carried through; a move can be.
             let through = match act {
-                Act::Send { .. } => self.vm(vm).sent,
+                Act::Send { .. } => self.vm(vm).given,
                 Act::Stop { .. } | Act::Reboot => before == Some(VmState::Stopping),
                 Act::Destroy => before.is_none_or(|state| state == VmState::Failed),
                 Act::DropSnapshot { name } => !self.vm(vm).snapshots.contains(name),
@@ -257,7 +277,9 @@ impl World {
                 touched.push(to.vm);
             }
             Act::Destroy => {
-                self.vms.remove(&vm);
+                let gone = self.vms.remove(&vm);
+                let heard = gone.is_none_or(|modelled| modelled.given == modelled.sent);
+                assert!(heard, "{vm} is gone before its receiver has answered");
             }
             Act::Start | Act::Reboot => {
                 assert!(!self.elsewhere.contains(&vm), "{vm} runs twice");
@@ -278,7 +300,8 @@ impl World {
             Act::Scale { scale } => resize(&mut self.vm(vm).machine, scale),
             Act::Send { .. } => {
                 let modelled = self.vm(vm);
-                (modelled.state, modelled.sent) = (VmState::Stopped, true);
+                modelled.state = VmState::Stopped;
+                (modelled.given, modelled.sent) = (true, true);
                 self.elsewhere.insert(vm);
             }
         }
@@ -302,6 +325,7 @@ impl World {
             machine: machine.clone(),
             state,
             snapshots: BTreeSet::new(),
+            given: false,
             sent: false,
         };
         self.vms.insert(vm, modelled);

@@ -94,7 +94,8 @@ pub(super) fn start(folder: &Path, machine: &Machine, kvm: bool, origin: Origin)
     }
     match origin {
         Origin::Boots => line.plain(["-S"]),
-        Origin::Arrives => line.plain(["-incoming", "defer"]),
+        // Once it has everything it stays frozen, until its sender has given it.
+        Origin::Arrives => line.plain(["-S", "-incoming", "defer"]),
     }
     Exec {
         program: emulator.program,

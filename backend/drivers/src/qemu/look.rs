@@ -4,6 +4,7 @@ use super::qmp::Qmp;
 use super::record::{self, Move, Process};
 use crate::folder::Folder;
 use agent::driver::{DriverError, Seen};
+use agent::handover::{self, Duty, Record, duty};
 use agent::machine::Machine;
 use agent::watch::{Unwatched, Watch};
 use model::id::VmId;
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// QEMU is gone this long after it closed its sockets, also on a loaded node.
 const ENDING: Duration = Duration::from_secs(2);
+
+/// QEMU's word for a VM whose receiver has told that it has everything.
+pub(super) const FINISHED: &str = "postmigrate";
 
 /// What there is to see of a VM that is defined.
 pub(super) struct Look {
@@ -76,20 +80,36 @@ impl Look {
         Qmp::connect(&folder.of(vm).join(record::LOOK_SOCKET), &Unwatched)
     }
 
-    /// Whether the VM has gone to another node, recorded or not.
+    /// Whether to send it once more is to go on where the first time came to its end, or nearly so.
     pub(super) fn is_sent(&self) -> bool {
-        matches!(self.place, Some(Move::Sent { .. }))
-            || self.status.as_deref() == Some("postmigrate")
+        let sent = matches!(self.place, Some(Move::Sent { .. }));
+        sent || matches!(self.duty(), Some(Duty::Decide | Duty::Say))
+    }
+
+    /// What its move demands of this node; `None`: it is on none.
+    pub(super) fn duty(&self) -> Option<Duty> {
+        let record = match self.place {
+            Some(Move::Sending { .. }) => Record::Sending,
+            Some(Move::Given { .. }) => Record::Given,
+            _ => return None,
+        };
+        let process = match &self.process {
+            None => handover::Process::Gone,
+            Some(_) if self.status.as_deref() == Some(FINISHED) => handover::Process::Finished,
+            Some(_) => handover::Process::Here,
+        };
+        Some(duty(record, process))
     }
 
     /// Why it must not run here; `None`: it may.
     pub(super) fn elsewhere(&self) -> Option<String> {
         match &self.place {
-            Some(Move::Sent { address, .. }) => Some(format!("moved to {address}")),
-            Some(Move::Sending { address }) if self.process.is_none() => Some(format!(
-                "perhaps moved to {address}; destroy it here or there"
+            Some(Move::Given { address, .. } | Move::Sent { address, .. }) => {
+                Some(format!("moved to {address}"))
+            }
+            Some(Move::Sending { address }) if self.is_sent() => Some(format!(
+                "about to be given to {address}; hint: send it again, which gives it or takes it back"
             )),
-            _ if self.is_sent() => Some("moved away".to_owned()),
             _ => None,
         }
     }
@@ -98,7 +118,7 @@ impl Look {
         if matches!(self.place, Some(Move::Receiving { .. })) {
             return Ok(VmState::Migrating);
         }
-        if self.is_sent() {
+        if matches!(self.place, Some(Move::Given { .. } | Move::Sent { .. })) {
             return Ok(VmState::Stopped);
         }
         // A process that was started, not stopped, and is gone though the node was not: the guest
@@ -118,14 +138,10 @@ impl Look {
         self.seen.state = state(&status);
         self.seen.cpus = count(&qmp.execute("query-cpus-fast", None, &Unwatched)?);
         self.seen.mem_mib = mem_mib(&mut qmp, &Unwatched);
-        if status != "inmigrate" && matches!(self.place, Some(Move::Receiving { .. })) {
-            // It has arrived: nobody writes to its disks from outside any more.
-            qmp.execute("nbd-server-stop", None, &Unwatched).ok();
-            folder.forget(vm, record::MOVE)?;
-            self.place = None;
-        }
-        if status == "postmigrate" {
-            self.seen.state = VmState::Stopped;
+        let frozen = matches!(status.as_str(), "paused" | "prelaunch");
+        if frozen && matches!(self.place, Some(Move::Receiving { .. })) {
+            // It is whole, and waits for the word.
+            self.seen.state = VmState::Migrating;
         }
         self.status = Some(status);
         Ok(())

@@ -1,17 +1,19 @@
 //! A running VM moves to another node, with shared disks or with its own.
 //!
 //! ```text
-//!  receiving node                          sending node
-//!  qemu -incoming, its disks as NBD ◀──┐
-//!  listens: migration, NBD             ├── mirror each disk; every write goes to both
-//!                                      ├── memory, until little is left
-//!                                      ├── the VM stands still; mirrors end; the last pages
-//!  the VM runs ────────────────────────┘   completed: it is marked as sent, and ends
+//!  receiving node                               sending node
+//!  qemu -S -incoming, its disks as NBD ◀──┐
+//!  listens: migration, NBD, the word      ├── mirror each disk; every write goes to both
+//!                                         ├── memory, until little is left
+//!                                         ├── the VM stands still; mirrors end; the last pages
+//!  whole, frozen ─────────────────────────┤   finished: `given` is written
+//!  runs; closes its NBD server ◀── word ──┘
+//!                             ─── answer ───▶ `sent` is written, and QEMU ends
 //! ```
 //!
-//! The sender goes on where anything fails before the end, and never after it. The receiver closes
-//! its NBD server when it first sees that the VM has arrived. What goes over the wire is not
-//! encrypted, nor is what of a LUKS disk goes with it.
+//! Who may run it when, whatever dies, is in [`agent::handover`]. Migration and NBD are encrypted by
+//! TLS with the key of the move, without which neither end talks to the other; the word needs no
+//! secrecy ([`super::word`]).
 
 use super::Qemu;
 use super::check::invalid;
@@ -21,12 +23,15 @@ use super::look::Look;
 use super::power::{clear, limits, put_away, spawn};
 use super::record::{self, Move};
 use super::runner::Answers;
+use super::secure::{CREDENTIALS, End};
 use super::snapshot;
-use super::step::{Plan, Step, Until};
+use super::step::{Plan, Step};
+use super::until::Until;
 use crate::folder::Folder;
 use agent::driver::DriverError;
+use agent::handover::Duty;
 use agent::machine::Machine;
-use model::id::VmId;
+use model::id::{KeyId, VmId};
 use model::order::Storage;
 use serde_json::{Value, json};
 
@@ -40,24 +45,46 @@ const BANDWIDTH_BYTES: u64 = 10 << 30;
 /// The name of the listening socket inside QEMU.
 const NBD_SOCKET: &str = "nbd";
 
+/// A VM that is to come.
+pub(super) struct Coming<'a> {
+    /// As it is to be here.
+    pub(super) machine: &'a Machine,
+    /// Where its disks are.
+    pub(super) storage: Storage,
+    /// The node's address on which to listen.
+    pub(super) host: &'a str,
+    /// The key of the move.
+    pub(super) key: KeyId,
+}
+
 /// Defines a VM and listens for it.
 pub(super) fn receive(
     qemu: &Qemu,
     look: Option<&Look>,
-    machine: &Machine,
-    storage: Storage,
-    host: &str,
+    coming: &Coming,
 ) -> Result<Plan, DriverError> {
+    let Coming {
+        machine,
+        storage,
+        host,
+        key,
+    } = *coming;
     super::check::files(machine)?;
     let mut plan = Plan::default();
     clear(&mut plan, look);
     plan.steps.extend([
         Step::SaveMachine(Box::new(machine.clone())),
-        Step::SaveMove(Move::Receiving { storage }),
+        Step::Expect { storage, key },
     ]);
     spawn(qemu, &mut plan, machine, Origin::Arrives);
     plan.undo.push(Step::ForgetAll);
-    plan.tell("migrate-set-capabilities", capabilities(storage));
+    let end = End::Receiver;
+    plan.steps.push(Step::Secure { key, end });
+    plan.tell("migrate-set-capabilities", capabilities());
+    plan.tell(
+        "migrate-set-parameters",
+        json!({ "tls-creds": CREDENTIALS }),
+    );
     if storage == Storage::Local {
         let disks = own_disks(machine);
         plan.steps.push(Step::Listen {
@@ -70,6 +97,7 @@ pub(super) fn receive(
                 "addr": { "type": "fd", "data": { "str": NBD_SOCKET } },
                 // One for each disk: once the sender is here, nobody else is.
                 "max-connections": disks.len().max(1),
+                "tls-creds": CREDENTIALS,
             }),
         );
         for &index in &disks {
@@ -102,13 +130,17 @@ pub(super) fn receive(
         }] }),
     );
     plan.ask("query-migrate");
+    plan.steps.push(Step::OpenDoor {
+        host: host.to_owned(),
+    });
     Ok(plan)
 }
 
 /// Where a VM that is received is listened for.
 pub(super) fn listening(host: &str, answers: &Answers) -> Option<String> {
     let port = answers.get("query-migrate")?["socket-address"][0]["port"].as_str()?;
-    let address = format!("{host}:{port}");
+    let door = answers.get("door")?;
+    let address = format!("{host}:{port},word={door}");
     Some(match answers.get("getfd").and_then(Value::as_u64) {
         Some(nbd) => format!("{address},nbd={nbd}"),
         None => address,
@@ -119,73 +151,99 @@ pub(super) fn listening(host: &str, answers: &Answers) -> Option<String> {
 pub(super) fn send(
     qemu: &Qemu,
     look: &Look,
-    address: &str,
+    to: &str,
     storage: Storage,
+    key: KeyId,
 ) -> Result<Plan, DriverError> {
     let mut plan = Plan::default();
-    if matches!(look.place, Some(Move::Sent { .. })) && look.process.is_none() {
-        return Ok(plan);
-    }
-    if look.is_sent() {
-        plan.ask("query-migrate");
-        has_gone(&mut plan, look, address);
-        // It runs over there: neither a cancel nor a deadline changes that any more.
-        let asked = std::mem::take(&mut plan.steps);
-        plan.finish.splice(0..0, asked);
-        return Ok(plan);
-    }
-    let to = Address::parse(address, storage)?;
     let disks = match storage {
         Storage::Shared => Vec::new(),
         Storage::Local => own_disks(&look.machine),
     };
-    if storage == Storage::Local {
-        stays_behind(qemu, look)?;
-    }
     let abandon = Step::Abandon {
         disks: disks.clone(),
     };
-    if look.place.is_some() {
-        plan.steps.push(abandon.clone());
+    match (look.duty(), &look.place) {
+        (Some(Duty::Say), _) => return Ok(has_gone(plan, look)),
+        (_, Some(Move::Sent { .. })) if look.process.is_none() => return Ok(plan),
+        (_, Some(Move::Sent { .. })) => return Ok(has_gone(plan, look)),
+        (Some(Duty::Decide), Some(Move::Sending { address })) => {
+            plan.undo.push(abandon);
+            plan.steps.push(Step::Give {
+                address: address.clone(),
+                key,
+            });
+            return Ok(has_gone(plan, look));
+        }
+        (Some(Duty::Keep), _) => plan.steps.push(abandon.clone()),
+        _ => {}
+    }
+    let address = Address::parse(to)?;
+    if storage == Storage::Local {
+        stays_behind(qemu, look)?;
     }
     plan.undo.push(abandon);
-    plan.tell("migrate-set-capabilities", capabilities(storage));
+    let end = End::Sender;
+    plan.steps.push(Step::Secure { key, end });
+    plan.tell("migrate-set-capabilities", capabilities());
     plan.tell(
         "migrate-set-parameters",
-        json!({ "max-bandwidth": BANDWIDTH_BYTES, "downtime-limit": STILL_MILLIS }),
+        json!({
+            "max-bandwidth": BANDWIDTH_BYTES,
+            "downtime-limit": STILL_MILLIS,
+            "tls-creds": CREDENTIALS,
+        }),
     );
     for &index in &disks {
-        mirror(&mut plan, index, &to);
+        mirror(&mut plan, index, &address)?;
     }
     if !disks.is_empty() {
         let ids = disks.iter().map(|&index| mirror_job(index)).collect();
         plan.until(Until::JobsReady { ids });
     }
-    plan.steps.push(Step::SaveMove(Move::Sending {
-        address: address.to_owned(),
-    }));
+    plan.steps.extend([
+        Step::Call { door: address.door },
+        Step::SaveMove(Move::Sending {
+            address: to.to_owned(),
+        }),
+    ]);
     plan.tell(
         "migrate",
         json!({ "channels": [{
             "channel-type": "main",
-            "addr": { "transport": "socket", "type": "inet", "host": to.host, "port": to.port },
+            "addr": {
+                "transport": "socket", "type": "inet", "host": address.host, "port": address.port,
+            },
         }] }),
     );
-    if !disks.is_empty() {
-        plan.until(Until::MigrationPaused);
-        for &index in &disks {
-            plan.tell("block-job-cancel", json!({ "device": mirror_job(index) }));
-        }
-        for &index in &disks {
-            // The guest stands still, so nothing is asked that the end of QEMU settles anyway.
-            let id = mirror_job(index);
-            plan.until(Until::JobEnded { id });
-        }
-        plan.tell("migrate-continue", json!({ "state": "pre-switchover" }));
+    plan.until(Until::MigrationPaused);
+    for &index in &disks {
+        plan.tell("block-job-cancel", json!({ "device": mirror_job(index) }));
     }
+    for &index in &disks {
+        // The guest stands still, so nothing is asked that the end of QEMU settles anyway.
+        let id = mirror_job(index);
+        plan.until(Until::MirrorEnded { id });
+    }
+    plan.tell("migrate-continue", json!({ "state": "pre-switchover" }));
     plan.until(Until::MigrationDone);
-    has_gone(&mut plan, look, address);
-    Ok(plan)
+    plan.until(Until::Finished);
+    plan.steps.push(Step::Give {
+        address: to.to_owned(),
+        key,
+    });
+    Ok(has_gone(plan, look))
+}
+
+/// An error in the light of what was written before it: where there is no way back, it says so.
+pub(super) fn unfinished(folder: &Folder, vm: VmId, error: DriverError) -> DriverError {
+    match folder.load(vm, record::MOVE) {
+        Ok(Some(Move::Given { .. } | Move::Sent { .. })) => DriverError::Unfinished {
+            doing: "send the VM".to_owned(),
+            said: error.to_string(),
+        },
+        _ => error,
+    }
 }
 
 /// How long a VM stood still that has gone.
@@ -208,14 +266,22 @@ pub(super) fn remote_node(index: usize) -> String {
     format!("remote{index}")
 }
 
-fn mirror(plan: &mut Plan, index: usize, to: &Address) {
+fn mirror(plan: &mut Plan, index: usize, to: &Address) -> Result<(), DriverError> {
+    let nbd = to.nbd.as_ref().ok_or_else(|| {
+        invalid(
+            "address",
+            "without a port of disks",
+            "host:port,word=port,nbd=port",
+        )
+    })?;
     plan.tell(
         "blockdev-add",
         json!({
             "driver": "nbd",
             "node-name": remote_node(index),
             "export": disk_node(index),
-            "server": { "type": "inet", "host": to.host, "port": to.nbd },
+            "server": { "type": "inet", "host": to.host, "port": nbd },
+            "tls-creds": CREDENTIALS,
         }),
     );
     plan.tell(
@@ -230,16 +296,15 @@ fn mirror(plan: &mut Plan, index: usize, to: &Address) {
             "auto-dismiss": false,
         }),
     );
+    Ok(())
 }
 
-fn has_gone(plan: &mut Plan, look: &Look, address: &str) {
-    plan.finish.extend([
-        Step::SaveSent {
-            address: address.to_owned(),
-        },
-        Step::End { patience_millis: 0 },
-    ]);
+/// From here on there is no way back.
+fn has_gone(mut plan: Plan, look: &Look) -> Plan {
+    plan.finish
+        .extend([Step::Say, Step::End { patience_millis: 0 }]);
     put_away(&mut plan.finish, &look.machine);
+    plan
 }
 
 /// Instants lie within the disks' files and are not mirrored with what the guest sees.
@@ -263,7 +328,8 @@ fn stays_behind(qemu: &Qemu, look: &Look) -> Result<(), DriverError> {
     )))
 }
 
-fn own_disks(machine: &Machine) -> Vec<usize> {
+/// Disks that the guest may write to.
+pub(super) fn own_disks(machine: &Machine) -> Vec<usize> {
     let disks = machine.disks.iter().enumerate();
     disks
         .filter(|(_, disk)| !disk.read_only)
@@ -271,44 +337,51 @@ fn own_disks(machine: &Machine) -> Vec<usize> {
         .collect()
 }
 
-fn capabilities(storage: Storage) -> Value {
-    let capability = |name: &str, state: bool| json!({ "capability": name, "state": state });
+fn capabilities() -> Value {
+    let capability = |name: &str| json!({ "capability": name, "state": true });
     json!({ "capabilities": [
-        capability("events", true),
+        capability("events"),
         // The receiver says that it has everything, before the sender calls it done.
-        capability("return-path", true),
-        capability("auto-converge", true),
-        capability("pause-before-switchover", storage == Storage::Local),
+        capability("return-path"),
+        capability("auto-converge"),
+        capability("pause-before-switchover"),
+        // What has arrived leaves the disks to the sender until it may run.
+        capability("late-block-activate"),
     ] })
 }
 
 /// What [`listening`] told.
-struct Address {
+pub(super) struct Address {
     host: String,
     port: String,
-    nbd: String,
+    /// Where the word is said.
+    pub(super) door: String,
+    nbd: Option<String>,
 }
 
 impl Address {
-    fn parse(text: &str, storage: Storage) -> Result<Self, DriverError> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub(super) fn parse(text: &str) -> Result<Self, DriverError> {
+        let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
         let parsed = || {
-            let (main, nbd) = match text.split_once(",nbd=") {
-                Some((main, nbd)) => (main, Some(nbd)),
-                None => (text, None),
+            let mut parts = text.split(',');
+            let (host, main) = parts.next()?.rsplit_once(':')?;
+            let word = parts.next()?.strip_prefix("word=")?;
+            let nbd = match parts.next() {
+                Some(part) => Some(part.strip_prefix("nbd=")?),
+                None => None,
             };
-            let (host, port) = main.rsplit_once(':')?;
-            let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
-            let fits = (storage == Storage::Local) == nbd.is_some();
-            (fits && is_port(port) && nbd.is_none_or(is_port)).then(|| Self {
+            let good = port(main) && port(word) && nbd.is_none_or(port) && parts.next().is_none();
+            good.then(|| Self {
                 host: host.to_owned(),
-                port: port.to_owned(),
-                nbd: nbd.unwrap_or_default().to_owned(),
+                port: main.to_owned(),
+                door: format!("{host}:{word}"),
+                nbd: nbd.map(str::to_owned),
             })
         };
-        let expected = match storage {
-            Storage::Shared => "host:port",
-            Storage::Local => "host:port,nbd=port",
-        };
-        parsed().ok_or_else(|| invalid("address", text, expected))
+        parsed().ok_or_else(|| invalid("address", text, "host:port,word=port[,nbd=port]"))
     }
 }

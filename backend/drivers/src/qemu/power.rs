@@ -2,7 +2,7 @@
 
 use super::command_line::{self, Origin, disk_device};
 use super::look::Look;
-use super::record;
+use super::record::{self, Move};
 use super::step::{Exec, Plan, Step, qmp};
 use super::{Qemu, check};
 use agent::driver::DriverError;
@@ -29,6 +29,12 @@ pub(super) fn start(qemu: &Qemu, look: &Look) -> Result<Plan, DriverError> {
         return Ok(plan);
     }
     refuse_elsewhere(look, "start")?;
+    if matches!(look.place, Some(Move::Sending { .. })) {
+        // Not given, so it is here; what may wait for it elsewhere never hears the word.
+        plan.steps.push(Step::Forget {
+            record: record::MOVE,
+        });
+    }
     check::files(&look.machine)?;
     clear(&mut plan, Some(look));
     spawn(qemu, &mut plan, &look.machine, Origin::Boots);
@@ -109,11 +115,22 @@ pub(super) fn stop(look: &Look, shutdown: Shutdown) -> Plan {
 pub(super) fn destroy(look: Option<&Look>) -> Plan {
     let mut plan = Plan::default();
     if let Some(look) = look {
+        plan.steps.extend(drop_arrival(look));
         plan.steps.push(Step::End { patience_millis: 0 });
         unplug(&mut plan.steps, &look.machine);
     }
     plan.steps.push(Step::ForgetAll);
     plan
+}
+
+/// A sender that asks for what was forgotten here is answered all the same.
+fn drop_arrival(look: &Look) -> Option<Step> {
+    match &look.place {
+        Some(Move::Receiving { digest }) => Some(Step::Drop {
+            digest: digest.clone(),
+        }),
+        _ => None,
+    }
 }
 
 /// Resets it.

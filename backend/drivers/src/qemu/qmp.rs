@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A wait wakes this often to ask its watch whether to go on.
-const BEAT: Duration = Duration::from_millis(50);
+pub(super) const BEAT: Duration = Duration::from_millis(50);
 
 /// One connection. QEMU serves one client a socket, so it is held no longer than an act takes.
 pub(super) struct Qmp {
     stream: UnixStream,
     unread: Vec<u8>,
+    /// When the guest was last seen to stand still, in microseconds since 1970.
+    still_since_micros: Option<u64>,
 }
 
 impl Qmp {
@@ -45,6 +47,7 @@ impl Qmp {
         Ok(Self {
             stream,
             unread: Vec::new(),
+            still_since_micros: None,
         })
     }
 
@@ -107,17 +110,18 @@ impl Qmp {
         Ok(false)
     }
 
-    /// Hands QEMU an open file under a name, for the commands that take one by name.
+    /// As [`Self::execute`], of a command that takes an open file.
     ///
     /// # Errors
     /// As [`Self::execute`].
     pub(super) fn give_file(
         &mut self,
-        name: &str,
+        command: &str,
+        arguments: &Value,
         file: &impl AsFd,
         watch: &dyn Watch,
     ) -> Result<Value, DriverError> {
-        let mut line = command_text("getfd", Some(&json!({ "fdname": name })));
+        let mut line = command_text(command, Some(arguments));
         line.push('\n');
         let files = [file.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -129,8 +133,8 @@ impl Qmp {
             &mut beside,
             SendFlags::empty(),
         )
-        .map_err(|error| broke("getfd".to_owned(), error.into()))?;
-        self.answer("getfd", watch)
+        .map_err(|error| broke(command.to_owned(), error.into()))?;
+        self.answer(command, watch)
     }
 
     /// Waits until QEMU tells an event, whichever, or the time is over.
@@ -140,6 +144,11 @@ impl Qmp {
     pub(super) fn rest(&mut self, limit: Duration, watch: &dyn Watch) -> Result<(), DriverError> {
         let until = Instant::now() + limit;
         self.line("wait", until, watch).map(|_| ())
+    }
+
+    /// Since when the guest stands still, as QEMU told on this connection.
+    pub(super) fn still_since_micros(&self) -> Option<u64> {
+        self.still_since_micros
     }
 
     fn answer(&mut self, command: &str, watch: &dyn Watch) -> Result<Value, DriverError> {
@@ -174,6 +183,10 @@ impl Qmp {
         })
     }
 
+    fn note_stop(&mut self, line: &[u8]) {
+        self.still_since_micros = stop_micros(line).or(self.still_since_micros);
+    }
+
     /// The next line; `None`: none came until then.
     fn line(
         &mut self,
@@ -183,7 +196,9 @@ impl Qmp {
     ) -> Result<Option<Vec<u8>>, DriverError> {
         loop {
             if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
-                return Ok(Some(self.unread.drain(..=end).collect()));
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                self.note_stop(&line);
+                return Ok(Some(line));
             }
             let now = Instant::now();
             if now >= until {
@@ -213,6 +228,16 @@ impl Qmp {
             }
         }
     }
+}
+
+/// When an event says that the guest stopped.
+fn stop_micros(line: &[u8]) -> Option<u64> {
+    // Most lines are answers, some of them long.
+    let text = line.windows(6).any(|word| word == br#""STOP""#);
+    let event: Value = text.then(|| serde_json::from_slice(line).ok()).flatten()?;
+    let time = &event["timestamp"];
+    let (seconds, micros) = (time["seconds"].as_u64()?, time["microseconds"].as_u64()?);
+    (event["event"] == "STOP").then_some(seconds * 1_000_000 + micros)
 }
 
 /// A command as it goes over the wire.

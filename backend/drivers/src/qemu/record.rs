@@ -1,10 +1,10 @@
 //! What the driver remembers of a VM on disk, and how it finds the VM's process by it.
 
+use super::word::Saying;
 use crate::folder::Folder;
 pub(super) use crate::process::{Process, boot};
 use agent::driver::DriverError;
 use model::id::VmId;
-use model::order::Storage;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -41,19 +41,28 @@ const SOCKET_PATH_BYTES: usize = 108;
 pub(super) enum Move {
     /// It is to come here.
     Receiving {
-        /// Where its disks are.
-        storage: Storage,
+        /// The digest of the word by which it may run.
+        digest: String,
     },
-    /// It is going; should its process be gone too, nobody here knows whether it has arrived.
+    /// It is going.
     Sending {
         /// Where to.
         address: String,
+    },
+    /// It must not run here: its receiver may run it, once it hears the word.
+    Given {
+        /// Where to.
+        address: String,
+        /// What is said to the receiver.
+        saying: Saying,
+        /// Since when no vCPU runs, in microseconds since 1970 by the node's clock; `None`: nobody saw.
+        still_since_micros: Option<u64>,
     },
     /// It has gone, and must never run here again.
     Sent {
         /// Where to.
         address: String,
-        /// How long no vCPU ran.
+        /// How long no vCPU ran on either node, at most.
         downtime_millis: Option<u64>,
     },
 }

@@ -2,11 +2,14 @@
 
 use super::qmp::command_text;
 use super::record::Move;
+use super::secure::End;
+use super::until::Until;
 use crate::shell;
 use agent::driver::NativeCall;
 use agent::machine::Machine;
 use model::configuration::Piece;
 use model::id::{KeyId, VmId};
+use model::order::Storage;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -92,7 +95,45 @@ pub(super) enum Step {
         /// Time that the guest has.
         patience_millis: u32,
     },
-    /// A move to another node is called off, unless it has come true: its copies end and the VM goes
+    /// The key of a move is given to QEMU.
+    Secure {
+        /// Which.
+        key: KeyId,
+        /// Which end it is.
+        end: End,
+    },
+    /// A VM is written down as one that is to come.
+    Expect {
+        /// Where its disks are.
+        storage: Storage,
+        /// The key of its move.
+        key: KeyId,
+    },
+    /// A VM that was to come is written down as dropped, unless it was taken.
+    Drop {
+        /// The digest of its word.
+        digest: String,
+    },
+    /// The node listens for senders' words.
+    OpenDoor {
+        /// The node's address.
+        host: String,
+    },
+    /// The way to the receiver's door is opened.
+    Call {
+        /// Where the door is.
+        door: String,
+    },
+    /// A VM that is finished here is given to its receiver: from here on it never runs here.
+    Give {
+        /// Where to.
+        address: String,
+        /// The key of the move.
+        key: KeyId,
+    },
+    /// The receiver is told that it may run the VM that was given to it, and answers that it does.
+    Say,
+    /// A move to another node is called off, unless the VM was given: its copies end and the VM goes
     /// on here.
     Abandon {
         /// Disks that were being copied.
@@ -104,11 +145,6 @@ pub(super) enum Step {
     SaveProcess,
     /// Keeps where the VM is on its move.
     SaveMove(Move),
-    /// Keeps that it has gone, and how long it stood still.
-    SaveSent {
-        /// Where to.
-        address: String,
-    },
     /// A command that the guest's own agent runs to its end.
     Guest(GuestCommand),
     /// Removes a file of the VM's folder, there or not.
@@ -127,49 +163,6 @@ pub(super) enum Step {
         /// What it is then called.
         to: PathBuf,
     },
-}
-
-/// What a repeated query waits for.
-#[derive(Clone, Debug)]
-pub(super) enum Until {
-    /// The job has concluded; its error is the step's.
-    JobEnded {
-        /// The job.
-        id: String,
-    },
-    /// These jobs have copied everything and follow every write.
-    JobsReady {
-        /// The jobs.
-        ids: Vec<String>,
-    },
-    /// The VM is halted and all but its last pages are over there.
-    MigrationPaused,
-    /// The VM is over there.
-    MigrationDone,
-    /// The guest has given back or taken the memory.
-    Balloon {
-        /// Its memory, in bytes.
-        bytes: u64,
-        /// How near is near enough, in bytes.
-        slack: u64,
-    },
-    /// The guest has let go of vCPUs.
-    Cpus {
-        /// vCPUs that are left.
-        count: usize,
-    },
-}
-
-impl Until {
-    /// The query that tells.
-    pub(super) const fn query(&self) -> &'static str {
-        match self {
-            Self::JobEnded { .. } | Self::JobsReady { .. } => "query-jobs",
-            Self::MigrationPaused | Self::MigrationDone => "query-migrate",
-            Self::Balloon { .. } => "query-balloon",
-            Self::Cpus { .. } => "query-cpus-fast",
-        }
-    }
 }
 
 /// A script for the guest's shell.
@@ -271,13 +264,21 @@ impl Step {
                     command_text("quit", None)
                 ),
             ),
+            Self::Secure { key, .. } => native(
+                "qmp",
+                format!("object-add tls-creds-psk of {}", key_name(*key)),
+            ),
+            Self::Expect { .. } => native("file", format!("write {}", super::record::MOVE)),
+            Self::Drop { .. } => native("file", "write that it is dropped".to_owned()),
+            Self::OpenDoor { host } => native("tcp", format!("listen on {host}")),
+            Self::Call { door } => native("tcp", format!("connect to {door}")),
+            Self::Give { .. } => native("file", format!("write {}", super::record::MOVE)),
+            Self::Say => native("tcp", "say that the receiver may run it".to_owned()),
             Self::Abandon { .. } => native("qmp", command_text("migrate_cancel", None)),
             Self::Guest(command) => native("guest", command.told()),
             Self::SaveMachine(machine) => saved(machine.vm, super::record::MACHINE),
             Self::SaveProcess => native("file", format!("write {}", super::record::PROCESS)),
-            Self::SaveMove(_) | Self::SaveSent { .. } => {
-                native("file", format!("write {}", super::record::MOVE))
-            }
+            Self::SaveMove(_) => native("file", format!("write {}", super::record::MOVE)),
             Self::Forget { record } => native("file", format!("remove {record}")),
             Self::ForgetAll => native("file", "remove the VM's folder".to_owned()),
             Self::Remove(path) => native("file", format!("remove {}", path.display())),

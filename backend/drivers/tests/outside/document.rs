@@ -139,6 +139,7 @@ fn error_word(error: &DriverError) -> &'static str {
         DriverError::KeyMissing { .. } => "key-missing",
         DriverError::Missing { .. } => "missing",
         DriverError::Hypervisor { .. } => "hypervisor",
+        DriverError::Unfinished { .. } => "unfinished",
         DriverError::CalledOff { .. } => "called-off",
     }
 }

@@ -2,60 +2,88 @@
 
 use super::node::{Node, PATIENCE, boot};
 use crate::guest::{run, wait_for};
-use agent::driver::{Act, Driver, DriverError};
+use agent::driver::{Act, DriverError};
 use agent::machine::{DiskFormat, Machine};
-use agent::secret::Keys;
-use agent::watch::{CalledOff, Unwatched, Watch};
-use model::id::VmId;
-use model::order::Storage;
+use agent::watch::{CalledOff, Watch};
+use model::id::{KeyId, VmId};
+use model::order::{Shutdown, Storage};
 use model::report::VmState;
 use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// The promise for a near-idle guest of 256 MiB.
 const MOST_DOWNTIME_MILLIS: u64 = 50;
 
-const HOST: &str = "127.0.0.1";
+/// The machine may be busy with other tests, so the best of a few moves counts.
+const MOST_ATTEMPTS: u64 = 12;
 
-/// A guest of 256 MiB that counts on its console and on its disk.
-fn ticker(node: &Node, vm: VmId) -> Machine {
+pub const HOST: &str = "127.0.0.1";
+
+/// A guest of 256 MiB whose init does what a word says.
+pub fn guest(node: &Node, vm: VmId, word: &str) -> Machine {
     let mut machine = node.machine(vm);
     machine.mem_mib = 256;
-    machine.boot = boot(machine.arch, "ticker");
+    machine.boot = boot(machine.arch, word);
     machine
 }
 
-fn ticks(node: &Node, vm: VmId) -> Vec<u64> {
+/// What a guest has counted on its console, each with its word before it.
+pub fn counted(node: &Node, vm: VmId, word: &str) -> Vec<u64> {
     let console = node.console(vm);
     let whole = console.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    whole
+    let numbers = whole
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("tick ")?.parse().ok())
+        .filter_map(|line| line.trim().strip_prefix(word));
+    numbers
+        .filter_map(|number| number.trim().parse().ok())
         .collect()
 }
 
-fn wait_ticks(node: &Node, vm: VmId, beyond: u64) -> u64 {
+fn ticks(node: &Node, vm: VmId) -> Vec<u64> {
+    counted(node, vm, "tick")
+}
+
+pub fn wait_ticks(node: &Node, vm: VmId, beyond: u64) -> u64 {
     wait_for(&format!("a tick after {beyond}"), PATIENCE, || {
-        ticks(node, vm)
-            .last()
-            .copied()
-            .filter(|&last| last > beyond)
+        let last = ticks(node, vm).last().copied();
+        last.filter(|&last| last > beyond)
     })
 }
 
-/// Moves a VM; gives how long it stood still.
-fn migrate(from: &Node, to: &Node, machine: Machine, storage: Storage) -> u64 {
+/// That the guest counts on.
+pub fn goes_on(node: &Node, vm: VmId, why: &str) {
+    assert_eq!(node.state(vm), Some(VmState::Running), "{why}");
+    let last = ticks(node, vm).last().copied().unwrap_or(0);
+    wait_ticks(node, vm, last + 1);
+}
+
+/// Lets a node listen for a VM; gives where.
+pub fn receive(to: &Node, machine: Machine, storage: Storage, key: KeyId) -> String {
     let vm = machine.vm;
     let receive = Act::Receive {
         machine: Box::new(machine),
         storage,
         host: HOST.to_owned(),
+        key,
     };
     let listening = to.perform(vm, &receive);
     assert_eq!(listening.state, Some(VmState::Migrating));
-    let address = listening.listening.expect("an address");
-    let send = Act::Send { address, storage };
+    listening.listening.expect("an address")
+}
+
+/// Moves a VM; gives how long it stood still.
+fn migrate(from: &Node, to: &Node, machine: Machine, storage: Storage, key: KeyId) -> u64 {
+    let vm = machine.vm;
+    let address = receive(to, machine, storage, key);
+    let send = Act::Send {
+        address,
+        storage,
+        key,
+    };
     let sent = from.perform(vm, &send);
+    assert_eq!(to.state(vm), Some(VmState::Running), "once it is sent");
     assert_eq!(sent.state, Some(VmState::Stopped));
     assert_eq!(from.perform(vm, &send), sent, "sent again");
     assert_eq!(from.state(vm), Some(VmState::Stopped));
@@ -64,10 +92,7 @@ fn migrate(from: &Node, to: &Node, machine: Machine, storage: Storage) -> u64 {
         matches!(started, Err(DriverError::Illegal { .. })),
         "a VM that has gone was started: {started:?}"
     );
-    wait_for("the VM over there", PATIENCE, || {
-        (to.state(vm) == Some(VmState::Running)).then_some(())
-    });
-    sent.downtime_millis.expect("QEMU tells the downtime")
+    sent.downtime_millis.expect("the sender tells the downtime")
 }
 
 /// Every tick is on the disk, each in its place, and what lay there before the move.
@@ -88,25 +113,22 @@ fn check_disk(machine: &Machine, last: u64) {
     }
 }
 
-/// A running VM moves with its own disk: data verified, the count goes on without repeat or gap,
-/// nothing runs twice, and it stands still for less than 50 ms.
+/// A running VM moves with its own disk, there and back: data verified, the count goes on without
+/// repeat or gap, and nothing runs twice.
 #[test]
 fn moves_with_its_disk() {
     let nodes = [Node::new(), Node::new()];
     let vm = VmId(1);
-    let first = ticker(&nodes[0], vm);
+    let first = guest(&nodes[0], vm, "ticker");
     let path = first.disks[0].path.display().to_string();
     run(Command::new("qemu-io").args(["-c", "write -P 0xab 32M 16M", &path]));
     nodes[0].boot(first);
-    // The tests beside this one take the processors now and then, so the best of a few counts.
-    let mut downtimes = Vec::new();
-    let mut here = 0;
-    let last = loop {
+    for (here, key) in [(0, KeyId(1)), (1, KeyId(2))] {
         let (from, to) = (&nodes[here], &nodes[1 - here]);
         let before = wait_ticks(from, vm, ticks(from, vm).last().copied().unwrap_or(0));
         fs::remove_file(to.path("vm-1-root.qcow2")).ok();
-        let machine = ticker(to, vm);
-        downtimes.push(migrate(from, to, machine.clone(), Storage::Local));
+        let machine = guest(to, vm, "ticker");
+        migrate(from, to, machine.clone(), Storage::Local, key);
         let (left, after) = (ticks(from, vm), wait_ticks(to, vm, before + 3));
         let arrived = ticks(to, vm);
         let (last_there, first_here) =
@@ -116,22 +138,14 @@ fn moves_with_its_disk() {
             "{last_there} on the one, {first_here} on the other node"
         );
         from.perform(vm, &Act::Destroy);
-        here = 1 - here;
-        let good = downtimes
-            .iter()
-            .any(|&millis| millis < MOST_DOWNTIME_MILLIS);
-        if good || downtimes.len() == 10 {
+        if here == 1 {
             // A tick is on the disk once the next one is told.
             wait_ticks(to, vm, after);
-            let shutdown = model::order::Shutdown::Forced;
+            let shutdown = Shutdown::Forced;
             to.perform(vm, &Act::Stop { shutdown });
             check_disk(&machine, after);
-            break after;
         }
-    };
-    println!("downtimes {downtimes:?} ms, {last} ticks");
-    let best = downtimes.iter().min().expect("one move");
-    assert!(*best < MOST_DOWNTIME_MILLIS, "{downtimes:?} ms");
+    }
 }
 
 /// With a disk that both nodes see, only memory moves.
@@ -139,37 +153,121 @@ fn moves_with_its_disk() {
 fn moves_on_shared_disks() {
     let nodes = [Node::new(), Node::new()];
     let vm = VmId(1);
-    let machine = ticker(&nodes[0], vm);
+    let machine = guest(&nodes[0], vm, "ticker");
     let path = machine.disks[0].path.display().to_string();
     run(Command::new("qemu-io").args(["-c", "write -P 0xab 32M 16M", &path]));
     nodes[0].boot(machine.clone());
     let before = wait_ticks(&nodes[0], vm, 1);
-    let downtime = migrate(&nodes[0], &nodes[1], machine.clone(), Storage::Shared);
-    println!("downtime {downtime} ms");
+    let key = KeyId(1);
+    migrate(&nodes[0], &nodes[1], machine.clone(), Storage::Shared, key);
     let after = wait_ticks(&nodes[1], vm, before + 3);
     wait_ticks(&nodes[1], vm, after);
-    let shutdown = model::order::Shutdown::Forced;
+    let shutdown = Shutdown::Forced;
     nodes[1].perform(vm, &Act::Stop { shutdown });
     check_disk(&machine, after);
 }
 
+/// When a file grew for the last time before, and for the first time after an instant.
+struct Growth {
+    stop: std::sync::Arc<AtomicBool>,
+    watcher: std::thread::JoinHandle<Option<(Instant, Instant)>>,
+}
+
+impl Growth {
+    /// Watches the consoles of a VM on the node that it leaves and on the one that it comes to.
+    fn watch(from: &Node, to: &Node, vm: VmId) -> Self {
+        let path = |node: &Node| node.path(&format!("vms/vm-{}/console.log", vm.0));
+        let (left, arrived) = (path(from), path(to));
+        let stop = std::sync::Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let watcher = std::thread::spawn(move || {
+            let bytes = |path| fs::metadata(path).map_or(0, |data| data.len());
+            let (mut last, mut seen) = (Instant::now(), 0);
+            let before = bytes(&arrived);
+            while !stopped.load(Ordering::Relaxed) {
+                let now = Instant::now();
+                if bytes(&left) > seen {
+                    (last, seen) = (now, bytes(&left));
+                }
+                if bytes(&arrived) > before {
+                    return Some((last, now));
+                }
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            None
+        });
+        Self { stop, watcher }
+    }
+
+    /// For how long nothing came, in milliseconds.
+    fn gap_millis(self) -> u64 {
+        // Long after the first pulse over there.
+        std::thread::sleep(Duration::from_millis(500));
+        self.stop.store(true, Ordering::Relaxed);
+        let seen = self.watcher.join().expect("it does not panic");
+        let (last, first) = seen.expect("a pulse over there");
+        u64::try_from((first - last).as_millis()).expect("a short while")
+    }
+}
+
+/// A near-idle guest of 256 MiB stands still for less than 50 ms, from its last instruction on the one
+/// node to its first on the other, with its disk and without. Its console, watched from outside,
+/// misses a beat for a little longer: it pulses every few milliseconds only, and an emulated guest's
+/// code is translated anew where it arrives.
+#[test]
+fn stands_still_for_less_than_promised() {
+    let nodes = [Node::new(), Node::new()];
+    let vm = VmId(1);
+    for storage in [Storage::Local, Storage::Shared] {
+        let shared = guest(&nodes[0], vm, "pulse");
+        let on = |node: &Node| match storage {
+            Storage::Local => guest(node, vm, "pulse"),
+            Storage::Shared => shared.clone(),
+        };
+        nodes[0].boot(on(&nodes[0]));
+        let mut figures = Vec::new();
+        let mut here = 0;
+        for attempt in 0..MOST_ATTEMPTS {
+            let (from, to) = (&nodes[here], &nodes[1 - here]);
+            std::thread::sleep(Duration::from_millis(300));
+            let growth = Growth::watch(from, to, vm);
+            let key = KeyId(1 + attempt + 50 * u64::from(storage == Storage::Shared));
+            let told = migrate(from, to, on(to), storage, key);
+            figures.push((told, growth.gap_millis()));
+            from.perform(vm, &Act::Destroy);
+            here = 1 - here;
+            if told < MOST_DOWNTIME_MILLIS {
+                break;
+            }
+        }
+        println!("{storage:?}: stood still, told and seen, {figures:?} ms");
+        let best = figures.iter().map(|(told, _)| told).min();
+        assert!(best < Some(&MOST_DOWNTIME_MILLIS), "{figures:?} ms");
+        // Whoever told less than is seen from outside would not count all of it.
+        let honest = figures.iter().all(|(told, seen)| told <= seen);
+        assert!(honest, "{figures:?} ms");
+        nodes[0].perform(vm, &Act::Destroy);
+        nodes[1].perform(vm, &Act::Destroy);
+    }
+}
+
 /// Calls an act off once it has made a certain call.
-struct CalledOffAt(&'static str, std::sync::atomic::AtomicBool);
+struct CalledOffAt(&'static str, AtomicBool);
 
 impl Watch for CalledOffAt {
     fn progressed(&self, _done_milli: u16) {}
 
     fn calling(&self, call: &agent::driver::NativeCall) {
         if call.call.contains(self.0) {
-            self.1.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.1.store(true, Ordering::Relaxed);
         }
     }
 
     fn checkpoint(&self) -> Result<(), CalledOff> {
-        if self.1.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(CalledOff::Cancelled);
+        match self.1.load(Ordering::Relaxed) {
+            true => Err(CalledOff::Cancelled),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -179,42 +277,56 @@ impl Watch for CalledOffAt {
 fn goes_on_where_a_move_fails() {
     let nodes = [Node::new(), Node::new()];
     let vm = VmId(1);
-    nodes[0].boot(ticker(&nodes[0], vm));
-    let receive = || Act::Receive {
-        machine: Box::new(ticker(&nodes[1], vm)),
-        storage: Storage::Local,
-        host: HOST.to_owned(),
-    };
-    let goes_on = |why: &str| {
-        assert_eq!(nodes[0].state(vm), Some(VmState::Running), "{why}");
-        let last = ticks(&nodes[0], vm).last().copied().unwrap_or(0);
-        wait_ticks(&nodes[0], vm, last + 1);
-    };
-    for at in ["blockdev-mirror", "\"migrate\"", "query-migrate"] {
-        let listening = nodes[1].perform(vm, &receive()).listening;
+    nodes[0].boot(guest(&nodes[0], vm, "ticker"));
+    let calls = [
+        "blockdev-mirror",
+        "\"migrate\"",
+        "query-migrate",
+        "migrate-continue",
+    ];
+    for (at, key) in calls.into_iter().zip(1..) {
+        let (storage, key) = (Storage::Local, KeyId(key));
+        let address = receive(&nodes[1], guest(&nodes[1], vm, "ticker"), storage, key);
         let send = Act::Send {
-            address: listening.expect("an address"),
-            storage: Storage::Local,
+            address,
+            storage,
+            key,
         };
         let watch = CalledOffAt(at, false.into());
-        let ended = nodes[0].qemu().perform(vm, &send, &Keys::default(), &watch);
+        let ended = nodes[0].watched(vm, &send, &watch);
         assert!(
             matches!(ended, Err(DriverError::CalledOff { .. })),
             "{at}: {ended:?}"
         );
-        goes_on(at);
+        goes_on(&nodes[0], vm, at);
+        assert_eq!(nodes[1].state(vm), Some(VmState::Migrating), "{at}");
         nodes[1].perform(vm, &Act::Destroy);
-        let ended = nodes[0]
-            .qemu()
-            .perform(vm, &send, &Keys::default(), &Unwatched);
+        let ended = nodes[0].try_perform(vm, &send);
         assert!(
             matches!(ended, Err(DriverError::Hypervisor { .. })),
             "{at}: nobody listens: {ended:?}"
         );
-        goes_on(at);
+        goes_on(&nodes[0], vm, at);
     }
     fs::remove_file(nodes[1].path("vm-1-root.qcow2")).expect("a disk half written");
-    migrate(&nodes[0], &nodes[1], ticker(&nodes[1], vm), Storage::Local);
+    let machine = guest(&nodes[1], vm, "ticker");
+    migrate(&nodes[0], &nodes[1], machine, Storage::Local, KeyId(9));
+    // One that has come before is no less called off.
+    let machine = guest(&nodes[0], vm, "ticker");
+    nodes[0].perform(vm, &Act::Destroy);
+    let (storage, key) = (Storage::Local, KeyId(10));
+    let send = Act::Send {
+        address: receive(&nodes[0], machine, storage, key),
+        storage,
+        key,
+    };
+    let watch = CalledOffAt("\"migrate\"", false.into());
+    let ended = nodes[1].watched(vm, &send, &watch);
+    assert!(
+        matches!(ended, Err(DriverError::CalledOff { .. })),
+        "{ended:?}"
+    );
+    goes_on(&nodes[1], vm, "it came here");
 }
 
 /// A VM with snapshots on its own disk does not leave them behind in silence.
@@ -228,8 +340,9 @@ fn snapshots_hold_a_vm_back() {
     node.perform(vm, &Act::Snapshot { name: "old".into() });
     node.perform(vm, &Act::Start);
     let send = Act::Send {
-        address: "127.0.0.1:1,nbd=2".to_owned(),
+        address: "127.0.0.1:1,word=2,nbd=3".to_owned(),
         storage: Storage::Local,
+        key: KeyId(1),
     };
     let error = node.try_perform(vm, &send).expect_err("a refusal");
     assert!(error.to_string().contains("old"), "{error}");

@@ -5,10 +5,10 @@ use crate::guest::{self, BOOTED};
 use agent::driver::{Act, Driver, DriverError, Effect};
 use agent::machine::{AttachedDisk, Boot, DiskFormat, Machine};
 use agent::secret::Keys;
-use agent::watch::Unwatched;
+use agent::watch::{Unwatched, Watch};
 use drivers::qemu::Qemu;
 use model::hypervisor::{Arch, Guest, Virtualisation};
-use model::id::VmId;
+use model::id::{KeyId, VmId};
 use model::report::VmState;
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, RwLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -27,6 +27,17 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Node {
     folder: TempDir,
     lines: Mutex<BTreeMap<VmId, UnixStream>>,
+    /// The driver that is there all the time, as an agent has it.
+    driver: RwLock<Option<Arc<Qemu>>>,
+}
+
+/// Keys of as many moves as a test makes.
+pub fn keys() -> Keys {
+    let mut keys = Keys::default();
+    for key in 0..100 {
+        keys.insert(KeyId(key), vec![key as u8; 32]);
+    }
+    keys
 }
 
 impl Node {
@@ -35,10 +46,32 @@ impl Node {
             .prefix("gw")
             .tempdir_in("/dev/shm")
             .expect("a folder in memory");
-        Self {
+        let node = Self {
             folder,
             lines: Mutex::default(),
-        }
+            driver: RwLock::default(),
+        };
+        node.restart();
+        node
+    }
+
+    /// The driver ends, and another takes over.
+    pub fn restart(&self) {
+        self.end();
+        let mut driver = self.driver.write().expect("nobody panics here");
+        let next = self.qemu();
+        next.recover().expect("VMs that are seen again");
+        *driver = Some(Arc::new(next));
+    }
+
+    /// The driver ends.
+    pub fn end(&self) {
+        *self.driver.write().expect("nobody panics here") = None;
+    }
+
+    fn driver(&self) -> Arc<Qemu> {
+        let driver = self.driver.read().expect("nobody panics here");
+        driver.clone().expect("there is one but in a restart")
     }
 
     pub fn qemu(&self) -> Qemu {
@@ -93,13 +126,16 @@ impl Node {
     }
 
     pub fn perform(&self, vm: VmId, act: &Act) -> Effect {
-        self.qemu()
-            .perform(vm, act, &Keys::default(), &Unwatched)
+        self.try_perform(vm, act)
             .unwrap_or_else(|error| panic!("{act:?}: {error}"))
     }
 
     pub fn try_perform(&self, vm: VmId, act: &Act) -> Result<Effect, DriverError> {
-        self.qemu().perform(vm, act, &Keys::default(), &Unwatched)
+        self.watched(vm, act, &Unwatched)
+    }
+
+    pub fn watched(&self, vm: VmId, act: &Act, watch: &dyn Watch) -> Result<Effect, DriverError> {
+        self.driver().perform(vm, act, &keys(), watch)
     }
 
     pub fn state(&self, vm: VmId) -> Option<VmState> {

@@ -1,0 +1,249 @@
+//! The words by which two nodes hand a VM over ([`agent::handover`]), and how they are said.
+//!
+//! ```text
+//!        ┌─ SHA-256 ─▶ run      the sender has it, the receiver its digest
+//!  key ──┼─ SHA-256 ─▶ taken    the receiver has it, the sender its digest
+//!        └─ SHA-256 ─▶ dropped  the receiver has it, the sender its digest
+//! ```
+//! A word goes over the network as it is, once it has become true and can never become false:
+//! whoever overhears it can do no more than say it again. The key cannot be told from it.
+
+use super::qmp::BEAT;
+use agent::driver::DriverError;
+use agent::watch::Watch;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+/// Longer than a line of either side can be.
+const LINE_BYTES: usize = 512;
+
+/// A node answers within this, unless it or the way to it is broken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// All that is ever said of one move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Words {
+    /// The receiver may run it.
+    pub(super) run: String,
+    /// The receiver has taken it.
+    pub(super) taken: String,
+    /// The receiver has dropped it.
+    pub(super) dropped: String,
+}
+
+/// What the sender says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// The word.
+    pub(super) run: String,
+}
+
+/// What the receiver answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub(super) enum Answer {
+    /// The VM is its own.
+    Taken {
+        /// The word for it.
+        word: String,
+        /// For how long the VM had been running by then, in microseconds; `None`: nobody saw.
+        running_micros: Option<u64>,
+    },
+    /// It never ran there and never will.
+    Dropped {
+        /// The word for it.
+        word: String,
+    },
+    /// It says neither.
+    Refused {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What the receiver has said for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It has taken the VM.
+    Taken {
+        /// As [`Answer::Taken`] has it.
+        running_micros: Option<u64>,
+    },
+    /// It has dropped the VM.
+    Dropped,
+}
+
+/// What the sender must know to say the word, also after its key is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Saying {
+    /// The word; a secret no longer, as it is kept only once it is true.
+    pub(super) run: String,
+    /// The digest of the word for a VM that was taken.
+    pub(super) taken_digest: String,
+    /// The digest of the word for a VM that was dropped.
+    pub(super) dropped_digest: String,
+}
+
+impl Words {
+    /// Those of a key.
+    pub(super) fn of(key: &[u8]) -> Self {
+        let word = |purpose: &str| {
+            let bytes = Sha256::new().chain_update("gridwright ");
+            let bytes = bytes.chain_update(purpose).chain_update(b"\n");
+            hex(&bytes.chain_update(key).finalize())
+        };
+        Self {
+            run: word("run"),
+            taken: word("taken"),
+            dropped: word("dropped"),
+        }
+    }
+
+    /// What the sender keeps of them.
+    pub(super) fn saying(&self) -> Saying {
+        Saying {
+            run: self.run.clone(),
+            taken_digest: digest(&self.taken),
+            dropped_digest: digest(&self.dropped),
+        }
+    }
+}
+
+/// What the other end knows a word by.
+pub(super) fn digest(word: &str) -> String {
+    hex(&Sha256::digest(word))
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What came of listening for a while.
+pub(super) enum Heard<T> {
+    /// A line.
+    Line(T),
+    /// Nothing yet.
+    Nothing,
+    /// The other end has hung up.
+    HungUp,
+}
+
+/// Reads lines of JSON from a stream whose reads time out.
+pub(super) struct Lines<'a> {
+    stream: &'a TcpStream,
+    unread: Vec<u8>,
+}
+
+impl<'a> Lines<'a> {
+    /// From here on.
+    pub(super) fn of(stream: &'a TcpStream) -> Self {
+        let unread = Vec::new();
+        Self { stream, unread }
+    }
+
+    /// The next line, if it comes in time.
+    ///
+    /// # Errors
+    /// Where the connection breaks, or a line is too long or not what it should be.
+    pub(super) fn next<T: serde::de::DeserializeOwned>(&mut self) -> std::io::Result<Heard<T>> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                return Ok(Heard::Line(serde_json::from_slice(&line)?));
+            }
+            if self.unread.len() > LINE_BYTES {
+                return Err(std::io::Error::from(ErrorKind::InvalidData));
+            }
+            let mut bytes = [0; LINE_BYTES];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return Ok(Heard::HungUp),
+                Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Ok(Heard::Nothing),
+                    ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+/// Writes one line of JSON.
+pub(super) fn tell(mut stream: &TcpStream, value: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(value)?;
+    text.push(b'\n');
+    stream.write_all(&text)
+}
+
+/// The way to a receiver, open before it is needed: meanwhile a guest stands still.
+pub(super) struct Line(TcpStream);
+
+impl Line {
+    /// Connects to where a receiver listens for the word.
+    ///
+    /// # Errors
+    /// Where nobody listens there.
+    pub(super) fn open(address: &str) -> Result<Self, DriverError> {
+        let found = address.to_socket_addrs().map(|mut all| all.next());
+        let opened = found.and_then(|to| {
+            let to = to.ok_or_else(|| std::io::Error::from(ErrorKind::NotFound))?;
+            let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(BEAT))?;
+            Ok(Self(stream))
+        });
+        opened.map_err(|error| broke(address, &error.to_string()))
+    }
+
+    /// Says the word, and waits for the answer.
+    ///
+    /// # Errors
+    /// Where there is none, it lacks its own word, or the receiver refuses.
+    pub(super) fn say(&self, saying: &Saying, watch: &dyn Watch) -> Result<Said, DriverError> {
+        let peer = self.0.peer_addr();
+        let address = peer.map_or_else(|error| error.to_string(), |peer| peer.to_string());
+        let failed = |error: std::io::Error| broke(&address, &error.to_string());
+        let run = saying.run.clone();
+        tell(&self.0, &Asked { run }).map_err(failed)?;
+        let begun = Instant::now();
+        let mut lines = Lines::of(&self.0);
+        loop {
+            match lines.next().map_err(failed)? {
+                Heard::Line(Answer::Taken {
+                    word,
+                    running_micros,
+                }) if digest(&word) == saying.taken_digest => {
+                    return Ok(Said::Taken { running_micros });
+                }
+                Heard::Line(Answer::Dropped { word }) if digest(&word) == saying.dropped_digest => {
+                    return Ok(Said::Dropped);
+                }
+                Heard::Line(Answer::Taken { .. } | Answer::Dropped { .. }) => {
+                    return Err(broke(&address, "its answer is not by the key of this move"));
+                }
+                Heard::Line(Answer::Refused { why }) => return Err(broke(&address, &why)),
+                Heard::HungUp => return Err(broke(&address, "it hung up")),
+                Heard::Nothing if begun.elapsed() < PATIENCE => {}
+                Heard::Nothing => {
+                    let patience = PATIENCE.as_secs();
+                    return Err(broke(&address, &format!("no answer within {patience} s")));
+                }
+            }
+            watch
+                .checkpoint()
+                .map_err(|why| DriverError::called_off("hand the VM over", why))?;
+        }
+    }
+}
+
+fn broke(address: &str, said: &str) -> DriverError {
+    DriverError::Hypervisor {
+        doing: format!("hand the VM over to {address}"),
+        said: said.to_owned(),
+    }
+}
