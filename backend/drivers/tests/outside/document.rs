@@ -103,7 +103,7 @@ fn all_is_shown_as_it_is() {
         FromDriver::Failed(Failed { error, .. }) => Some(error_word(error)),
         _ => None,
     }));
-    assert_eq!(errors.len(), 7, "{errors:?}");
+    assert_eq!(errors.len(), 8, "{errors:?}");
 }
 
 /// The frame shown is the one that is sent, and the versions shown are those that are spoken.
