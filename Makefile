@@ -11,12 +11,14 @@ TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb \
 	qemu-utils runsc seabios socat syslinux-common uml-utilities user-mode-linux xfsprogs \
 	xz-utils zstd
 LIBVIRT_PACKAGES := gcc libc6-dev libvirt-daemon-system libvirt-dev pkg-config qemu-system-x86 qemu-utils
+# An emulated Xen node is built and booted; nothing of Xen is installed here.
+XEN_PACKAGES := gcc libc6-dev cpio e2fsprogs kmod mmdebstrap qemu-system-x86 xz-utils
 # The tools that the disks are measured against.
 BENCH_PACKAGES := $(RUN_PACKAGES) e2fsprogs guestfish guestfs-tools mmdebstrap qemu-system-x86 qemu-utils
 
 CARGO ?= cargo
 
-.PHONY: run test crash lint bench bench-libvirt guests screenshot
+.PHONY: run test crash test-xen lint bench bench-libvirt guests screenshot
 
 run: packages-RUN
 	$(CARGO) run --package app
@@ -27,6 +29,12 @@ test: packages-TEST guests lint
 # Agents killed at every named point of every order; some ten minutes.
 crash: packages-TEST guests
 	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: --nocapture
+
+# The driver for Xen in the domain 0 of an emulated node: an hour at most, minutes on an idle machine.
+test-xen: packages-XEN
+	$(CARGO) build --package live --package kit --package image
+	sh tests/xen/build.sh target/xen
+	sh tests/xen/run.sh target/xen target/debug
 
 lint:
 	$(CARGO) fmt --all --check

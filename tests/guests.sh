@@ -1,7 +1,8 @@
 #!/bin/sh
 # Fetches what the tests boot: for each architecture a Debian kernel, its modules and a static
 # busybox, from the archive that this machine's own apt uses. Nothing is installed.
-# Usage: guests.sh FOLDER; fills FOLDER/<arch>/{vmlinuz,modules,busybox}, and skips what is there.
+# Usage: guests.sh FOLDER [ARCH DEBIAN-ARCH SUITE KERNEL]; fills FOLDER/<arch>/{vmlinuz,modules,busybox},
+# of this kernel's meta package alone where one is named, and skips what is there.
 set -eu
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 
@@ -40,6 +41,7 @@ fetch() { # arch, Debian's word for it, suite, kernel's meta package
 	rm -rf "$work"
 }
 
+[ $# = 1 ] || { shift; fetch "$@"; exit; }
 fetch x86_64 amd64 bookworm linux-image-cloud-amd64
 fetch aarch64 arm64 bookworm linux-image-cloud-arm64
 fetch riscv64 riscv64 trixie linux-image-riscv64

@@ -13,6 +13,7 @@
 //! - [`shell`]: commands as a person would type them
 //! - [`sparse`]: copies files with their holes
 //! - [`uml`]: User-mode Linux, a kernel that is a process
+//! - [`xen`]: Xen's paravirtual guests, by xl
 
 pub mod admission;
 pub mod field;
@@ -27,3 +28,4 @@ pub mod qemu;
 pub mod shell;
 pub mod sparse;
 pub mod uml;
+pub mod xen;

@@ -5,7 +5,7 @@
 //! - [`kills`]: kills a driver program at every message, and sees that nothing is lost by it
 //! - [`manners`]: what a driver program does with messages that mean nothing, and with haste
 //! - [`guest`]: guests small enough to boot in seconds
-//! - [`author`]: a driver program and machines for it, as its author names them
+//! - [`author`]: a driver under test and machines for it, as its author names them
 
 pub mod author;
 pub mod conformance;

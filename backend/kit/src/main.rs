@@ -1,14 +1,16 @@
-//! `gridwright-driver-kit`: holds a driver program to the protocol and to the common suite.
+//! `gridwright-driver-kit`: holds a driver to the common suite, and one that is a program of its own
+//! to the protocol too.
 
 use anyhow::Context;
 use clap::Parser;
-use kit::author::Author;
-use kit::raw::Outsider;
+use kit::author::{Author, BuiltIn, Machines};
+use kit::conformance::Subject;
+use kit::raw::PATIENCE;
 use kit::{conformance, kills, manners};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Holds a driver program to all that Gridwright expects of one.
+/// Holds a driver to all that Gridwright expects of one.
 ///
 /// Nothing is printed but what was tried; the first check that fails ends the program with what was
 /// expected, and leaves the scratch folder for a look.
@@ -16,9 +18,13 @@ use std::time::Instant;
 #[command(name = "gridwright-driver-kit", version)]
 struct Arguments {
     /// The driver program.
-    driver: PathBuf,
+    #[arg(required_unless_present = "built_in")]
+    driver: Option<PathBuf>,
     /// Its arguments; its folder comes after them.
     arguments: Vec<String>,
+    /// Instead of a program, a driver of the agent's own, where its hypervisor is.
+    #[arg(long, conflicts_with = "driver", value_parser = BuiltIn::KNOWN)]
+    built_in: Option<String>,
     /// Program that is called with a VM's number and a folder, makes there what the VM needs (disks,
     /// or a root), and prints the machine as JSON.
     #[arg(long)]
@@ -26,6 +32,9 @@ struct Arguments {
     /// What a guest writes to its console log once it is up; without it, a VM is up when it runs.
     #[arg(long)]
     marker: Option<String>,
+    /// How long a guest may take to write it.
+    #[arg(long, default_value_t = PATIENCE.as_secs())]
+    patience_seconds: u64,
     /// Folder for all that is made; a new one in the system's folder for such if left out.
     #[arg(long)]
     scratch: Option<PathBuf>,
@@ -41,36 +50,58 @@ fn main() -> anyhow::Result<()> {
         path.canonicalize()
             .with_context(|| format!("find {}", path.display()))
     };
-    let (driver, machine) = (found(arguments.driver)?, found(arguments.machine)?);
     println!("scratch folder: {}", scratch.display());
-    let mut author = Author::new(driver, machine, scratch.clone());
-    author.program.arguments = arguments.arguments;
-    author.marker = arguments.marker;
+    let machines = Machines {
+        maker: found(arguments.machine)?,
+        marker: arguments.marker,
+        patience: Duration::from_secs(arguments.patience_seconds),
+        scratch: scratch.clone(),
+    };
+    let name = match (arguments.built_in, arguments.driver) {
+        (Some(name), _) => {
+            common(&BuiltIn::new(&name, machines));
+            name
+        }
+        (None, driver) => {
+            let path = found(driver.expect("clap has asked for it"))?;
+            let name = path.display().to_string();
+            let mut author = Author::new(path, machines);
+            author.program.arguments = arguments.arguments;
+            outside(&author);
+            name
+        }
+    };
+    std::fs::remove_dir_all(&scratch).context("remove the scratch folder")?;
+    println!("{name} conforms");
+    Ok(())
+}
 
-    tried("the greeting and the probe", || {
-        conformance::fingerprints(&author)
-    });
-    tried("messages that mean nothing", || {
-        manners::refuses_what_means_nothing(&author)
-    });
-    tried("acts called off", || {
-        manners::ends_what_is_called_off(&author)
-    });
-    tried("a slow listener", || {
-        manners::answers_a_slow_listener(&author)
-    });
+/// What every driver is held to.
+fn common(subject: &dyn Subject) {
+    tried("the probe", || conformance::fingerprints(subject));
     tried("every state and every act", || {
-        conformance::follows_the_table(&author)
+        conformance::follows_the_table(subject);
     });
     tried("repeats and recovery", || {
-        conformance::repeats_and_recovers(&author)
+        conformance::repeats_and_recovers(subject);
     });
+}
+
+/// What a program is held to beside that.
+fn outside(author: &Author) {
+    tried("messages that mean nothing", || {
+        manners::refuses_what_means_nothing(author);
+    });
+    tried("acts called off", || {
+        manners::ends_what_is_called_off(author);
+    });
+    tried("a slow listener", || {
+        manners::answers_a_slow_listener(author);
+    });
+    common(author);
     tried("death at every message", || {
-        println!("  killed {} times", kills::survives_every_kill(&author));
+        println!("  killed {} times", kills::survives_every_kill(author));
     });
-    std::fs::remove_dir_all(&scratch).context("remove the scratch folder")?;
-    println!("{} conforms", author.program().path.display());
-    Ok(())
 }
 
 /// Runs one check and says how long it took.

@@ -6,11 +6,12 @@ use drivers::incus::Incus;
 use drivers::outside::{Limits, Outside, Program};
 use drivers::qemu::Qemu;
 use drivers::uml::Uml;
+use drivers::xen::Xen;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Names of the drivers; `outside` is whatever program the configuration names.
-pub const KNOWN: &[&str] = &["incus", "outside", "qemu", "uml"];
+pub const KNOWN: &[&str] = &["incus", "outside", "qemu", "uml", "xen"];
 
 /// Opens the driver; it keeps what it must remember in a folder of its own below the node's.
 ///
@@ -39,6 +40,10 @@ pub fn open(config: &Config) -> Result<Arc<dyn Driver>, ConfigError> {
         "uml" => {
             let program = program.unwrap_or(Path::new("/usr/bin/linux.uml"));
             Arc::new(Uml::open(&folder, program).map_err(failed)?)
+        }
+        "xen" => {
+            let program = program.map_or("xl".into(), Path::to_string_lossy);
+            Arc::new(Xen::open(&folder, &program).map_err(failed)?)
         }
         other => {
             return Err(ConfigError::Impossible(format!(
