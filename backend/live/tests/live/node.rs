@@ -282,7 +282,13 @@ impl Node {
 
     /// Files of the node, but its store and what an agent keeps for itself.
     fn files(&self) -> Vec<PathBuf> {
-        let own = ["images", "journal", "agent.lock", "agent.sock"];
+        let own = [
+            "images",
+            "journal",
+            "agent.lock",
+            "agent.sock",
+            "signing.key",
+        ];
         let own = own.map(|name| self.root().join(name));
         let mut files = Vec::new();
         let mut folders = vec![self.root()];
