@@ -147,8 +147,9 @@ impl Node {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Types at a guest's console.
+    /// Types at a guest's console, once its shell asks for it: a line that comes sooner may be cut.
     pub fn type_in(&self, vm: VmId, text: &str) {
+        self.says(vm, "/ # ");
         let path = self.root().join(format!("driver/vm-{}/console", vm.0));
         let mut console = UnixStream::connect(path).expect("a console");
         console.write_all(text.as_bytes()).expect("it is read");
