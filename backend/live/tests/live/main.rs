@@ -2,6 +2,7 @@
 
 mod agent;
 mod bases;
+mod components;
 mod crash;
 mod disks;
 mod emulated;

@@ -1,6 +1,6 @@
 //! The network of VMs, on nodes that are network namespaces.
 
 mod names;
-mod node;
+pub mod node;
 mod reach;
 mod settled;

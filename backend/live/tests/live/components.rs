@@ -1,0 +1,3 @@
+//! What components of a design become, for real.
+
+mod firewall;
