@@ -365,11 +365,12 @@ pub trait Driver: Send + Sync {
     /// Where the hypervisor does not answer.
     fn statistics(&self, vm: VmId) -> Result<Vec<Reading>, DriverError>;
 
-    /// Finds all VMs again after the agent was restarted, and touches none: what a killed agent left
-    /// half done is told as it is.
+    /// Looks at all VMs, as after the agent was restarted, and touches none: what a killed agent left
+    /// half done is told as it is. Those that [`Self::list`] tells and that do not answer within
+    /// seconds, or cannot be read, are left out and hold up no other; the next look may find them.
     ///
     /// # Errors
-    /// Where the hypervisor does not answer.
+    /// Where the hypervisor itself does not answer.
     fn recover(&self) -> Result<Vec<Seen>, DriverError>;
 
     /// The way to a VM's console.

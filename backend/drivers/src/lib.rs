@@ -10,6 +10,7 @@
 //! - [`process`]: processes of the node, found and ended for sure
 //! - `probe_guest`: the only program of a probe's guest
 //! - [`qemu`]: QEMU over QMP
+//! - `recovery`: all VMs of a node found, none held up by another
 //! - [`shell`]: commands as a person would type them
 //! - [`sparse`]: copies files with their holes
 //! - [`uml`]: User-mode Linux, a kernel that is a process
@@ -25,6 +26,7 @@ pub mod outside;
 mod probe_guest;
 pub mod process;
 pub mod qemu;
+mod recovery;
 pub mod shell;
 pub mod sparse;
 pub mod uml;

@@ -47,9 +47,11 @@ const TICK: Duration = Duration::from_millis(50);
 const OTHERS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A watch that ends earlier than the one behind it.
-struct Hasty<'a> {
-    until: Instant,
-    watch: &'a dyn Watch,
+pub(crate) struct Hasty<'a> {
+    /// When it ends.
+    pub(crate) until: Instant,
+    /// The one behind it.
+    pub(crate) watch: &'a dyn Watch,
 }
 
 impl Watch for Hasty<'_> {

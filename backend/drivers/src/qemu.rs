@@ -41,6 +41,7 @@ use crate::admission::{Admitted, admit};
 use crate::folder::Folder;
 use crate::hold::Hold;
 use crate::process::kill_all;
+use crate::recovery;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -236,11 +237,11 @@ impl Driver for Qemu {
         if door.is_none() {
             *door = Door::reopen(&self.folder)?;
         }
-        let mut seen = Vec::new();
-        for vm in self.list()? {
-            seen.extend(self.inspect(vm)?);
-        }
-        Ok(seen)
+        drop(door);
+        Ok(recovery::all(&self.list()?, |vm, watch| {
+            let look = Look::under(&self.folder, vm, watch)?;
+            Ok(look.map(|look| look.seen))
+        }))
     }
 
     fn console(&self, vm: VmId) -> Result<Console, DriverError> {

@@ -27,6 +27,7 @@ mod step;
 use crate::admission::{Admitted, admit};
 use crate::folder::Folder;
 use crate::process::kill_all;
+use crate::recovery;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -385,11 +386,7 @@ impl Driver for Uml {
     }
 
     fn recover(&self) -> Result<Vec<Seen>, DriverError> {
-        let mut all = Vec::new();
-        for vm in self.list()? {
-            all.extend(self.inspect(vm)?);
-        }
-        Ok(all)
+        Ok(recovery::all(&self.list()?, |vm, _| self.inspect(vm)))
     }
 
     fn console(&self, vm: VmId) -> Result<Console, DriverError> {

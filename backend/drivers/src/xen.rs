@@ -41,6 +41,7 @@ mod xl;
 use crate::admission::admit;
 use crate::folder::Folder;
 use crate::hold::Hold;
+use crate::recovery;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -202,11 +203,9 @@ impl Driver for Xen {
 
     fn recover(&self) -> Result<Vec<Seen>, DriverError> {
         let domains = look::domains(&self.xl)?;
-        let mut all = Vec::new();
-        for vm in self.list()? {
-            all.extend(Look::at(&self.folder, vm, &domains)?.seen());
-        }
-        Ok(all)
+        Ok(recovery::all(&self.list()?, |vm, _| {
+            Ok(Look::at(&self.folder, vm, &domains)?.seen())
+        }))
     }
 
     fn console(&self, vm: VmId) -> Result<Console, DriverError> {

@@ -268,11 +268,10 @@ impl Driver for Libvirt {
     }
 
     fn recover(&self) -> Result<Vec<Seen>, DriverError> {
-        let mut seen = Vec::new();
-        for vm in self.list()? {
-            seen.extend(self.inspect(vm)?);
-        }
-        Ok(seen)
+        let vms = self.list()?;
+        // One that does not answer is left out, and looked at again later.
+        let seen = vms.into_iter().map(|vm| self.inspect(vm));
+        Ok(seen.filter_map(Result::ok).flatten().collect())
     }
 
     fn console(&self, vm: VmId) -> Result<Console, DriverError> {

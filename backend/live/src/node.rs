@@ -26,7 +26,9 @@ use agent::journal::Entry;
 use agent::message::{Guard, Input, Output};
 use agent::settings::Boot;
 use agent::step::SeenState;
+use model::id::VmId;
 use model::report::Report;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
@@ -170,14 +172,8 @@ impl Node {
         let boot = clock.boot().map_err(failed("ask for the node's boot"))?;
         let settings = config.settings(boot.clone());
         let settings = settings.map_err(failed("ask for the size of the node's disk"))?;
-        let seen = tools.driver.recover()?;
-        let seen: Vec<SeenState> = seen
-            .iter()
-            .map(|seen| SeenState {
-                vm: seen.vm,
-                state: Some(seen.state),
-            })
-            .collect();
+        let known: BTreeSet<VmId> = tools.driver.list()?.into_iter().collect();
+        let seen = find(&*tools.driver, &known)?;
         let (sender, inbox) = sync_channel(MOST_WAITING);
         let asks = sender.clone();
         socket::listen(&config.listen(), socket::Limits::default(), move |asked| {
@@ -197,7 +193,6 @@ impl Node {
         let tell: crate::hands::Tell = Arc::new(move |input| {
             inputs.send(Message::Input(input)).ok();
         });
-        let known = seen.iter().map(|seen| seen.vm).collect();
         sampler::start(Sampler {
             node: settings.node,
             clock,
@@ -205,6 +200,7 @@ impl Node {
             rates,
             every: Duration::from_secs(u64::from(config.sample_seconds.max(1))),
             known,
+            answering: BTreeSet::new(),
             tell: tell.clone(),
         });
         let mut first = Vec::new();
@@ -337,6 +333,21 @@ impl Node {
         let told = self.keeper.tell(guard, &self.boot);
         told.map_err(failed("tell the watchdog"))
     }
+}
+
+/// The VMs that answer; the sampler looks at the others again.
+fn find(driver: &dyn Driver, known: &BTreeSet<VmId>) -> Result<Vec<SeenState>, DriverError> {
+    let found = driver.recover()?;
+    for vm in known {
+        if found.iter().all(|seen| seen.vm != *vm) {
+            eprintln!("{vm} does not answer; its state is unknown until it does");
+        }
+    }
+    let told = found.iter().map(|seen| SeenState {
+        vm: seen.vm,
+        state: Some(seen.state),
+    });
+    Ok(told.collect())
 }
 
 /// The word by which an entry is written.

@@ -5,7 +5,7 @@ use crate::hands::Tell;
 use crate::machine;
 use crate::measure::{Known, Meter};
 use crate::rates::Rates;
-use agent::driver::{Driver, Reading};
+use agent::driver::{Driver, Reading, Seen};
 use agent::message::Input;
 use agent::step::SeenState;
 use model::id::{NodeId, VmId};
@@ -37,6 +37,8 @@ pub struct Sampler {
     pub every: Duration,
     /// VMs that are known.
     pub known: BTreeSet<VmId>,
+    /// Those of them that answered the last look.
+    pub answering: BTreeSet<VmId>,
     /// Whom to tell.
     pub tell: Tell,
 }
@@ -86,24 +88,27 @@ impl Sampler {
     /// A VM that is gone is told once; one whose hypervisor does not answer is not told at all.
     fn look(&mut self) -> Known {
         let asked = self.clock.now();
-        let Ok(listed) = self.driver.list() else {
+        let (Ok(listed), Ok(found)) = (self.driver.list(), self.driver.recover()) else {
             return Known::default();
         };
-        let mut running = Vec::new();
         let listed: BTreeSet<VmId> = listed.into_iter().collect();
-        let mut states = Vec::new();
-        for &vm in self.known.union(&listed) {
-            if let Ok(seen) = self.driver.inspect(vm) {
-                running.extend(seen.filter(|seen| seen.state == VmState::Running));
-                let state = seen.map(|seen| seen.state);
-                states.push(SeenState { vm, state });
+        self.answering = found.iter().map(|seen| seen.vm).collect();
+        let told = |seen: &Seen| SeenState {
+            vm: seen.vm,
+            state: Some(seen.state),
+        };
+        let mut states: Vec<SeenState> = found.iter().map(told).collect();
+        for &vm in self.known.difference(&listed) {
+            // One that was made again since the list was taken is there.
+            if !self.answering.contains(&vm) {
+                states.push(SeenState { vm, state: None });
             }
-        }
-        for gone in self.known.difference(&listed) {
-            self.rates().forget(*gone);
+            self.rates().forget(vm);
         }
         self.known = listed;
         (self.tell)(Input::Seen { asked, states });
+        let runs = |seen: &&Seen| seen.state == VmState::Running;
+        let running: Vec<&Seen> = found.iter().filter(runs).collect();
         Known {
             vms: u32::try_from(running.len()).ok(),
             promised_mib: running.iter().map(|vm| vm.mem_mib.map(u64::from)).sum(),
@@ -115,7 +120,7 @@ impl Sampler {
         let mut samples = Vec::new();
         let at = self.clock.now();
         samples.extend(self.rates().samples(self.node, None, at, readings));
-        for &vm in &self.known {
+        for &vm in &self.answering {
             // A VM that cannot be measured now is absent, never zero.
             if let Ok(readings) = self.driver.statistics(vm) {
                 let at = self.clock.now();

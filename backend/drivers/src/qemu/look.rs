@@ -38,6 +38,18 @@ impl Look {
     /// # Errors
     /// Where its files cannot be read or its QEMU does not answer.
     pub(super) fn at(folder: &Folder, vm: VmId) -> Result<Option<Self>, DriverError> {
+        Self::under(folder, vm, &Unwatched)
+    }
+
+    /// Looks at a VM as long as a watch lets it; `None`: there is none.
+    ///
+    /// # Errors
+    /// As [`Self::at`], and where it was called off.
+    pub(super) fn under(
+        folder: &Folder,
+        vm: VmId,
+        watch: &dyn Watch,
+    ) -> Result<Option<Self>, DriverError> {
         let Some(machine) = folder.load::<Machine>(vm, record::MACHINE)? else {
             return Ok(None);
         };
@@ -57,11 +69,11 @@ impl Look {
         };
         if look.process.is_none() {
             look.seen.state = look.without_process(folder)?;
-        } else if let Err(error) = look.ask(folder) {
+        } else if let Err(error) = look.ask(folder, watch) {
             // A QEMU that ends closes its sockets a moment before it is gone.
             let begun = Instant::now();
             while record::running(folder, vm)?.is_some() {
-                if begun.elapsed() > ENDING {
+                if begun.elapsed() > ENDING || watch.checkpoint().is_err() {
                     return Err(error);
                 }
                 std::thread::sleep(Duration::from_millis(2));
@@ -77,7 +89,11 @@ impl Look {
     /// # Errors
     /// Where QEMU does not answer.
     pub(super) fn connect(folder: &Folder, vm: VmId) -> Result<Qmp, DriverError> {
-        Qmp::connect(&folder.of(vm).join(record::LOOK_SOCKET), &Unwatched)
+        Self::connect_under(folder, vm, &Unwatched)
+    }
+
+    fn connect_under(folder: &Folder, vm: VmId, watch: &dyn Watch) -> Result<Qmp, DriverError> {
+        Qmp::connect(&folder.of(vm).join(record::LOOK_SOCKET), watch)
     }
 
     /// Whether to send it once more is to go on where the first time came to its end, or nearly so.
@@ -130,14 +146,14 @@ impl Look {
         })
     }
 
-    fn ask(&mut self, folder: &Folder) -> Result<(), DriverError> {
+    fn ask(&mut self, folder: &Folder, watch: &dyn Watch) -> Result<(), DriverError> {
         let vm = self.seen.vm;
-        let mut qmp = Self::connect(folder, vm)?;
-        let status = qmp.execute("query-status", None, &Unwatched)?;
+        let mut qmp = Self::connect_under(folder, vm, watch)?;
+        let status = qmp.execute("query-status", None, watch)?;
         let status = status["status"].as_str().unwrap_or_default().to_owned();
         self.seen.state = state(&status);
-        self.seen.cpus = count(&qmp.execute("query-cpus-fast", None, &Unwatched)?);
-        self.seen.mem_mib = mem_mib(&mut qmp, &Unwatched);
+        self.seen.cpus = count(&qmp.execute("query-cpus-fast", None, watch)?);
+        self.seen.mem_mib = mem_mib(&mut qmp, watch);
         let frozen = matches!(status.as_str(), "paused" | "prelaunch");
         if frozen && matches!(self.place, Some(Move::Receiving { .. })) {
             // It is whole, and waits for the word.

@@ -5,9 +5,10 @@ use agent::driver::Act;
 use agent::secret::Keys;
 use agent::watch::Unwatched;
 use live::protocol::{Answer, Request};
-use model::id::OperationId;
+use model::id::{OperationId, VmId};
 use model::order::{Shutdown, Verb};
 use model::report::{Outcome, Report, VmState};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -59,6 +60,46 @@ fn a_guest_that_dies_is_noticed() {
     stopped.expect("somebody else stops it");
     wait_until("the agent to notice", || {
         node.status().vms[0].state != Some(VmState::Running)
+    });
+}
+
+/// A guest whose QEMU hangs ends no agent's start and holds up no other guest; once its QEMU goes on,
+/// it is found too.
+#[test]
+fn a_guest_that_hangs_holds_up_no_other() {
+    let other = VmId(8);
+    let mut node = Node::new(Hypervisor::Qemu);
+    node.start(None);
+    let blueprint = node.blueprint(other);
+    for (vm, create) in [(VM, node.create()), (other, Verb::Create { blueprint })] {
+        assert_eq!(node.order_about(vm, &create), Some(Outcome::Done));
+        assert_eq!(node.order_about(vm, &Verb::Start), Some(Outcome::Done));
+    }
+    let hanging = node.processes().into_iter();
+    let mut hanging =
+        hanging.filter(|(_, words)| words.contains("vm-7") && words.contains("-pidfile"));
+    let (hanging, _) = hanging.next().expect("the QEMU of the VM");
+    let hanging = i32::try_from(hanging.pid).ok().and_then(Pid::from_raw);
+    let hanging = hanging.expect("a process");
+    assert!(node.terminate(), "it ends well");
+    kill_process(hanging, Signal::STOP).expect("it is there");
+    node.start(None);
+    let state = |node: &mut Node, vm| {
+        let vms = node.status().vms;
+        vms.iter()
+            .find(|told| told.vm == vm)
+            .expect("it is told")
+            .state
+    };
+    assert_eq!(state(&mut node, VM), None);
+    assert_eq!(state(&mut node, other), Some(VmState::Running));
+    assert_eq!(node.order_about(other, &Verb::Pause), Some(Outcome::Done));
+    kill_process(hanging, Signal::CONT).expect("it is there");
+    wait_until("the agent to find it", || {
+        node.status()
+            .vms
+            .iter()
+            .any(|told| told.vm == VM && told.state == Some(VmState::Running))
     });
 }
 

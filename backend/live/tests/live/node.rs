@@ -269,7 +269,7 @@ impl Node {
     }
 
     /// Processes that name a file of the node, with their command lines.
-    fn processes(&self) -> Vec<(Process, String)> {
+    pub fn processes(&self) -> Vec<(Process, String)> {
         let root = self.root().display().to_string();
         let with_words = |process: Process| {
             let words = process.words();
