@@ -124,7 +124,7 @@ fn keys_open_disks_and_are_never_seen() {
     let mut machine = node.machine(VM);
     let mut disk = machine.disks[0].clone();
     disk.name = "safe".into();
-    (disk.path, disk.format, disk.key) = (path, DiskFormat::Luks, Some(KeyId(3)));
+    (disk.path, disk.format, disk.key) = (path, DiskFormat::Luks, Some(KeyId(700)));
     machine.disks = vec![disk];
     node.perform(
         VM,
@@ -134,23 +134,23 @@ fn keys_open_disks_and_are_never_seen() {
     );
 
     let missing = node.try_perform(VM, &Act::Start).expect_err("no key");
-    assert_eq!(missing, DriverError::KeyMissing { key: KeyId(3) });
+    assert_eq!(missing, DriverError::KeyMissing { key: KeyId(700) });
     let mut keys = Keys::default();
-    keys.insert(KeyId(3), b"a wrong one".to_vec());
+    keys.insert(KeyId(700), b"a wrong one".to_vec());
     let wrong = node.qemu().perform(VM, &Act::Start, &keys, &Unwatched);
     let wrong = wrong.expect_err("a wrong key").to_string();
     assert!(wrong.contains("nvalid password"), "{wrong}");
     assert!(!wrong.contains("a wrong one"), "{wrong}");
     assert_eq!(node.state(VM), Some(VmState::Stopped));
 
-    keys.insert(KeyId(3), KEY.as_bytes().to_vec());
+    keys.insert(KeyId(700), KEY.as_bytes().to_vec());
     let told = Told::default();
     let start = node.qemu().perform(VM, &Act::Start, &keys, &told);
     start.expect("the right key");
     let booted = node.wait_console(VM, crate::guest::BOOTED);
     assert!(booted.contains("disks=1"), "{booted}");
     let told = told.0.into_inner().expect("nobody panics here");
-    assert!(told.contains("key-3"), "{told}");
+    assert!(told.contains("key-700"), "{told}");
     let pid = fs::read_to_string(node.path("vms/vm-1/pid")).expect("a process");
     let arguments = fs::read(format!("/proc/{}/cmdline", pid.trim())).expect("its arguments");
     let mut seen = vec![told.into_bytes(), arguments];
