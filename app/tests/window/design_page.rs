@@ -2,18 +2,13 @@
 
 use crate::design_bench::{Bench, User, Window, is_selected, window};
 use app::window::design::card::{in_port, out_port};
-use app::window::design::document::Document;
-use app::window::design::planning::Outcome;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, Pos2, pos2, vec2};
 use egui_kittest::kittest::Queryable;
 use model::design::{Component, Design, Link};
-use model::view::View;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// `web` and `db`, unlinked, from the palette.
-fn two_components() -> Window {
+pub fn two_components() -> Window {
     let mut window = window(Bench::default());
     for (entry, x) in [("Add web server", 400.0), ("Add database", 800.0)] {
         let from = window.at(entry);
@@ -22,7 +17,7 @@ fn two_components() -> Window {
     window
 }
 
-fn names(design: &Design) -> Vec<String> {
+pub fn names(design: &Design) -> Vec<String> {
     design.components.iter().map(|c| c.name.clone()).collect()
 }
 
@@ -40,7 +35,7 @@ fn on_screen(window: &Window, drawn: Pos2) -> Pos2 {
         .expect("the canvas is drawn")
 }
 
-fn link_by_hand(window: &mut Window) {
+pub fn link_by_hand(window: &mut Window) {
     let design = window.design();
     let from = on_screen(window, out_port(centre(&design.components[0])));
     let to = on_screen(window, in_port(centre(&design.components[1])));
@@ -267,88 +262,6 @@ fn arrow_keys_nudge() {
     assert_eq!(window.design(), before);
 }
 
-/// Delete takes the component and its links; undo brings both back.
-#[test]
-fn delete_and_undo() {
-    let mut window = two_components();
-    link_by_hand(&mut window);
-    let before = window.design();
-    window.click("Component db");
-    window.press(Modifiers::NONE, Key::Delete);
-    assert_eq!(names(&window.design()), ["web"]);
-    assert!(window.design().links.is_empty());
-    window.click("Undo");
-    assert_eq!(window.design(), before);
-}
-
-/// Delete while typing in a field edits the text, not the design.
-#[test]
-fn delete_in_a_text_field_is_the_fields_own() {
-    let mut window = two_components();
-    window.click("Component web");
-    window
-        .get_by_role_and_label(Role::TextInput, "Image")
-        .click();
-    window.run();
-    window.press(Modifiers::NONE, Key::Delete);
-    assert_eq!(names(&window.design()), ["web", "db"]);
-}
-
-/// Duplicate and copy with paste give copies with their links; the clipboard holds TOML.
-#[test]
-fn copies_go_through_the_clipboard() {
-    let mut window = two_components();
-    link_by_hand(&mut window);
-    window.press(Modifiers::COMMAND, Key::A);
-    window.event(Event::Copy);
-    window.run();
-    let copied =
-        window
-            .output()
-            .platform_output
-            .commands
-            .iter()
-            .find_map(|command| match command {
-                egui::OutputCommand::CopyText(text) => Some(text.clone()),
-                _ => None,
-            });
-    // The text is asked for in the frame of the key; later frames of the run ask for nothing.
-    let text = copied.unwrap_or_else(|| app::window::design::codec::to_text(&window.design()));
-    assert!(text.contains("web") && text.contains('='), "{text}");
-    window.event(Event::Paste(text));
-    window.run();
-    assert_eq!(names(&window.design()), ["web", "db", "web-2", "db-2"]);
-    assert_eq!(window.design().links.len(), 2);
-    window.event(Event::Paste("no design at all".into()));
-    window.run();
-    assert_eq!(window.design().components.len(), 4);
-    window.press(Modifiers::COMMAND, Key::D);
-    assert_eq!(window.design().components.len(), 6);
-}
-
-/// Undo all the way leads back to the design that was opened, redo to the last.
-#[test]
-fn undo_all_the_way_back() {
-    let mut window = two_components();
-    link_by_hand(&mut window);
-    window.click("Component web");
-    window.type_into(Role::SpinButton, "Instances", "4");
-    window.press(Modifiers::COMMAND, Key::D);
-    window.click("Arrange");
-    let last = window.design();
-    let mut steps = 0;
-    while window.state().page.document().undo_title().is_some() {
-        window.press(Modifiers::COMMAND, Key::Z);
-        steps += 1;
-    }
-    assert_eq!(*window.design(), **Document::default().design());
-    assert_eq!(steps, 6);
-    for _ in 0..steps {
-        window.press(Modifiers::COMMAND, Key::Y);
-    }
-    assert_eq!(window.design(), last);
-}
-
 /// A link whose end is missing is listed; a click on its line selects and shows it, and it can be deleted.
 #[test]
 fn a_dangling_link_is_a_problem_to_click_on() {
@@ -419,99 +332,4 @@ fn zoom_is_bounded() {
     window.press(Modifiers::NONE, Key::Num0);
     let zoom = window.state().page.canvas().viewport.zoom;
     assert!((0.5..=1.3).contains(&zoom), "{zoom}");
-}
-
-/// The sample shop on the sample grid, planned.
-fn planned_shop() -> Window {
-    let sample = &model::samples::GRIDS[0];
-    let grid = model::grid_file::read_grid(sample.name, sample.text).expect("the sample is read");
-    let mut bench = Bench::default();
-    bench.view = Some(Arc::new(View::empty(Arc::new(grid))));
-    let mut window = window(bench);
-    window.click("Samples");
-    window.click("Web shop");
-    plan(&mut window);
-    window
-}
-
-fn plan(window: &mut Window) {
-    // While it plans, a spinner turns: the window is not at rest.
-    window.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
-    window.step();
-    assert!(
-        window.state().jobs.wait_for_end(Duration::from_secs(120)),
-        "planning did not end"
-    );
-    window.run();
-}
-
-/// A plan names the node of every VM; for each VM it tells which nodes were refused and how the others scored.
-#[test]
-fn a_plan_is_shown_with_its_reasons() {
-    let mut window = planned_shop();
-    let instances: u32 = window.design().components.iter().map(|c| c.instances).sum();
-    let vms = match window.state().page.planning().outcome() {
-        Some((Outcome::Planned { planned, .. }, _)) => planned.vms.clone(),
-        other => panic!("{other:?}"),
-    };
-    assert!(vms.len() >= instances as usize);
-    assert!(window.sees(&format!("Plan ({} VMs)", vms.len())));
-    let last = &vms[vms.len().min(5) - 1];
-    window.click(&last.name);
-    assert!(window.sees(&format!("{} goes to {}", last.name, last.node)));
-    let scored = &last.explanation.scores[0].name;
-    assert!(window.sees(scored), "{scored} is in the score table");
-    for by in &last.explanation.refused {
-        let nodes = if by.count == 1 {
-            "1 node".to_owned()
-        } else {
-            format!("{} nodes", by.count)
-        };
-        assert!(window.sees(&format!("{nodes}: {}", by.filter)));
-    }
-}
-
-/// A plan says that it is old once the design has changed, and planning again makes it new.
-#[test]
-fn a_plan_goes_stale() {
-    let mut window = planned_shop();
-    assert!(!window.sees("⚠ The design has changed since"));
-    window.click("Component web");
-    window.type_into(Role::SpinButton, "Instances", "5");
-    assert!(window.sees("⚠ The design has changed since"));
-    plan(&mut window);
-    assert!(!window.sees("⚠ The design has changed since"));
-}
-
-/// What no node can take is told with what to do about it.
-#[test]
-fn a_refusal_is_told_with_a_hint() {
-    let mut window = planned_shop();
-    window.click("Component web");
-    window.type_into(Role::SpinButton, "Processor", "5000");
-    plan(&mut window);
-    assert!(window.sees("Plan (refused)"));
-    assert!(
-        window
-            .query_all_by_label_contains("Hint: ")
-            .next()
-            .is_some()
-    );
-}
-
-/// A name that cannot be is refused with its reason, once the field is left.
-#[test]
-fn refused_name_is_told() {
-    let mut window = planned_shop();
-    window.click("Component web");
-    window.get_by_label("Name").click();
-    window.run();
-    window.get_by_label("Name").type_text("_");
-    window.run();
-    window.key_press(egui::Key::Enter);
-    window.run();
-    let told = &window.state().notices.open;
-    assert_eq!(told[0].text, "The name stays as it was");
-    assert!(told[0].details[0].contains("'_'"), "{told:?}");
-    assert!(window.design().components.iter().any(|c| c.name == "web"));
 }

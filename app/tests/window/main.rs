@@ -2,9 +2,11 @@
 
 mod commands;
 mod design_bench;
+mod design_clipboard;
 mod design_editing;
 mod design_files;
 mod design_page;
+mod design_planning;
 mod grid;
 mod harness;
 mod lab;

@@ -1,5 +1,8 @@
 //! Where each node stands on the heatmap: groups as boxes, racks as blocks of cells; computed once a grid, grouping and size.
 
+mod shelf;
+
+use crate::window::grid::layout::shelf::Shelf;
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 use model::grid::Grid;
 use model::id::NodeId;
@@ -372,42 +375,4 @@ fn flow(runs: &[Run], content: Rect, cell: f32, shape: f32) -> (Vec<Block>, f32)
         x += block.x + gap;
     }
     (blocks, y + shelf)
-}
-
-/// Packs blocks into the texture, side by side on shelves.
-struct Shelf {
-    x: usize,
-    y: usize,
-    height: usize,
-    width: usize,
-}
-
-impl Default for Shelf {
-    fn default() -> Self {
-        Self {
-            x: 0,
-            y: 0,
-            height: 0,
-            width: TEXTURE_WIDTH,
-        }
-    }
-}
-
-impl Shelf {
-    fn take(&mut self, columns: usize, rows: usize) -> [usize; 2] {
-        if self.x > 0 && self.x + columns > self.width {
-            self.x = 0;
-            self.y += self.height;
-            self.height = 0;
-        }
-        let at = [self.x, self.y];
-        self.x += columns;
-        self.height = self.height.max(rows);
-        self.width = self.width.max(columns);
-        at
-    }
-
-    fn size(&self) -> [usize; 2] {
-        [self.width, (self.y + self.height).max(1)]
-    }
 }

@@ -4,6 +4,7 @@
 mod crash;
 mod files;
 mod handover;
+mod keys;
 mod lease;
 mod node;
 mod orders;

@@ -1,19 +1,18 @@
 //! What an agent answers: repeats, older generations, keys, cancelling, deadlines, order and bounds.
 
-use crate::node::{Node, keys, naming};
-use crate::orders::{DEADLINE, OTHER, VM, about, blueprint, create, order, stop};
+use crate::node::{Node, naming};
+use crate::orders::{OTHER, VM, about, blueprint, create, order, stop};
 use agent::agent::MAX_OPEN;
 use agent::message::Input;
 use agent::refusal::check_configuration;
-use agent::secret::Keys;
 use model::configuration::{Configuration, ConfiguredFile, Piece};
-use model::id::{Generation, KeyId, NodeId, OperationId};
+use model::id::{Generation, NodeId, OperationId};
 use model::order::{Order, Scale, Verb};
 use model::report::{Outcome, VmState};
 use model::time::{Span, Time};
 
 /// The outcomes reported of an operation, without progress.
-fn outcomes(node: &Node, operation: u64) -> Vec<Outcome> {
+pub fn outcomes(node: &Node, operation: u64) -> Vec<Outcome> {
     let reports = node.reports.iter();
     reports
         .filter(|report| report.operation == Some(OperationId(operation)))
@@ -22,13 +21,7 @@ fn outcomes(node: &Node, operation: u64) -> Vec<Outcome> {
         .collect()
 }
 
-fn sent_without_keys(node: &mut Node, order: &Order) {
-    let order = Box::new(order.clone());
-    let keys = Keys::default();
-    node.tell(Input::Ordered { order, keys });
-}
-
-fn settled(orders: &[Order]) -> Node {
+pub fn settled(orders: &[Order]) -> Node {
     let mut node = Node::new();
     for order in orders {
         node.order(order);
@@ -182,48 +175,6 @@ fn a_copy_holds_both_vms() {
     node.world.check(node.agent.ledger(), &naming());
 }
 
-/// Without its keys an order asks for them once, does nothing meanwhile, and goes on when it is
-/// sent again with them.
-#[test]
-fn keys_are_asked_for() {
-    let mut node = Node::new();
-    let order = order(1, create(VM));
-    sent_without_keys(&mut node, &order);
-    while node.turn().expect("nobody kills") {}
-    node.tell(Input::Ticked);
-    while node.turn().expect("nobody kills") {}
-    let wanted = Outcome::KeysWanted {
-        keys: vec![KeyId(1)],
-    };
-    assert_eq!(outcomes(&node, 1), [Outcome::Accepted, wanted.clone()]);
-    node.order(&order);
-    node.settle();
-    assert_eq!(
-        outcomes(&node, 1),
-        [Outcome::Accepted, wanted, Outcome::Accepted, Outcome::Done]
-    );
-}
-
-/// No key is ever in the journal, nor in what a message shows of itself.
-#[test]
-fn keys_are_never_written() {
-    let node = settled(&[order(1, create(VM)), order(2, Verb::Start)]);
-    let written = node.journal.concat();
-    assert!(written.contains("\"key\":1"));
-    for key in [b"first", b"secon"] {
-        let text = String::from_utf8_lossy(key).into_owned();
-        let numbers = format!("{key:?}").replace(' ', "");
-        let numbers = numbers.trim_matches(['[', ']']).to_owned();
-        let shown = format!("{:?}", keys());
-        for place in [&written, &shown] {
-            assert!(
-                !place.contains(&text) && !place.contains(&numbers),
-                "{text}"
-            );
-        }
-    }
-}
-
 /// An operation that is called off between steps undoes what it did; one whose turn has not come
 /// just ends.
 #[test]
@@ -242,22 +193,6 @@ fn what_is_called_off_is_undone() {
         let last = outcomes(&node, operation);
         assert_eq!(last.last(), Some(&Outcome::Cancelled), "{operation}");
     }
-    node.world.check(node.agent.ledger(), &naming());
-}
-
-/// A deadline that passes while keys are waited for ends the order, undone.
-#[test]
-fn a_deadline_ends_the_wait_for_keys() {
-    let mut node = Node::new();
-    sent_without_keys(&mut node, &order(1, create(VM)));
-    while node.turn().expect("nobody kills") {}
-    node.now = DEADLINE;
-    node.tell(Input::Ticked);
-    node.settle();
-    let failed = Outcome::Failed {
-        reason: "the deadline has passed".to_owned(),
-    };
-    assert_eq!(outcomes(&node, 1).last(), Some(&failed));
     node.world.check(node.agent.ledger(), &naming());
 }
 

@@ -1,7 +1,9 @@
 //! Reads a small file of every format, then mutilated ones; real traces where `TRACES` names their folder.
 
+mod azure;
 mod formats;
 mod mutilated;
+mod openb;
 mod real;
 mod synthetic;
 mod vm_csv;
@@ -9,6 +11,7 @@ mod vm_csv;
 use capacity::trace::Trace;
 use engine::watch::Unwatched;
 use lab::read::{Format, ReadError};
+use model::vm::Demand;
 use std::path::{Path, PathBuf};
 
 /// A file of `tests/data`.
@@ -45,4 +48,25 @@ fn check_fault(name: &str, format: Format, text: &str, expected: &str) {
         Err(expected.to_owned()),
         "{text}"
     );
+}
+
+/// A VM in short: name, arrival and life in milliseconds, cpu_milli, mem_mib, tenant, priority.
+type Short<'a> = (&'a str, i64, Option<i64>, u32, u32, &'a str, u8);
+
+fn check_vms(trace: &Trace, expected: &[Short<'_>]) {
+    let short: Vec<Short<'_>> = trace
+        .vms
+        .iter()
+        .zip(&trace.names)
+        .map(|(vm, name)| {
+            let Demand::Fixed(size) = trace.shapes[vm.shape as usize].demand else {
+                panic!("fixed sizes");
+            };
+            let tenant = trace.tenants[vm.tenant as usize].as_str();
+            let life = vm.duration.map(|d| d.0);
+            let (cpu, mem) = (size.cpu_milli.0, size.mem_mib.0);
+            (&**name, vm.arrival.0, life, cpu, mem, tenant, vm.priority)
+        })
+        .collect();
+    assert_eq!(short, expected);
 }

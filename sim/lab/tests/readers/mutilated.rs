@@ -33,7 +33,7 @@ fn sound() -> Vec<(&'static str, Vec<u8>)> {
     sound.push(("vms.csv.gz", gzip.finish().expect("into memory")));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("packing.sqlite");
-    crate::formats::packing(&path, "");
+    crate::azure::packing(&path, "");
     sound.push((
         "packing.sqlite",
         std::fs::read(&path).expect("a file of ours"),
