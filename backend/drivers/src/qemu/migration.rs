@@ -40,7 +40,15 @@ use serde_json::{Value, json};
 const STILL_MILLIS: u32 = 10;
 
 /// More than any network here carries; QEMU's own limit would be 1 Gbit a second.
-const BANDWIDTH_BYTES: u64 = 10 << 30;
+pub(super) const BANDWIDTH_BYTES: u64 = 10 << 30;
+
+/// The last of a VM's memory is sent at this rate a second, so that its receiver has no backlog to
+/// work off while the guest stands still: socket buffers hold some MiB, which take tens of ms.
+const LAST_BYTES: u64 = 16 << 20;
+
+/// What is left goes within [`STILL_MILLIS`] at this rate a second, which 1 Gbit Ethernet has, and TLS
+/// on an emulated guest's receiver.
+const STILL_BYTES: u64 = 100 << 20;
 
 /// The name of the listening socket inside QEMU.
 const NBD_SOCKET: &str = "nbd";
@@ -190,6 +198,7 @@ pub(super) fn send(
         "migrate-set-parameters",
         json!({
             "max-bandwidth": BANDWIDTH_BYTES,
+            "avail-switchover-bandwidth": STILL_BYTES,
             "downtime-limit": STILL_MILLIS,
             "tls-creds": CREDENTIALS,
         }),
@@ -216,7 +225,12 @@ pub(super) fn send(
             },
         }] }),
     );
-    plan.until(Until::MigrationPaused);
+    plan.until(Until::MemoryNear);
+    plan.tell(
+        "migrate-set-parameters",
+        json!({ "max-bandwidth": LAST_BYTES }),
+    );
+    plan.steps.push(Step::Halt);
     for &index in &disks {
         plan.tell("block-job-cancel", json!({ "device": mirror_job(index) }));
     }
@@ -227,7 +241,6 @@ pub(super) fn send(
     }
     plan.tell("migrate-continue", json!({ "state": "pre-switchover" }));
     plan.until(Until::MigrationDone);
-    plan.until(Until::Finished);
     plan.steps.push(Step::Give {
         address: to.to_owned(),
         key,

@@ -137,13 +137,23 @@ impl Qmp {
         self.answer(command, watch)
     }
 
-    /// Waits until QEMU tells an event, whichever, or the time is over.
+    /// Waits until QEMU tells an event of this kind, or the time is over.
     ///
     /// # Errors
     /// That QEMU ended, or that the wait was called off.
-    pub(super) fn rest(&mut self, limit: Duration, watch: &dyn Watch) -> Result<(), DriverError> {
+    pub(super) fn rest(
+        &mut self,
+        limit: Duration,
+        waited_for: impl Fn(&Value) -> bool,
+        watch: &dyn Watch,
+    ) -> Result<(), DriverError> {
         let until = Instant::now() + limit;
-        self.line("wait", until, watch).map(|_| ())
+        while let Some(line) = self.line("wait", until, watch)? {
+            if serde_json::from_slice(&line).is_ok_and(|event| waited_for(&event)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Since when the guest stands still, as QEMU told on this connection.

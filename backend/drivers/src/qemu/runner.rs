@@ -25,9 +25,6 @@ use std::io::ErrorKind;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// A query is repeated after any event, and after this where none comes.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
-
 /// Waits for programs and processes look this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -105,7 +102,11 @@ impl Runner<'_> {
                 let answer = self.tell(command, arguments.as_ref())?;
                 answers.insert(command, answer);
             }
-            Step::Until(until) => self.until(until, answers)?,
+            Step::Until(until) => {
+                let answer = self.until(until)?;
+                answers.insert(until.query(), answer);
+            }
+            Step::Halt => self.halt()?,
             Step::Exec(exec) => self.exec(exec)?,
             Step::Spawn(exec) => self.spawn(exec)?,
             Step::Listen { name, host } => self.listen(name, host, answers)?,
@@ -159,24 +160,39 @@ impl Runner<'_> {
         guest.run(command, self.keys, self.watch)
     }
 
-    fn until(&mut self, until: &Until, answers: &mut Answers) -> Result<(), DriverError> {
+    fn until(&mut self, until: &Until) -> Result<Value, DriverError> {
+        let patience = until.patience();
+        let limit = patience.map(|(patience, _)| patience);
+        match (self.until_within(until, limit)?, patience) {
+            (Some(answer), _) => Ok(answer),
+            (None, patience) => {
+                let (patience, hint) = patience.unwrap_or_default();
+                Err(DriverError::Hypervisor {
+                    doing: format!("wait for {}", until.query()),
+                    said: format!("nothing within {} s; {hint}", patience.as_secs()),
+                })
+            }
+        }
+    }
+
+    /// The answer that was waited for; `None`: it did not come in time.
+    fn until_within(
+        &mut self,
+        until: &Until,
+        patience: Option<Duration>,
+    ) -> Result<Option<Value>, DriverError> {
         let begun = Instant::now();
         let watch = self.watch;
         loop {
             let answer = self.tell(until.query(), None)?;
             if until.holds(&answer)? {
-                answers.insert(until.query(), answer);
-                return Ok(());
+                return Ok(Some(answer));
             }
-            if let Some((patience, hint)) = until.patience()
-                && begun.elapsed() > patience
-            {
-                return Err(DriverError::Hypervisor {
-                    doing: format!("wait for {}", until.query()),
-                    said: format!("nothing within {} s; {hint}", patience.as_secs()),
-                });
+            if patience.is_some_and(|patience| begun.elapsed() > patience) {
+                return Ok(None);
             }
-            self.connection()?.rest(ASK_AGAIN, watch)?;
+            let tells = |event: &Value| until.is_told_by(event);
+            self.connection()?.rest(until.again(), tells, watch)?;
         }
     }
 }

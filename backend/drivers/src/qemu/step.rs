@@ -79,6 +79,8 @@ pub(super) enum Step {
     },
     /// A QMP query, repeated until it tells what is waited for.
     Until(Until),
+    /// The last of a VM's memory is sent, and the VM is halted.
+    Halt,
     /// A program that runs to its end.
     Exec(Exec),
     /// QEMU, which puts itself into the background.
@@ -249,6 +251,7 @@ impl Step {
                 native("qmp", command_text(command, arguments.as_ref()))
             }
             Self::Until(until) => native("qmp", command_text(until.query(), None)),
+            Self::Halt => native("qmp", command_text(Until::MigrationPaused.query(), None)),
             Self::Exec(exec) | Self::Spawn(exec) => native("exec", command_line(exec)),
             Self::Listen { name, host } => native(
                 "qmp",

@@ -13,6 +13,21 @@ const GUEST_PATIENCE: Duration = Duration::from_secs(30);
 /// link that swallows it would hold the guest until TCP gives up, after a quarter of an hour.
 const STILL_PATIENCE: Duration = Duration::from_secs(5);
 
+/// QEMU's word for a VM that is halted, so that its disks may be handed over.
+const PAUSED: &str = "pre-switchover";
+
+/// What of a VM's memory is little: sent in a second at the last.
+const NEAR_BYTES: u64 = 16 << 20;
+
+/// A query is repeated after an event that may change its answer, and after this where none comes.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The same, of what no event tells: how much memory is left, which falls by some MiB meanwhile.
+const ASK_SOON: Duration = Duration::from_millis(5);
+
+/// The same, while the guest stands still.
+const ASK_AT_ONCE: Duration = Duration::from_micros(500);
+
 /// What a repeated query waits for.
 #[derive(Clone, Debug)]
 pub(super) enum Until {
@@ -31,6 +46,8 @@ pub(super) enum Until {
         /// The job.
         id: String,
     },
+    /// Little of its memory is left to send.
+    MemoryNear,
     /// The VM is halted and all but its last pages are over there.
     MigrationPaused,
     /// The receiver has told that it has everything.
@@ -58,7 +75,7 @@ impl Until {
             Self::JobEnded { .. } | Self::MirrorEnded { .. } | Self::JobsReady { .. } => {
                 "query-jobs"
             }
-            Self::MigrationPaused | Self::MigrationDone => "query-migrate",
+            Self::MemoryNear | Self::MigrationPaused | Self::MigrationDone => "query-migrate",
             Self::Finished => "query-status",
             Self::Balloon { .. } => "query-balloon",
             Self::Cpus { .. } => "query-cpus-fast",
@@ -85,13 +102,40 @@ impl Until {
                 let ready = |id| job(id).is_some_and(|job| job["status"] == "ready");
                 Ok(ids.iter().all(ready))
             }
-            Self::MigrationPaused => migration_is(answer, "pre-switchover"),
+            Self::MemoryNear => {
+                let left = answer["ram"]["remaining"].as_u64();
+                Ok(migration_is(answer, PAUSED)? || left.is_some_and(|left| left < NEAR_BYTES))
+            }
+            Self::MigrationPaused => migration_is(answer, PAUSED),
             Self::MigrationDone => migration_is(answer, "completed"),
             Self::Finished => Ok(answer["status"] == FINISHED),
             Self::Balloon { bytes, slack } => Ok(answer["actual"]
                 .as_u64()
                 .is_some_and(|actual| actual.abs_diff(*bytes) <= *slack)),
             Self::Cpus { count } => Ok(answer.as_array().is_some_and(|cpus| cpus.len() == *count)),
+        }
+    }
+
+    /// Whether this may change the answer.
+    pub(super) fn is_told_by(&self, event: &Value) -> bool {
+        let (name, data) = (&event["event"], &event["data"]);
+        match self {
+            Self::MigrationPaused | Self::MigrationDone => name == "MIGRATION",
+            Self::MirrorEnded { id } | Self::JobEnded { id } => {
+                name == "JOB_STATUS_CHANGE"
+                    && data["id"] == id.as_str()
+                    && data["status"] == "concluded"
+            }
+            _ => true,
+        }
+    }
+
+    /// How long no event is waited for before the query is repeated.
+    pub(super) const fn again(&self) -> Duration {
+        match self {
+            Self::MemoryNear => ASK_SOON,
+            Self::Finished => ASK_AT_ONCE,
+            _ => ASK_AGAIN,
         }
     }
 

@@ -48,12 +48,13 @@ impl<'a> At<'a> {
     }
 }
 
-/// The calls of a move on shared disks, from the one that begins to copy to the one that says the
-/// word; the way may break before any of them.
+/// The calls of a move on shared disks: the one that begins to copy, the one by which the guest stands
+/// still, and the one that says the word; the way may break before any of them.
 const COPIES: usize = 5;
-const SAYS: usize = 11;
+const HALTS: usize = 8;
+const SAYS: usize = 12;
 /// The last call.
-const LAST: usize = 13;
+const LAST: usize = 14;
 
 /// The calls that a test disturbs: some that differ, or with `GRIDWRIGHT_ALL_POINTS` all from the
 /// first of them, and one beyond the last.
@@ -148,7 +149,7 @@ fn kill_qemu(node: &Node) {
 #[test]
 fn a_killed_sender_hands_over_once() {
     let mut pair = Pair::new();
-    for number in calls(&[0, COPIES + 1, 8, SAYS - 1, SAYS, LAST]) {
+    for number in calls(&[0, COPIES + 1, HALTS, SAYS - 1, SAYS, LAST]) {
         let send = pair.send();
         let died = || std::panic::resume_unwind(Box::new("killed"));
         let watch = At::call(number, &died);
@@ -164,7 +165,7 @@ fn a_killed_sender_hands_over_once() {
             Ok(_) => assert_eq!(pair.runs(), [false, true], "{why}"),
             // A copy that was under way is not taken up again.
             Err(error) => {
-                assert!(number < 10, "{why}: {error}");
+                assert!(number < SAYS - 1, "{why}: {error}");
                 assert_eq!(pair.runs(), [true, false], "{why}: {error}");
             }
         }
@@ -178,7 +179,7 @@ fn a_killed_sender_hands_over_once() {
 fn a_killed_qemu_leaves_one_owner() {
     let mut pair = Pair::new();
     for victim in [0, 1] {
-        for number in calls(&[COPIES, 8, SAYS, SAYS + 1]) {
+        for number in calls(&[COPIES, HALTS, SAYS, SAYS + 1]) {
             let send = pair.send();
             let kill = || kill_qemu(&pair.nodes[victim]);
             let watch = At::call(number, &kill);
@@ -249,7 +250,7 @@ fn what_is_dropped_is_taken_back() {
 #[test]
 fn a_broken_way_stops_nobody_for_ever() {
     let mut pair = Pair::new();
-    let cuts = [COPIES, 8, SAYS].map(|number| (Way::Cut, number));
+    let cuts = [COPIES, HALTS, SAYS].map(|number| (Way::Cut, number));
     for (broken, number) in cuts.into_iter().chain([(Way::Unanswered, SAYS)]) {
         let Act::Send {
             address,

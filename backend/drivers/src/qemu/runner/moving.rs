@@ -3,10 +3,10 @@
 use super::{Answers, LOOK_AGAIN, Runner};
 use crate::qemu::book;
 use crate::qemu::door::Door;
-use crate::qemu::look::FINISHED;
-use crate::qemu::migration::{Address, mirror_job, own_disks, remote_node};
+use crate::qemu::migration::{Address, BANDWIDTH_BYTES, mirror_job, own_disks, remote_node};
 use crate::qemu::record::{self, Move};
 use crate::qemu::secure::{self, End};
+use crate::qemu::until::Until;
 use crate::qemu::word::{Line, Said, Words};
 use agent::driver::DriverError;
 use agent::machine::Machine;
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A move that is called off has ended within this, its connections being cut first.
 const ABANDON_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The last of a near-idle guest's memory has gone within this.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Runner<'_> {
     /// QEMU listens on a port that the node chose; the answer is the port.
@@ -83,15 +86,24 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// QEMU is asked once more whether it is finished, as everything rests on that.
-    pub(super) fn give(&mut self, address: &str, key: KeyId) -> Result<(), DriverError> {
-        let status = self.tell("query-status", None)?;
-        if status["status"] != FINISHED {
-            return Err(DriverError::Hypervisor {
-                doing: "give the VM away".to_owned(),
-                said: format!("it is {}, expected {FINISHED}", status["status"]),
+    /// A guest that writes faster than the last of its memory is sent is halted as soon as QEMU can.
+    pub(super) fn halt(&mut self) -> Result<(), DriverError> {
+        let halted = Until::MigrationPaused;
+        if self.until_within(&halted, Some(LAST_PATIENCE))?.is_none() {
+            let faster = json!({
+                "max-bandwidth": BANDWIDTH_BYTES,
+                "avail-switchover-bandwidth": 0,
             });
+            self.tell("migrate-set-parameters", Some(&faster))?;
+            self.until(&halted)?;
         }
+        Ok(())
+    }
+
+    /// QEMU is asked whether it is finished, a moment later than its receiver has told so, as
+    /// everything rests on that.
+    pub(super) fn give(&mut self, address: &str, key: KeyId) -> Result<(), DriverError> {
+        self.until(&Until::Finished)?;
         let given = Move::Given {
             address: address.to_owned(),
             saying: self.words(key)?.saying(),
