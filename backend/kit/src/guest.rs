@@ -2,6 +2,7 @@
 
 use model::hypervisor::Arch;
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -157,6 +158,28 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Optio
             return value;
         }
         assert!(begun.elapsed() < limit, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until what is seen is so, looking every 20 ms, and gives it; fails after the given time with
+/// what was waited for and what was seen last.
+pub fn wait_to_see<T: Debug>(
+    what: &str,
+    limit: Duration,
+    mut look: impl FnMut() -> T,
+    is_so: impl Fn(&T) -> bool,
+) -> T {
+    let begun = Instant::now();
+    loop {
+        let seen = look();
+        if is_so(&seen) {
+            return seen;
+        }
+        assert!(
+            begun.elapsed() < limit,
+            "waited {limit:?} for {what}, saw {seen:?}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,7 +1,7 @@
 //! Incus: containers run, are driven and leave nothing behind, on servers of the tests' own.
 
 use crate::conformance::{self, Subject};
-use crate::guest::{BOOTED, run, wait_for};
+use crate::guest::{BOOTED, run, wait_for, wait_to_see};
 use crate::incusd::Incusd;
 use agent::driver::{Act, Console, Driver, DriverError};
 use agent::machine::{Boot, Machine};
@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const INIT: &str = r#"#!/bin/busybox sh
 trap 'echo GUEST-DOWN; exit 0' PWR
 export PATH=/bin
-echo "GUEST-UP name=$(hostname) cpus=$(nproc)"
+echo "GUEST-UP name=$(hostname)"
 while :; do sleep 0.2 & wait $!; done
 "#;
 
@@ -78,6 +78,19 @@ impl Node {
             panic!("{vm} has no console log");
         };
         String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until a program in the container may use this many cores: Incus deals them out by
+    /// itself, some time after an act.
+    fn wait_cpus(&self, vm: VmId, cpus: u32) {
+        let name = format!("vm-{}", vm.0);
+        let nproc = ["exec", "--project", "gridwright", &name, "--", "/bin/nproc"];
+        wait_to_see(
+            &format!("{cpus} cpus"),
+            LIMIT,
+            || self.client(&nproc),
+            |said| said.trim() == cpus.to_string(),
+        );
     }
 }
 
@@ -182,19 +195,13 @@ fn limits_change_while_it_runs() {
     let vm = node.define(node.machine(VmId(1)));
     node.perform(vm, &Act::Start);
     node.wait_booted(vm);
-    assert!(node.console_text(vm).contains("name=guest-1 cpus=1"));
+    let said = node.console_text(vm);
+    assert!(said.contains("name=guest-1"), "{said}");
+    node.wait_cpus(vm, 1);
     for scale in [Scale::Cpu { cpus: 2 }, Scale::Mem { mem_mib: 96 }] {
         node.perform(vm, &Act::Scale { scale });
     }
-    let exec = [
-        "exec",
-        "--project",
-        "gridwright",
-        "vm-1",
-        "--",
-        "/bin/nproc",
-    ];
-    assert_eq!(node.client(&exec).trim(), "2");
+    node.wait_cpus(vm, 2);
     let reading = |metric| {
         let readings = node.incus().statistics(vm).expect("readings");
         let reading = readings
@@ -203,7 +210,8 @@ fn limits_change_while_it_runs() {
         reading.map(|reading| reading.value)
     };
     assert_eq!(reading(Metric::MemTotalMib), Some(96.0));
-    assert!(reading(Metric::CpuMilli).expect("processor time") > 0.0);
+    let used_milli = reading(Metric::CpuMilli).expect("processor time");
+    assert!(used_milli > 0.0, "{used_milli}");
     let too_much = Act::Scale {
         scale: Scale::Mem { mem_mib: 129 },
     };

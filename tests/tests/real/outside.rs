@@ -1,6 +1,6 @@
 //! Drivers outside the agent: gVisor's `runsc` by a program in Python, as any other driver is tested.
 
-use crate::guest::{BOOTED, run, wait_for};
+use crate::guest::{BOOTED, run, wait_for, wait_to_see};
 use agent::driver::{Act, Console, Driver};
 use agent::machine::{Boot, Machine};
 use agent::secret::Keys;
@@ -62,6 +62,15 @@ impl Gvisor {
             count.trim().parse().ok()
         })
     }
+
+    /// What a container has said so far.
+    fn said(&self, vm: VmId) -> String {
+        let console = self.start().console(vm).expect("a console");
+        let Console::Log { path } = console else {
+            panic!("{console:?} is no log");
+        };
+        String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    }
 }
 
 impl Subject for Gvisor {
@@ -92,14 +101,12 @@ impl Subject for Gvisor {
     }
 
     fn wait_booted(&self, vm: VmId) {
-        let console = self.start().console(vm).expect("a console");
-        let Console::Log { path } = console else {
-            panic!("{console:?} is no log");
-        };
-        wait_for(BOOTED, PATIENCE, || {
-            let said = fs::read_to_string(&path).ok()?;
-            said.contains(BOOTED).then_some(())
-        });
+        wait_to_see(
+            BOOTED,
+            PATIENCE,
+            || self.said(vm),
+            |said| said.contains(BOOTED),
+        );
     }
 
     fn image_file(&self, vm: VmId) -> PathBuf {
@@ -181,7 +188,8 @@ fn gvisor_has_manners() {
     manners::answers_a_slow_listener(&gvisor);
 }
 
-/// A snapshot keeps memory and root alike: after going back, the container counts on from there.
+/// A snapshot keeps memory and root alike: after going back, the container counts on from there, and
+/// what has come into its root since is gone.
 #[test]
 fn gvisor_goes_back_to_an_instant() {
     let gvisor = Gvisor::new();
@@ -191,24 +199,43 @@ fn gvisor_goes_back_to_an_instant() {
     gvisor.perform(vm, &Act::Start);
     gvisor.wait_booted(vm);
     let name = || "before".to_owned();
+    let before = gvisor.count(vm);
     gvisor.perform(vm, &Act::Snapshot { name: name() });
     let kept = gvisor.count(vm);
-    // So far that the time of going back cannot reach it.
-    let later = wait_for("the count to grow", PATIENCE, || {
-        Some(gvisor.count(vm)).filter(|&count| count > kept + 60)
-    });
+    let since = gvisor.root(vm).join("since");
+    fs::write(&since, "").expect("a file of its root");
+    let grown = |count: &u32| *count > kept + 20;
+    wait_to_see("the count to grow", PATIENCE, || gvisor.count(vm), grown);
     gvisor.perform(vm, &Act::Pause);
     gvisor.perform(vm, &Act::Restore { name: name() });
-    let back = gvisor.count(vm);
-    assert!(
-        (kept.saturating_sub(20)..later - 30).contains(&back),
-        "kept at {kept}, gone on to {later}, back at {back}"
-    );
+    assert!(!since.exists(), "its root is not as it was");
     gvisor.perform(vm, &Act::Resume);
-    wait_for("the count to go on", PATIENCE, || {
-        (gvisor.count(vm) > back).then_some(())
-    });
+    let (last, next) = wait_to_see(
+        "it to count on from there",
+        PATIENCE,
+        || fall(&ticks(&gvisor.said(vm))),
+        Option::is_some,
+    )
+    .expect("it was just seen");
+    // It may have been kept between telling a count and writing that down.
+    assert!(
+        (before..=kept + 2).contains(&next),
+        "kept at {before} to {kept}, went on to {last}, and went back to {next}"
+    );
     gvisor.perform(vm, &Act::Destroy);
+}
+
+/// The counts that a container told; the last line may be half written.
+fn ticks(said: &str) -> Vec<u32> {
+    let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let counts = whole.lines().filter_map(|line| line.strip_prefix("tick "));
+    counts.filter_map(|count| count.parse().ok()).collect()
+}
+
+/// Where counts go back: the last one before, and the first one after.
+fn fall(counts: &[u32]) -> Option<(u32, u32)> {
+    let mut steps = counts.windows(2).map(|pair| (pair[0], pair[1]));
+    steps.find(|(last, next)| next <= last)
 }
 
 /// A running container is measured, within the limits that it was given; a copy and an image hold
