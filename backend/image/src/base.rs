@@ -6,7 +6,7 @@
 //! is given out, so that one that was changed all the same is refused.
 
 use crate::error::{At, Error};
-use crate::replicate::partial;
+use crate::replicate::{partial, put_in_place};
 use crate::store::file_digest;
 use crate::tool::Tool;
 use crate::wipe::{Pattern, wipe_and_remove};
@@ -65,6 +65,8 @@ impl Stamp {
 pub fn keep(disk: &Path, base: &Path, watch: &dyn Watch) -> Result<(), Error> {
     let digest = file_digest(disk, watch)?;
     std::fs::set_permissions(disk, Permissions::from_mode(READ_ONLY)).at(disk)?;
+    // After a loss of power a base that has its name holds all that its digest is of.
+    File::open(disk).and_then(|file| file.sync_all()).at(disk)?;
     let stamp = Stamp::of(disk)?;
     // The note first: a base that is there has one.
     let first = Note {
@@ -133,7 +135,7 @@ pub fn overlay(base: &Path, disk: &Path, size_mib: u64, watch: &dyn Watch) -> Re
     let tool = Tool::new("qemu-img").args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
     let tool = tool.args([base, &part]).args([&size]).uncaged();
     tool.run(watch)?;
-    std::fs::rename(&part, disk).at(disk)
+    put_in_place(&part, disk, watch)
 }
 
 fn note_of(base: &Path) -> PathBuf {

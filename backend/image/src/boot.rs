@@ -139,7 +139,7 @@ fn grub(layout: &Layout, disk: &Path, watch: &dyn Watch) -> Result<(), Error> {
         PartitionTable::Gpt => "gpt",
         _ => "msdos",
     };
-    let work = crate::ext4::work_folder(disk)?;
+    let work = crate::work::Work::beside(disk)?;
     let core = work.path().join("core.img");
     crate::sandbox::hand_over(work.path())?;
     let prefix = format!("(hd0,{kind}{number})/boot/grub");

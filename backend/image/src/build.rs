@@ -12,13 +12,14 @@ use crate::format::{Filling, check, format};
 use crate::luks;
 use crate::manifest::{Content, Template};
 use crate::package;
-use crate::replicate::{create, partial, replicate_into};
+use crate::replicate::{create, partial, put_in_place, replicate_into};
 use crate::sandbox::hand_over;
 use crate::script;
 use crate::store::Store;
 use crate::tool::Tool;
 use crate::tree::Tree;
 use crate::wipe::{Pattern, wipe_and_remove};
+use crate::work::Work;
 use agent::build::BuildStep;
 use agent::edit::Edit;
 use agent::layout::{Layout, SECTOR_BYTES};
@@ -56,10 +57,10 @@ pub fn build_disk(
     target: &Path,
     workshop: Workshop<'_>,
 ) -> Result<Built, Error> {
-    let work = crate::ext4::work_folder(target)?;
+    let work = Work::beside(target)?;
     let bench = Bench::after(steps, work.path(), target, workshop)?;
     crate::customise::take_back(&bench.disk)?;
-    std::fs::rename(&bench.disk, target).at(target)?;
+    put_in_place(&bench.disk, target, workshop.watch)?;
     Ok(bench.built)
 }
 
@@ -128,7 +129,7 @@ fn filled(
 /// # Errors
 /// Where a step fails; the target is then as it was.
 pub fn build_root(steps: &[BuildStep], target: &Path, workshop: Workshop<'_>) -> Result<(), Error> {
-    let work = crate::ext4::work_folder(target)?;
+    let work = Work::beside(target)?;
     let bench = Bench::after(steps, work.path(), target, workshop)?;
     write_root(&bench.tree, target)
 }

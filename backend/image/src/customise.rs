@@ -3,9 +3,10 @@
 
 use crate::error::{At, Error};
 use crate::ext4::{Ext4, is_ext4};
-use crate::replicate::{partial, replicate};
+use crate::replicate::{partial, put_in_place, replicate};
 use crate::sandbox::hand_over;
 use crate::tool::Tool;
+use crate::wipe::clear;
 use agent::edit::Edit;
 use agent::layout::SECTOR_BYTES;
 use agent::watch::Watch;
@@ -25,9 +26,9 @@ pub fn customise(from: &Path, to: &Path, edits: &[Edit], watch: &dyn Watch) -> R
     replicate(from, &part, watch)?;
     let made = customise_in_place(&part, edits, watch);
     if made.is_err() {
-        std::fs::remove_file(&part).at(&part)?;
+        clear(&part)?;
     }
-    made.and_then(|()| std::fs::rename(&part, to).at(to))
+    made.and_then(|()| put_in_place(&part, to, watch))
 }
 
 /// Makes edits in the ext4 root of a raw disk that nobody runs, and checks it. After an error the

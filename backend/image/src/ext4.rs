@@ -67,7 +67,7 @@ impl<'a> Ext4<'a> {
     pub fn edit(self, edits: &[Edit]) -> Result<(), Error> {
         let texts = wanted(edits)?;
         self.recover()?;
-        let work = work_folder(self.image)?;
+        let work = crate::work::Work::beside(self.image)?;
         let mut found = BTreeMap::new();
         self.survey(&with_parents(edits.iter().map(path_of)), &mut found)?;
         self.survey(&with_parents(texts.iter().map(String::as_str)), &mut found)?;
@@ -311,18 +311,6 @@ impl<'a> Ext4<'a> {
 pub(crate) fn is_ext4(file: &File, offset: u64) -> bool {
     let mut magic = [0; 2];
     file.read_exact_at(&mut magic, offset + MAGIC_AT).is_ok() && magic == MAGIC
-}
-
-/// A folder beside an image for the texts that go in and out; gone when dropped.
-pub(crate) fn work_folder(image: &Path) -> Result<tempfile::TempDir, Error> {
-    let beside = image
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let beside = beside.unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(".work-")
-        .tempdir_in(beside)
-        .at(beside)
 }
 
 fn parse_stat(answer: &str) -> Found {

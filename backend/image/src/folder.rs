@@ -3,14 +3,14 @@
 //! What lies in them is foreign: no link is followed, and nothing is written but into a new folder.
 
 use crate::error::{At, Error};
-use crate::replicate::{compare, create, partial, replicate_into};
+use crate::replicate::{compare, create, exchange, partial, replicate_into};
 use crate::tree::{Kind, Node, Tree};
+use crate::wipe::clear;
 use agent::driver::NativeCall;
 use agent::watch::{CalledOff, Watch};
 use rustix::fs::{XattrFlags, lgetxattr, llistxattr, lsetxattr, syncfs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata, Permissions};
-use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ const ATTRIBUTES: &str = "security.";
 const MAX_ATTRIBUTE_BYTES: usize = 64 << 10;
 
 /// Writes a tree as a folder with all that it says of owners, modes and attributes; one of that name
-/// is replaced once the new one is whole. Contents move out of the tree.
+/// is replaced once the new one is whole, and wiped. Contents move out of the tree.
 ///
 /// # Errors
 /// Where there is no room, or the caller may not give files away.
@@ -34,7 +34,8 @@ pub(crate) fn write_root(tree: &Tree, to: &Path) -> Result<(), Error> {
     replace(&part, to)
 }
 
-/// Copies a root folder to a new one; one of that name is replaced once the new one is whole.
+/// Copies a root folder to a new one; one of that name is replaced once the new one is whole, and
+/// wiped.
 ///
 /// # Errors
 /// Where it cannot be read or written, or is called off; the target is then as it was.
@@ -114,10 +115,10 @@ pub fn compare_roots(one: &Path, other: &Path, watch: &dyn Watch) -> Result<(), 
     Ok(())
 }
 
-/// A new folder under the temporary name of one; what a former try left there goes.
+/// A new folder under the temporary name of one; what a former try left there is wiped.
 fn fresh(to: &Path) -> Result<PathBuf, Error> {
     let part = partial(to);
-    remove(&part)?;
+    clear(&part)?;
     fs::create_dir(&part).at(&part)?;
     // Users of the container other than its root pass through.
     fs::set_permissions(&part, Permissions::from_mode(0o755)).at(&part)?;
@@ -127,14 +128,9 @@ fn fresh(to: &Path) -> Result<PathBuf, Error> {
 fn replace(part: &Path, to: &Path) -> Result<(), Error> {
     // Once for all files: one by one would take as long as the copy itself.
     syncfs(File::open(part).at(part)?).at(part)?;
-    remove(to)?;
-    fs::rename(part, to).at(to)
-}
-
-fn remove(folder: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(folder),
-        _ => Ok(()),
+    match exchange(part, to)? {
+        true => clear(part),
+        false => Ok(()),
     }
 }
 

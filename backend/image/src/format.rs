@@ -1,10 +1,10 @@
 //! File systems made together with their content, and checked.
 
 use crate::error::{At, Error};
-use crate::ext4::work_folder;
 use crate::sandbox::{Limits, hand_over};
 use crate::tool::Tool;
 use crate::tree::{Kind, Node, Tree, written_mode};
+use crate::work::Work;
 use agent::layout::{Place, SECTOR_BYTES, label};
 use agent::watch::Watch;
 use model::blueprint::Format;
@@ -32,7 +32,7 @@ pub(crate) fn format(
     let target = crate::replicate::create(file)?;
     target.set_len(place.sectors * SECTOR_BYTES).at(file)?;
     hand_over(file)?;
-    let work = work_folder(file)?;
+    let work = Work::beside(file)?;
     let content = work.path().join("content");
     std::fs::create_dir(&content).at(&content)?;
     let mount = place.partition.mount.as_deref();

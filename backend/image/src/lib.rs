@@ -21,6 +21,7 @@
 //! - [`resize`]: disks made larger and smaller while nobody runs them
 //! - [`luks`]: disks that nobody reads without their key
 //! - [`wipe`](mod@wipe): overwriting of disks, checked by reading back
+//! - [`work`]: folders for what is made on the way
 
 pub mod archive;
 pub mod base;
@@ -50,3 +51,4 @@ pub mod tree;
 pub mod view;
 pub mod whole;
 pub mod wipe;
+pub mod work;

@@ -3,8 +3,11 @@
 use crate::crew;
 use crate::error::{At, Error};
 use crate::extent::{data, pieces};
+use crate::wipe::{Pattern, clear, wipe_and_remove};
 use agent::watch::Watch;
-use rustix::fs::{FallocateFlags, copy_file_range, fallocate, fstatfs};
+use rustix::fs::{
+    CWD, FallocateFlags, RenameFlags, copy_file_range, fallocate, fstatfs, renameat_with,
+};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -22,7 +25,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// `TMPFS_MAGIC` of Linux's `linux/magic.h`.
 const TMPFS: u64 = 0x0102_1994;
 
-/// Copies a disk to a new file; one of that name is replaced, at once and at the end.
+/// Copies a disk to a new file; one of that name is replaced, at once and at the end, and wiped.
 ///
 /// # Errors
 /// Where it cannot be read or written, or is called off; the target is then as it was.
@@ -33,8 +36,8 @@ pub fn replicate(from: &Path, to: &Path, watch: &dyn Watch) -> Result<(), Error>
     let target = create(&part)?;
     target.set_len(len).at(&part)?;
     copy_data(&source, from, &target, &part, 0, watch)?;
-    target.sync_data().at(&part)?;
-    std::fs::rename(&part, to).at(to)
+    drop(target);
+    put_in_place(&part, to, watch)
 }
 
 /// Copies a disk into a larger one that is there, beginning at a byte; what the holes of the source
@@ -101,6 +104,28 @@ pub fn compare_with(one: &Path, other: &Path, at: u64, watch: &dyn Watch) -> Res
     })
 }
 
+/// Gives a whole file its own name once it is on the disk. One of that name gets the temporary name at
+/// the same instant and is wiped under it, now or, after a kill, by whoever sweeps such names.
+pub(crate) fn put_in_place(part: &Path, to: &Path, watch: &dyn Watch) -> Result<(), Error> {
+    let file = File::open(part).at(part)?;
+    file.sync_all().at(part)?;
+    match exchange(part, to)? {
+        true => wipe_and_remove(part, Pattern::Zero, watch),
+        false => Ok(()),
+    }
+}
+
+/// Gives what has a temporary name its own; whether something had that name, which has the temporary
+/// one now.
+pub(crate) fn exchange(part: &Path, to: &Path) -> Result<bool, Error> {
+    if !to.try_exists().at(to)? {
+        std::fs::rename(part, to).at(to)?;
+        return Ok(false);
+    }
+    renameat_with(CWD, part, CWD, to, RenameFlags::EXCHANGE).at(to)?;
+    Ok(true)
+}
+
 /// The name under which a file is written before it has its own; a former try's is overwritten.
 pub(crate) fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -108,14 +133,14 @@ pub(crate) fn partial(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Makes an empty file, in place of one of that name.
+/// Makes an empty file; one of that name is wiped.
 pub(crate) fn create(path: &Path) -> Result<File, Error> {
+    clear(path)?;
     let mut options = OpenOptions::new();
     options
         .read(true)
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .open(path)
         .at(path)
 }

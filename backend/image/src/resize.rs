@@ -8,10 +8,11 @@ use crate::customise::{partitions, root_offset, take_back};
 use crate::error::{At, Error};
 use crate::ext4::{Ext4, is_ext4};
 use crate::luks::HEADER_BYTES;
-use crate::replicate::{partial, replicate};
+use crate::replicate::{partial, put_in_place, replicate};
 use crate::sandbox::hand_over;
 use crate::tool::Tool;
 use crate::view::{Shape, View};
+use crate::wipe::clear;
 use agent::layout::SECTOR_BYTES;
 use agent::watch::Watch;
 use std::fs::{File, OpenOptions};
@@ -38,7 +39,8 @@ pub fn bytes_seen(disk: &Path, shape: Shape<'_>) -> Result<u64, Error> {
 }
 
 /// Gives a disk another size, and its last partition, or the disk itself where it has no table, what
-/// is gained or lost; that must hold ext4. The disk is replaced once the new one is checked.
+/// is gained or lost; that must hold ext4. The disk is replaced once the new one is checked, and what
+/// it was is wiped.
 ///
 /// # Errors
 /// Where its files need more room than is left, or it holds something else.
@@ -52,11 +54,11 @@ pub fn resize(
     replicate(disk, &part, watch)?;
     let made = change(&part, shape, size_mib << 20, watch);
     if made.is_err() {
-        std::fs::remove_file(&part).at(&part)?;
+        clear(&part)?;
     }
     made?;
     take_back(&part)?;
-    std::fs::rename(&part, disk).at(disk)
+    put_in_place(&part, disk, watch)
 }
 
 /// Gives a disk that nobody has open another size, and leaves what it holds as it is.

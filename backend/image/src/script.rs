@@ -4,6 +4,8 @@ use crate::error::{At, Error};
 use crate::sandbox::{Limits, hand_over};
 use crate::tool::Tool;
 use crate::tree::{Kind, Node, Tree};
+use crate::wipe::clear;
+use crate::work::Work;
 use agent::edit::Access;
 use agent::watch::Watch;
 use model::blueprint::Script;
@@ -33,7 +35,7 @@ pub(crate) fn run(
     work: &Path,
     watch: &dyn Watch,
 ) -> Result<(), Error> {
-    let root = tempfile::tempdir_in(work).at(work)?;
+    let root = Work::beside(&work.join("root"))?;
     tree.write_out("/", &BTreeSet::new(), root.path())?;
     let place = root.path().join(&PLACE[1..]);
     std::fs::write(&place, &script.text).at(&place)?;
@@ -52,7 +54,7 @@ pub(crate) fn run(
         ),
         error => error,
     })?;
-    std::fs::remove_file(&place).or_else(gone).at(&place)?;
+    clear(&place)?;
     take_over(tree, root.path())
 }
 
@@ -145,11 +147,4 @@ fn walk(
         found.insert(path, about);
     }
     Ok(())
-}
-
-fn gone(error: std::io::Error) -> std::io::Result<()> {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    }
 }

@@ -242,7 +242,8 @@ fn wait(
     }
 }
 
-fn gather(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+/// Reads a stream to its end beside all else; what it held comes then.
+pub(crate) fn gather(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (told, heard) = channel();
     thread::spawn(move || {
         let mut kept = Vec::new();
@@ -261,7 +262,8 @@ fn gather(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     heard
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where the system has a program.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()
         .map(|folder| Path::new(folder).join(program))
@@ -269,24 +271,56 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// The Debian package that a program comes from.
-fn package(program: &str) -> &'static str {
+pub(crate) fn package(program: &str) -> &'static str {
     match program {
-        "mke2fs" | "e2fsck" | "debugfs" | "resize2fs" | "dumpe2fs" => "e2fsprogs",
+        "mke2fs" | "e2fsck" | "debugfs" | "resize2fs" | "dumpe2fs" | "e2image" => "e2fsprogs",
         "sfdisk" => "fdisk",
         "mkfs.xfs" | "xfs_repair" | "xfs_db" => "xfsprogs",
         "mkfs.btrfs" | "btrfs" => "btrfs-progs",
         "mkfs.vfat" | "fsck.fat" => "dosfstools",
         "mcopy" | "mmd" => "mtools",
         "mkntfs" | "ntfscp" | "ntfsfix" | "ntfscat" => "ntfs-3g",
-        "qemu-img" => "qemu-utils",
+        "qemu-img" | "qemu-storage-daemon" => "qemu-utils",
         "cryptsetup" => "cryptsetup-bin",
-        "grub-mkimage" => "grub2-common",
+        "grub-mkimage" => "grub-common",
         "extlinux" => "extlinux",
         "mmdebstrap" => "mmdebstrap",
         "cpio" => "cpio",
         "bwrap" => "bubblewrap",
+        "depmod" => "kmod",
         "dpkg-deb" => "dpkg",
         "apt-get" => "apt",
         _ => "util-linux",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::package;
+    use std::process::Command;
+
+    /// Whoever lacks a tool is told the package that really brings it.
+    #[test]
+    fn packages_bring_their_tools() {
+        for tool in [
+            "e2image",
+            "setpriv",
+            "qemu-storage-daemon",
+            "qemu-img",
+            "grub-mkimage",
+            "cryptsetup",
+            "sfdisk",
+            "depmod",
+            "mkswap",
+            "mmdebstrap",
+        ] {
+            let list = Command::new("dpkg").args(["-L", package(tool)]).output();
+            let list = list.expect("Debian's dpkg").stdout;
+            let list = String::from_utf8_lossy(&list);
+            let found = list
+                .lines()
+                .any(|path| path.rsplit('/').next() == Some(tool));
+            assert!(found, "{tool} is not in {}", package(tool));
+        }
     }
 }

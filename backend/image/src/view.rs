@@ -6,20 +6,26 @@
 
 use crate::error::{At, Error};
 use crate::sandbox::{hand_over, let_through};
+use crate::tool::{find, gather, package};
+use crate::work::Work;
 use agent::driver::NativeCall;
 use agent::watch::Watch;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the daemon may take until it shows the disk; it takes milliseconds, and on a busy node a
 /// few seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the daemon may take to end; what was written is on the disk before it is asked to.
+const ENDING: Duration = Duration::from_secs(60);
 
 /// How the bytes of a disk lie in its file.
 #[derive(Clone, Copy, Debug)]
@@ -42,9 +48,10 @@ pub enum Shape<'a> {
 #[derive(Debug)]
 pub struct View {
     daemon: Child,
+    said: Receiver<Vec<u8>>,
     file: PathBuf,
     // Dropped last, once nothing is mounted in it.
-    _folder: tempfile::TempDir,
+    _folder: Work,
 }
 
 impl View {
@@ -60,7 +67,7 @@ impl View {
         watch: &dyn Watch,
     ) -> Result<Self, Error> {
         watch.checkpoint()?;
-        let folder = crate::ext4::work_folder(disk)?;
+        let folder = Work::beside(disk)?;
         let_through(folder.path())?;
         let file = folder.path().join("view");
         File::create(&file).at(&file)?;
@@ -74,8 +81,11 @@ impl View {
             Shape::Sealed { key } => key,
             Shape::Raw | Shape::Overlay { .. } => &[],
         };
+        let mut daemon = start(&words, key)?;
         let mut view = Self {
-            daemon: start(&words, key)?,
+            // Read all the time: a daemon whose pipe is full stands still.
+            said: gather(daemon.stderr.take()),
+            daemon,
             file,
             _folder: folder,
         };
@@ -97,7 +107,7 @@ impl View {
         File::open(&self.file)
             .and_then(|file| file.sync_all())
             .at(&self.file)?;
-        match self.end().at(&self.file)? {
+        match self.end(ENDING).at(&self.file)? {
             status if status.success() => Ok(()),
             status => Err(self.failed(&status.to_string())),
         }
@@ -122,12 +132,9 @@ impl View {
     }
 
     fn failed(&mut self, status: &str) -> Error {
-        let mut told = String::new();
-        if let Some(mut said) = self.daemon.stderr.take() {
-            drop(self.daemon.kill());
-            // What it said before an error is all there is to tell.
-            drop(said.read_to_string(&mut told));
-        }
+        drop(self.daemon.kill());
+        let told = self.said.recv().unwrap_or_default();
+        let told = String::from_utf8_lossy(&told);
         Error::Tool {
             program: DAEMON,
             status: status.to_owned(),
@@ -135,13 +142,21 @@ impl View {
         }
     }
 
-    /// It takes its file away when it is asked to end, and asked again by nothing.
-    fn end(&mut self) -> std::io::Result<std::process::ExitStatus> {
+    /// It takes its file away when it is asked to end; one that does not within this time is killed.
+    fn end(&mut self, within: Duration) -> std::io::Result<ExitStatus> {
         if self.daemon.try_wait()?.is_none()
             && let Some(pid) = rustix::process::Pid::from_raw(self.daemon.id().cast_signed())
         {
             rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         }
+        let begun = Instant::now();
+        while begun.elapsed() <= within {
+            if let Some(status) = self.daemon.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.daemon.kill()?;
         self.daemon.wait()
     }
 }
@@ -149,7 +164,7 @@ impl View {
 impl Drop for View {
     fn drop(&mut self) {
         // After a close there is nothing left to end.
-        drop(self.end());
+        drop(self.end(ENDING));
         unmount(&self.file);
     }
 }
@@ -176,10 +191,13 @@ fn is_mounted(file: &Path) -> bool {
 const DAEMON: &str = "qemu-storage-daemon";
 
 fn start(words: &[String], key: &[u8]) -> Result<Child, Error> {
-    let missing = |_| Error::Missing {
-        program: "setpriv",
-        package: "util-linux",
+    let missing = |program| Error::Missing {
+        program,
+        package: package(program),
     };
+    if find(DAEMON).is_none() {
+        return Err(missing(DAEMON));
+    }
     let mut child = Command::new("setpriv")
         // It ends with the thread that works on the disk, whatever ends that.
         .args(["--pdeathsig", "TERM", "--", DAEMON])
@@ -188,7 +206,7 @@ fn start(words: &[String], key: &[u8]) -> Result<Child, Error> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(missing)?;
+        .map_err(|_| missing("setpriv"))?;
     let mut stdin = child.stdin.take();
     // A daemon that ends without reading is judged by its exit code; a key is shorter than a pipe.
     drop(stdin.as_mut().map(|stdin| stdin.write_all(key)));
@@ -225,4 +243,29 @@ fn words(disk: &Path, shape: Shape<'_>, range: Option<Range<u64>>, file: &Path) 
     });
     say("--export", export.to_string());
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agent::watch::Unwatched;
+    use rustix::process::{Pid, Signal, kill_process};
+
+    /// A daemon that hangs is not waited for without end, and nothing of it stays.
+    #[test]
+    fn a_daemon_that_hangs_is_killed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = folder.path().join("disk");
+        let made = File::create(&disk).and_then(|file| file.set_len(1 << 20));
+        made.expect("a disk");
+        let_through(folder.path()).expect("ours");
+        let mut view = View::open(&disk, Shape::Raw, None, &Unwatched).expect("shown");
+        let pid = Pid::from_raw(view.daemon.id().cast_signed()).expect("a process");
+        kill_process(pid, Signal::STOP).expect("ours");
+        let status = view.end(Duration::from_millis(50)).expect("it ends");
+        assert!(!status.success(), "{status}");
+        let file = view.path().to_owned();
+        drop(view);
+        assert!(!is_mounted(&file) && !file.exists());
+    }
 }

@@ -10,6 +10,7 @@ use crate::pack::ZSTD_LEVEL;
 use crate::replicate::create;
 use crate::sandbox::hand_over;
 use crate::tool::Tool;
+use crate::wipe::clear;
 use agent::edit::Edit;
 use agent::layout::SECTOR_BYTES;
 use agent::watch::Watch;
@@ -90,7 +91,7 @@ pub fn pack(
             bounds
         }
     };
-    std::fs::remove_file(&used).at(&used)?;
+    clear(&used)?;
     Ok(bounds)
 }
 

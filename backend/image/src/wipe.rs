@@ -5,19 +5,23 @@
 
 use crate::crew;
 use crate::error::{At, Error};
-use crate::extent::pieces;
+use crate::extent::{data, pieces};
 use agent::watch::Watch;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
-use rustix::fs::{Advice, fadvise};
-use std::fs::{File, OpenOptions};
-use std::io::Read;
+use rustix::fs::{Advice, fadvise, syncfs};
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 /// Bytes written at a time: what a core keeps near itself between making and writing them.
 const PIECE_BYTES: u64 = 256 << 10;
+
+/// So many files are written to the disk one by one; more at once with all else that waits for it.
+const FEW_FILES: usize = 16;
 
 /// What a disk is overwritten with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,74 @@ pub fn wipe_and_remove(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Resu
     }
     wipe(path, pattern, watch)?;
     std::fs::remove_file(path).at(path)
+}
+
+/// Overwrites with zeros what a temporary file, or each file in a temporary folder, holds, and removes
+/// it; done once it is gone. Holes stay holes. Links are not followed, what is mounted there is left
+/// alone, and a file that has a name elsewhere keeps its bytes under that.
+///
+/// # Errors
+/// Where something cannot be overwritten; it is then still there.
+pub fn clear(path: &Path) -> Result<(), Error> {
+    let about = match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        about => about.at(path)?,
+    };
+    let mut files = BTreeMap::new();
+    collect(path, &about, about.dev(), &mut files)?;
+    let few = files.len() <= FEW_FILES;
+    for (path, _) in files.values().filter(|(_, elsewhere)| *elsewhere == 0) {
+        let file = zero(path)?;
+        if few {
+            file.sync_data().at(path)?;
+        }
+    }
+    if !few {
+        syncfs(File::open(path).at(path)?).at(path)?;
+    }
+    match about.is_dir() {
+        true => std::fs::remove_dir_all(path).at(path),
+        false => std::fs::remove_file(path).at(path),
+    }
+}
+
+/// The files of this name and below it on this device, by number: one name of each, and how many it
+/// has elsewhere.
+fn collect(
+    path: &Path,
+    about: &Metadata,
+    device: u64,
+    files: &mut BTreeMap<u64, (PathBuf, u64)>,
+) -> Result<(), Error> {
+    if about.dev() != device {
+        return Ok(());
+    }
+    if about.is_dir() {
+        for entry in path.read_dir().at(path)? {
+            let inside = entry.at(path)?.path();
+            collect(
+                &inside,
+                &inside.symlink_metadata().at(&inside)?,
+                device,
+                files,
+            )?;
+        }
+    } else if about.is_file() && about.len() > 0 {
+        let found = files.entry(about.ino());
+        found.or_insert_with(|| (path.to_owned(), about.nlink())).1 -= 1;
+    }
+    Ok(())
+}
+
+fn zero(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let file = file.at(path)?;
+    let zeros = vec![0; PIECE_BYTES as usize];
+    for piece in pieces(&data(&file, path)?, PIECE_BYTES) {
+        let many = (piece.end - piece.start) as usize;
+        file.write_all_at(&zeros[..many], piece.start).at(path)?;
+    }
+    Ok(file)
 }
 
 /// The bytes of a wipe, by place.

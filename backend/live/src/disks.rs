@@ -23,6 +23,7 @@ use image::sandbox::let_through;
 use image::store::Store;
 use image::view::Shape;
 use image::wipe::{Pattern, wipe_and_remove};
+use image::work::Work;
 use model::blueprint::Blueprint;
 use model::hypervisor::Virtualisation;
 use std::fs::{self, File, Permissions};
@@ -134,7 +135,7 @@ impl Disks {
             Step::Replicate { from, to } => done(replicate(from, file(to)?, watch)),
             Step::Verify { built, place } => verify(built, place, watch),
             Step::CopyFile { from, to } => copy(from, to),
-            Step::Blank { disk } => blank(disk, keys, watch),
+            Step::Blank { disk } => self.blank(disk, keys, watch),
             Step::Resize { disk } => size::change(disk, keys, watch),
             Step::Wipe { path } => wipe(path, watch),
             Step::Release { folders, .. } => folders.iter().try_for_each(|folder| {
@@ -224,6 +225,28 @@ impl Disks {
         })
     }
 
+    fn blank(&self, disk: &AttachedDisk, keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
+        let bytes = disk.size_mib * MIB;
+        let create = |bytes| {
+            let made = File::create(&disk.path).and_then(|file| {
+                file.set_len(bytes)?;
+                file.sync_all()
+            });
+            made.map_err(failed("make", &disk.path))
+        };
+        match shape(disk, keys)? {
+            Shape::Raw => create(bytes),
+            Shape::Sealed { key } => {
+                create(luks::HEADER_BYTES + bytes)?;
+                done(luks::format(&disk.path, key, watch))
+            }
+            Shape::Overlay { base: Some(base) } => {
+                self.overlay(base, &disk.path, disk.size_mib, watch)
+            }
+            Shape::Overlay { base: None } => Err(unknown(disk)),
+        }
+    }
+
     /// Puts the guest's files together as a build would, and of them keeps the kernel alone.
     fn kernel(
         &self,
@@ -240,9 +263,7 @@ impl Disks {
             .iter()
             .position(|step| BuildStepKind::from(step) == BuildStepKind::Boot);
         steps.truncate(boot.map_or(0, |at| at + 1));
-        let parent = files.kernel.parent().unwrap_or(&self.root);
-        let work = tempfile::Builder::new().prefix(".work-").tempdir_in(parent);
-        let work = work.map_err(failed("make a folder in", parent))?;
+        let work = Work::beside(&files.kernel).map_err(failure)?;
         done(let_through(work.path()))?;
         let built = self.build(&steps, &work.path().join("disk"), keys, watch)?;
         take_kernel(&built, files)
@@ -297,28 +318,6 @@ fn verify(built: &Path, place: &Place, watch: &dyn Watch) -> Result<(), Failure>
             done(base::refuse_foreign(&disk.path, disk.base.as_deref()))
         }
         Place::Disk { .. } | Place::Folder { .. } => Ok(()),
-    }
-}
-
-fn blank(disk: &AttachedDisk, keys: &Keys, watch: &dyn Watch) -> Result<(), Failure> {
-    let bytes = disk.size_mib * MIB;
-    let create = |bytes| {
-        let made = File::create(&disk.path).and_then(|file| {
-            file.set_len(bytes)?;
-            file.sync_all()
-        });
-        made.map_err(failed("make", &disk.path))
-    };
-    match shape(disk, keys)? {
-        Shape::Raw => create(bytes),
-        Shape::Sealed { key } => {
-            create(luks::HEADER_BYTES + bytes)?;
-            done(luks::format(&disk.path, key, watch))
-        }
-        Shape::Overlay { base: Some(base) } => {
-            done(base::overlay(base, &disk.path, disk.size_mib, watch))
-        }
-        Shape::Overlay { base: None } => Err(unknown(disk)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Disks through the doors of the crate: edited, copied, wiped, sealed, caged and resized.
 
 mod caging;
+mod clearing;
 mod copying;
 mod editing;
 mod hostile;

@@ -24,14 +24,14 @@ use tempfile::TempDir;
 const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// An image with one of each that a root folder may hold, and a store that has it.
-struct Shop {
-    folder: TempDir,
-    store: Store,
-    image: String,
+pub struct Shop {
+    pub folder: TempDir,
+    pub store: Store,
+    pub image: String,
 }
 
 impl Shop {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = folder();
         let key = SigningKey::from_bytes(&[9; 32]);
         let store = Store::open(
@@ -70,7 +70,7 @@ impl Shop {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -86,7 +86,7 @@ impl Shop {
         target
     }
 
-    fn blueprint(&self) -> Blueprint {
+    pub fn blueprint(&self) -> Blueprint {
         Blueprint {
             vm: VmId(7),
             tenant: TenantId(1),

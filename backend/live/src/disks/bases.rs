@@ -136,7 +136,7 @@ impl Disks {
         let size_mib = blueprint.disks[index].size_mib;
         let shape = Shape::Overlay { base: Some(base) };
         let built = bytes_seen(base, Shape::Raw).map_err(failure)? >> 20;
-        done(base::overlay(base, at, built, watch))?;
+        self.overlay(base, at, built, watch)?;
         if built != size_mib {
             done(resize(at, shape, size_mib, watch))?;
         }
@@ -161,6 +161,20 @@ impl Disks {
         let shared = kernel_of(base);
         copy(&shared.kernel, &files.kernel)?;
         copy(&shared.initrd, &files.initrd)
+    }
+
+    /// Makes an empty disk on a base, which is checked in its turn: two checks at once would write the
+    /// same note.
+    pub(super) fn overlay(
+        &self,
+        base: &Path,
+        disk: &Path,
+        size_mib: u64,
+        watch: &dyn Watch,
+    ) -> Result<(), Failure> {
+        let turn = self.bases.turn(base);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        done(base::overlay(base, disk, size_mib, watch))
     }
 
     /// See that the bases of a VM are as they were built.

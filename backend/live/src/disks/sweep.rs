@@ -12,6 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+/// How the names end of files that are on their way to another name, or are needed no longer once
+/// that is there: half written, disks before they are encrypted, bases before they are kept, and of
+/// saved disks the blocks in use and the stream of them. Names of disks have no dot.
+const ENDINGS: [&str; 5] = ["part", "clear", "new", "used", "stream"];
+
 /// Folders of a node, each of which has folders in which disks are made.
 const MAKING: [&str; 3] = ["vms", "build", "saved"];
 
@@ -54,7 +59,8 @@ fn unfinished(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut left = entries(folder)?;
     left.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(".work-") || name.ends_with(".part")
+        let ending = path.extension().unwrap_or_default();
+        name.starts_with(".work-") || ENDINGS.iter().any(|known| ending == *known)
     });
     Ok(left)
 }

@@ -117,11 +117,14 @@ impl Disks {
             disk,
             at,
         } = own;
-        self.unpack_whole(image, at, watch)?;
         let index = index_of(blueprint, disk)?;
         let disk = &blueprint.disks[index];
-        if bytes_seen(at, Shape::Raw).map_err(failure)? != disk.size_mib << 20 {
-            done(resize(at, Shape::Raw, disk.size_mib, watch))?;
+        let whole = disk.encryption.filter(|e| e.part == EncryptedPart::Whole);
+        let clear = at.with_extension("clear");
+        let made = if whole.is_some() { &clear } else { at };
+        self.unpack_whole(image, made, watch)?;
+        if bytes_seen(made, Shape::Raw).map_err(failure)? != disk.size_mib << 20 {
+            done(resize(made, Shape::Raw, disk.size_mib, watch))?;
         }
         let steps = shared(blueprint, index);
         let steps = without_mounts(steps.map_err(|error| refused(&error.to_string()))?.own);
@@ -130,14 +133,11 @@ impl Disks {
             keys,
             watch,
         };
-        done(make_own(&steps, &[&image.id], at, workshop))?;
-        let whole = disk.encryption.filter(|e| e.part == EncryptedPart::Whole);
+        done(make_own(&steps, &[&image.id], made, workshop))?;
         let Some(key) = whole.map(|encryption| encryption.key) else {
             return Ok(());
         };
         let bytes = keys.bytes(key).ok_or(Error::NoKey(key)).map_err(failure)?;
-        let clear = at.with_extension("clear");
-        fs::rename(at, &clear).map_err(failed("rename", at))?;
         done(luks::encrypt(&clear, at, bytes, watch))?;
         done(wipe_and_remove(&clear, Pattern::Zero, watch))
     }

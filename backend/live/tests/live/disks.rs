@@ -11,6 +11,9 @@ use model::id::VmId;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A node's folder, which the tools' user may go through.
 struct Node {
@@ -204,4 +207,81 @@ fn only_what_is_gone_counts_as_wiped() {
     assert_eq!(kind, FailureKind::Broken, "{reason}");
     let path = node.root.join("vms/vm-1/root.raw");
     node.perform(&Step::Wipe { path }).expect("nothing there");
+}
+
+/// Whatever a killed agent had on its way is wiped by the next one, by whatever name it was made; what
+/// is finished stays.
+#[test]
+fn what_was_on_its_way_is_wiped() {
+    use std::io::Read;
+    let node = Node::new();
+    let left = [
+        "vms/vm-7/root.raw.part",
+        "build/vm-7/root.clear",
+        "build/vm-7/.work-x/spool/1",
+        "bases/sha.new",
+        "saved/vm-7-golden/image.used",
+        "saved/vm-7-golden/image.stream",
+    ];
+    let kept = [
+        "vms/vm-7/root.raw",
+        "saved/vm-7-golden/image",
+        "bases/sha.raw",
+    ];
+    for name in left.iter().chain(&kept) {
+        let path = node.root.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, "a customer's bytes").expect("room");
+    }
+    let open = |name: &&str| fs::File::open(node.root.join(name)).expect("it is there");
+    let files: Vec<fs::File> = left.iter().map(open).collect();
+    node.disks.sweep().expect("it begins");
+    let begun = Instant::now();
+    while node.root.join("swept").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
+        thread::sleep(Duration::from_millis(5));
+    }
+    for (name, mut file) in left.iter().zip(files) {
+        assert!(!node.root.join(name).exists(), "{name}");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("it is open");
+        assert!(bytes.iter().all(|byte| *byte == 0), "{name} is not wiped");
+    }
+    for name in kept {
+        let text = fs::read_to_string(node.root.join(name)).expect("it stays");
+        assert_eq!(text, "a customer's bytes");
+    }
+}
+
+/// Several VMs that get disks on one base at once check it one after the other.
+#[test]
+fn a_base_is_checked_by_one_at_a_time() {
+    use std::os::unix::fs::PermissionsExt;
+    let node = Node::new();
+    let (file, base) = (node.root.join("made"), node.root.join("base.raw"));
+    fs::write(&file, vec![7; 1 << 20]).expect("room");
+    image::base::keep(&file, &base, &Unwatched).expect("kept");
+    for round in 0..8 {
+        // Touched, so that all of it is read and noted again.
+        let run = Command::new("chattr").arg("-i").arg(&base).output();
+        drop(run.expect("e2fsprogs is installed"));
+        fs::set_permissions(&base, fs::Permissions::from_mode(0o444)).expect("ours");
+        let together = Barrier::new(4);
+        thread::scope(|scope| {
+            for number in 0..4 {
+                let (node, base, together) = (&node, &base, &together);
+                scope.spawn(move || {
+                    let path = node.root.join(format!("{round}-{number}.qcow2"));
+                    let disk = AttachedDisk {
+                        format: DiskFormat::Qcow2,
+                        base: Some(base.clone()),
+                        ..disk(path, 1)
+                    };
+                    together.wait();
+                    assert_eq!(node.perform(&Step::Blank { disk }), Ok(()));
+                });
+            }
+        });
+    }
+    image::base::remove(&base, &Unwatched).expect("removed");
 }
