@@ -21,11 +21,17 @@ use std::path::{Path, PathBuf};
 /// Nobody writes.
 const READ_ONLY: u32 = 0o444;
 
-/// Bytes of a qcow2 header up to the size of its disk, and where they say which file it stands on:
-/// offset in 8 bytes at 8, length in 4 bytes at 16, and that size in 8 bytes at 24. Source: QEMU's
-/// `docs/interop/qcow2.rst`.
-const HEADER_BYTES: usize = 32;
-const MAGIC: &[u8; 4] = b"QFI\xFB";
+/// Bytes of a qcow2 header up to its features, and where they say which file it stands on: version in
+/// 4 bytes at 4, offset in 8 bytes at 8, length in 4 bytes at 16, the size of the disk in 8 bytes at
+/// 24, its encryption in 4 bytes at 32, and from version 3 on what nobody may ignore in 8 bytes at
+/// 72. Source: QEMU's `docs/interop/qcow2.rst`.
+const HEADER_BYTES: usize = 80;
+
+/// How a qcow2 disk begins.
+pub(crate) const QCOW2: &[u8; 4] = b"QFI\xFB";
+
+/// The one of those features that puts all data into another file.
+const DATA_FILE: u64 = 1 << 2;
 
 /// What is noted of a base beside it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,17 +202,22 @@ pub fn backing(disk: &Path) -> Result<Option<PathBuf>, Error> {
 /// Refuses a disk from elsewhere that would open another file of the node.
 ///
 /// # Errors
-/// Where it stands on anything but the base that it should, or on anything where it should on none.
+/// Where it stands on anything but the base that it should, or on anything where it should on none,
+/// keeps its data in another file, or needs a key.
 pub fn refuse_foreign(disk: &Path, base: Option<&Path>) -> Result<(), Error> {
+    let (_, header) = header(disk)?;
     let found = backing(disk)?;
-    if found.as_deref() == base {
+    let why = if found.as_deref() != base {
+        let found = found.map_or("nothing".to_owned(), |path| format!("{path:?}"));
+        format!("it stands on {found}")
+    } else if number(&header[4..8]) > 2 && number(&header[72..80]) & DATA_FILE != 0 {
+        "it keeps its data in another file".to_owned()
+    } else if number(&header[32..36]) != 0 {
+        "it is encrypted by qcow2's own means".to_owned()
+    } else {
         return Ok(());
-    }
-    let found = found.map_or("nothing".to_owned(), |path| format!("{path:?}"));
-    Err(Error::refused(
-        disk.display().to_string(),
-        format!("it stands on {found}"),
-    ))
+    };
+    Err(Error::refused(disk.display().to_string(), why))
 }
 
 /// The size in bytes that the guest of a qcow2 disk sees.
@@ -223,7 +234,7 @@ fn header(disk: &Path) -> Result<(File, [u8; HEADER_BYTES]), Error> {
     let mut file = File::open(disk).at(disk)?;
     file.read_exact(&mut header)
         .map_err(|_| refused("it is cut in its header"))?;
-    if &header[..4] != MAGIC {
+    if &header[..4] != QCOW2 {
         return Err(refused("it is no qcow2 disk"));
     }
     Ok((file, header))

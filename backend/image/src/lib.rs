@@ -15,6 +15,7 @@
 //! - [`build`]: carries out the steps that build a disk
 //! - [`boot`]: the kernel of a guest, and the boot loaders that start it
 //! - [`recipe`]: images made from what the machine can install
+//! - [`publish`](mod@publish): whole disks that others publish, as images
 //! - [`view`]: a disk of any format as a raw file, while nobody runs it
 //! - [`whole`]: whole disks as images
 //! - [`base`]: one read-only base under the disks of several VMs
@@ -40,6 +41,7 @@ pub mod luks;
 pub mod manifest;
 pub mod pack;
 mod package;
+pub mod publish;
 pub mod recipe;
 pub mod replicate;
 pub mod resize;

@@ -339,7 +339,8 @@ fn version(image: &Image) -> Vec<(u64, &str)> {
         .collect()
 }
 
-fn unpacked(file: File, compression: Compression) -> std::io::Result<Box<dyn Read>> {
+/// The bytes of a compressed file; a hostile one takes no more memory than is said above.
+pub(crate) fn unpacked(file: File, compression: Compression) -> std::io::Result<Box<dyn Read>> {
     let file = BufReader::with_capacity(1 << 20, file);
     Ok(match compression {
         Compression::None => Box::new(file),

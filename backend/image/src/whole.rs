@@ -15,7 +15,7 @@ use agent::edit::Edit;
 use agent::layout::SECTOR_BYTES;
 use agent::watch::Watch;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -111,7 +111,7 @@ pub fn unpack(
     file.set_len(manifest.disk_bytes).at(disk)?;
     // One byte more than promised tells a stream that is too long from one that just fits.
     let mut archive = Archive::new(stream.take(bytes.saturating_add(1)));
-    let (mut count, mut end) = (0, 0);
+    let (mut count, mut end, mut taken) = (0, 0, 0_u64);
     for entry in archive
         .entries()
         .map_err(|error| refused(error.to_string()))?
@@ -124,7 +124,14 @@ pub fn unpack(
         }
         let place = place(&entry, end, manifest.disk_bytes).map_err(refused)?;
         end = place.end;
-        copy(&mut entry, &file, place.clone()).map_err(|why| refused(why.to_string()))?;
+        taken = taken.saturating_add(entry.size());
+        if taken > bytes {
+            return Err(refused(format!("more than the {bytes} bytes promised")));
+        }
+        copy(&mut entry, &file, place).map_err(|why| match why.kind() {
+            ErrorKind::UnexpectedEof => refused("it is cut within an extent".to_owned()),
+            _ => refused(why.to_string()),
+        })?;
     }
     let mut rest = archive.into_inner();
     std::io::copy(&mut rest, &mut std::io::sink()).map_err(|error| refused(error.to_string()))?;

@@ -1,16 +1,18 @@
 //! The hand on disks and images: steps carried out by the crate `image`.
 
 mod bases;
+mod outcome;
 mod size;
 mod sweep;
 mod whole;
 
 use self::bases::{Bases, Own};
+use self::outcome::{done, failed, failure, gone};
 use crate::hands::{Hand, broken, refused};
 use agent::build::{BuildStep, BuildStepKind, plan};
 use agent::machine::{AttachedDisk, DiskFormat};
 use agent::secret::Keys;
-use agent::step::{Failure, FailureKind, Gained, KernelFiles, Place, Step};
+use agent::step::{Failure, Gained, KernelFiles, Place, Step};
 use agent::watch::Watch;
 use ed25519_dalek::SigningKey;
 use image::base;
@@ -377,35 +379,4 @@ fn unknown(disk: &AttachedDisk) -> Failure {
         "cannot do that with {}, it is {}",
         disk.name, disk.format
     ))
-}
-
-fn done(result: Result<(), Error>) -> Result<(), Failure> {
-    result.map_err(failure)
-}
-
-fn failure(error: Error) -> Failure {
-    let kind = match &error {
-        Error::CalledOff(_) => FailureKind::CalledOff,
-        Error::Build(_) => FailureKind::Refused,
-        _ => FailureKind::Broken,
-    };
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        reason += &format!(": {inner}");
-        source = inner.source();
-    }
-    Failure { kind, reason }
-}
-
-/// Removing what is gone already is no error.
-fn gone(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-fn failed<'a>(doing: &'a str, path: &'a Path) -> impl Fn(io::Error) -> Failure + 'a {
-    move |error| broken(&format!("{doing} {}: {error}", path.display()))
 }

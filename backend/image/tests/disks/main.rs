@@ -5,6 +5,8 @@ mod clearing;
 mod copying;
 mod editing;
 mod hostile;
+mod publishing;
+mod readers;
 mod roots;
 mod scratch;
 mod sealing;

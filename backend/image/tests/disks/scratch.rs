@@ -84,6 +84,23 @@ pub fn small_guest(folder: &Path, offset: u64) -> PathBuf {
     image
 }
 
+/// A guest's disk of 36 MiB behind a table of that kind; empty: behind none.
+pub fn guest_behind(folder: &Path, table: &str) -> PathBuf {
+    if table.is_empty() {
+        return small_guest(folder, 0);
+    }
+    let guest = small_guest(folder, 1 << 20);
+    let file = std::fs::OpenOptions::new().write(true).open(&guest);
+    file.and_then(|file| file.set_len(36 << 20)).expect("ours");
+    let script = format!("label: {table}\\nstart=2048, size=65536");
+    let name = guest.to_str().expect("plain");
+    run(
+        "sh",
+        &["-c", &format!("printf '{script}' | sfdisk -q {name}")],
+    );
+    guest
+}
+
 /// A file system inside a file, as the tools of e2fsprogs name it.
 pub fn at(image: &Path, offset: &str) -> String {
     format!("{}?{offset}", image.display())

@@ -1,13 +1,12 @@
 //! Disks on a shared base, disks from elsewhere, and disks of another size.
 
-use crate::scratch::{at, cat, folder, run, small_guest};
+use crate::scratch::{at, cat, folder, guest_behind, run, small_guest};
 use agent::watch::Unwatched;
 use image::base::{backing, check, keep, overlay, refuse_foreign, seen_bytes};
 use image::resize::{bytes_seen, resize};
 use image::view::{Shape, View};
-use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Two VMs stand on one base, which neither changes and nobody else can; one that was changed all the
 /// same is refused; once it is removed nothing is left of it.
@@ -92,22 +91,6 @@ fn foreign_backing_files_are_refused() {
     );
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Any header is read or refused: nothing panics, and no name is longer than the format allows.
-    #[test]
-    fn any_header_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let folder = folder();
-        let disk = folder.path().join("disk");
-        let with_magic = [b"QFI\xFB".as_slice(), &bytes].concat();
-        std::fs::write(&disk, with_magic).expect("ours");
-        if let Ok(Some(path)) = backing(&disk) {
-            assert!(path.as_os_str().len() <= 1_023);
-        }
-    }
-}
-
 /// A disk grows and shrinks with its last file system, alone and behind either kind of table; one
 /// that would be too small for its files stays as it is.
 #[test]
@@ -136,23 +119,6 @@ fn a_disk_takes_another_size_whatever_its_shape() {
         check(&base, &Unwatched).expect("as it was");
         image::base::remove(&base, &Unwatched).expect("removed");
     }
-}
-
-/// A guest's disk of 36 MiB behind a table of that kind; empty: behind none.
-fn guest_behind(folder: &Path, table: &str) -> PathBuf {
-    if table.is_empty() {
-        return small_guest(folder, 0);
-    }
-    let guest = small_guest(folder, 1 << 20);
-    let file = std::fs::OpenOptions::new().write(true).open(&guest);
-    file.and_then(|file| file.set_len(36 << 20)).expect("ours");
-    let script = format!("label: {table}\\nstart=2048, size=65536");
-    let name = guest.to_str().expect("plain");
-    run(
-        "sh",
-        &["-c", &format!("printf '{script}' | sfdisk -q {name}")],
-    );
-    guest
 }
 
 fn check_sizes(disk: &Path, shape: Shape<'_>) {

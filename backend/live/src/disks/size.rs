@@ -1,6 +1,7 @@
 //! Disks made larger and smaller.
 
-use super::{done, failure, shape};
+use super::outcome::{done, failure};
+use super::shape;
 use agent::machine::AttachedDisk;
 use agent::secret::Keys;
 use agent::step::Failure;

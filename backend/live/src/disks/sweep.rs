@@ -4,7 +4,8 @@
 //! with it, and what it had begun is begun again. What was fetched of an image stays, as its transfer
 //! goes on there.
 
-use super::{Disks, failed, gone};
+use super::Disks;
+use super::outcome::{failed, gone};
 use agent::step::Failure;
 use agent::watch::{Unwatched, Watch};
 use image::view::unmount;

@@ -1,6 +1,7 @@
 //! Disks saved as images, and disks made of such images.
 
-use super::{Disks, Own, done, failed, failure, index_of};
+use super::outcome::{done, failed, failure};
+use super::{Disks, Own, index_of};
 use crate::hands::refused;
 use agent::build::BuildStep;
 use agent::secret::Keys;
