@@ -27,6 +27,10 @@ const SHIPPED: &[(&str, &str)] = &[
         include_str!("../../../assets/recipes/components/nftables.toml"),
     ),
     (
+        "nginx-balancer.toml",
+        include_str!("../../../assets/recipes/components/nginx-balancer.toml"),
+    ),
+    (
         "nginx.toml",
         include_str!("../../../assets/recipes/components/nginx.toml"),
     ),

@@ -205,6 +205,33 @@ fn a_firewall_passes_on_its_links() {
     }
 }
 
+/// A balancer that adds the application nginx is one, and passes on to the same servers.
+#[test]
+fn nginx_balances_where_it_is_asked_for() {
+    let nginx = "\"load-balancer\"\nadd_applications = [\"nginx\"]\nparameters = { balance = \"leastconn\" }";
+    let text_of = SHOP.replace("\"load-balancer\"", nginx);
+    let topology = check_design("shop.toml", &text_of).expect("a right design");
+    let mut site = site(&topology);
+    let balancer = |site: &Site<'_>| {
+        let outfits = outfits(site, &Book::shipped()).expect("outfits");
+        assert_eq!(outfits[&VmId(1)].recipe, "nginx-balancer");
+        text(&outfits[&VmId(1)].configuration(), "/etc/nginx/nginx.conf")
+    };
+    let conf = balancer(&site);
+    let expected = "\t\tleast_conn;\n\t\tserver 10.0.0.2:80;\n\t\tserver 10.0.0.3:80;\n\t\tserver 10.0.0.4:80;\n\t}\n";
+    assert!(conf.contains(expected), "{conf}");
+    assert!(conf.contains("\t\tlisten 443 default_server;\n"), "{conf}");
+    site.instances
+        .get_mut(&ComponentId(1))
+        .expect("web")
+        .clear();
+    let conf = balancer(&site);
+    assert!(
+        conf.contains("return 503;") && !conf.contains("upstream"),
+        "{conf}"
+    );
+}
+
 /// What a design asks of its components' recipes is checked against them, all at once.
 #[test]
 fn wrong_settings_are_told() {
