@@ -186,6 +186,11 @@ impl Driver for Xen {
         })
     }
 
+    /// By Xen itself: whoever holds the VM, or is about to build it, is not waited for.
+    fn halt(&self, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
+        self.tools(vm).halt(watch)
+    }
+
     fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError> {
         if self.machine(vm)?.is_none() {
             return Ok(None); // nobody need ask Xen

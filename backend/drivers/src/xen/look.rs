@@ -4,12 +4,12 @@ use super::config::{name, uuid};
 use super::told::{self, Doing, Domain, Reason};
 use super::xl::Xl;
 use crate::folder::{Folder, failed};
+use crate::process::Process;
 use agent::driver::{DriverError, Seen};
 use agent::machine::Machine;
 use model::id::VmId;
 use model::report::VmState;
-use rustix::process::Pid;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ pub struct Look {
     /// Its domain; `None`: there is none.
     pub domain: Option<Domain>,
     /// Processes of xl that watch over its domain, and begin it anew where the guest reboots.
-    pub monitors: Vec<Pid>,
+    pub monitors: Vec<Process>,
     /// See [`RESTING`].
     pub resting: Option<VmState>,
     /// See [`GOING_BACK`].
@@ -155,19 +155,15 @@ impl Look {
 }
 
 /// Processes of xl that were given a file.
-pub fn processes(file: &Path) -> Vec<Pid> {
+pub fn processes(file: &Path) -> Vec<Process> {
     let file = file.as_os_str().as_encoded_bytes();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
-            let mut words = line.split(|&byte| byte == 0);
-            let program = words.next().unwrap_or_default();
-            (program == b"xl" || program.ends_with(b"/xl")) && words.any(|word| word == file)
-        })
-    })
-    .filter_map(Pid::from_raw)
-    .collect()
+    let given = |process: &Process| {
+        let words = process.words();
+        let mut words = words.iter();
+        let program = words.next().map_or(&b""[..], Vec::as_slice);
+        (program == b"xl" || program.ends_with(b"/xl")) && words.any(|word| word == file)
+    };
+    Process::all().filter(given).collect()
 }
 
 /// Whether somebody acts on a VM: an agent, or what a killed one has left running.

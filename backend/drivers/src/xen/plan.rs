@@ -70,7 +70,7 @@ pub fn ending(look: &Look) -> Vec<Step> {
     let mut steps: Vec<_> = look
         .monitors
         .iter()
-        .map(|pid| Step::Unwatch(*pid))
+        .map(|process| Step::Unwatch(process.clone()))
         .collect();
     if look.domain.is_some() || !look.monitors.is_empty() {
         steps.push(Step::End);

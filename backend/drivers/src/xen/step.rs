@@ -6,13 +6,13 @@ use super::told::Doing;
 use super::xl::{CalledOffIt, Xl};
 use crate::folder::{Folder, failed};
 use crate::hold::Hold;
+use crate::process::Process;
 use crate::sparse;
 use agent::driver::{DriverError, NativeCall};
 use agent::machine::Machine;
 use agent::watch::{Unwatched, Watch};
 use model::id::VmId;
 use model::report::VmState;
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub enum Step {
     /// Writes the guest's memory to a file and leaves it paused.
     Save(PathBuf),
     /// Ends what would begin the domain anew.
-    Unwatch(Pid),
+    Unwatch(Process),
     /// Takes the domain away, if it is there.
     End,
     /// Writes a copy of a file; it appears whole or not at all.
@@ -118,7 +118,7 @@ impl Step {
             Self::Ask { .. } => exec(&told(tools.vm, "shutdown")),
             Self::SetMem(mem_mib) => exec(&set_mem(tools.vm, *mem_mib)),
             Self::Save(to) => exec(&save(tools.vm, to)),
-            Self::Unwatch(pid) => ("signal", format!("KILL to process {}", pid.as_raw_pid())),
+            Self::Unwatch(process) => ("signal", format!("KILL to process {}", process.pid)),
             Self::End => exec(&told(tools.vm, "destroy")),
             Self::CopyFile { from, to } => {
                 let call = format!("copy {} to {}", from.display(), to.display());
@@ -171,11 +171,8 @@ impl Step {
                 tools.await_memory(*mem_mib, watch)
             }
             Self::Save(to) => xl.tell(&save(vm, to), hold, CalledOffIt::Ends, watch),
-            Self::Unwatch(pid) => {
-                if processes(&config_file(folder, vm)).contains(pid) {
-                    // It may have ended since the line before; that is as good.
-                    let _ended = kill_process(*pid, Signal::KILL);
-                }
+            Self::Unwatch(process) => {
+                process.kill();
                 Ok(())
             }
             Self::End => tools.end(hold, watch),
@@ -207,12 +204,42 @@ impl Tools<'_> {
         if self.await_end(END_LIMIT, watch, is_gone)? {
             return Ok(()); // whether by this or by itself
         }
-        destroyed.and_then(|()| {
-            Err(DriverError::Hypervisor {
-                doing: self.xl.line(&told(self.vm, "destroy")),
-                said: format!("the domain was there after {END_LIMIT:?}"),
-            })
-        })
+        destroyed.and_then(|()| Err(self.stayed()))
+    }
+
+    /// Ends all that runs of the VM, whoever holds it. Its domain is told by its number, which is
+    /// never another's.
+    pub fn halt(&self, watch: &dyn Watch) -> Result<(), DriverError> {
+        let uuid = config::uuid(self.vm);
+        let deadline = Instant::now() + END_LIMIT;
+        loop {
+            // They build the domain, or would begin it anew.
+            let builders = processes(&config_file(self.folder, self.vm));
+            builders.iter().for_each(Process::kill);
+            let mut domains = domains(self.xl)?.into_iter();
+            let domain = domains.find(|domain| domain.uuid == uuid);
+            let Some(domain) = domain else {
+                if builders.is_empty() {
+                    return Ok(());
+                }
+                continue;
+            };
+            let destroyed = match domain.doing {
+                Doing::Dying => Ok(()),
+                _ => self.xl.destroy(domain.id),
+            };
+            if Instant::now() > deadline {
+                return destroyed.and_then(|()| Err(self.stayed()));
+            }
+            pause("end the guest", watch)?;
+        }
+    }
+
+    fn stayed(&self) -> DriverError {
+        DriverError::Hypervisor {
+            doing: self.xl.line(&told(self.vm, "destroy")),
+            said: format!("the domain was there after {END_LIMIT:?}"),
+        }
     }
 
     /// Takes away what a failed or killed build has left.

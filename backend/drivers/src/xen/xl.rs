@@ -87,6 +87,17 @@ impl Xl {
             .map(drop)
     }
 
+    /// Takes a domain away, whoever holds its VM: xl has no lock for that.
+    ///
+    /// # Errors
+    /// Where it refuses.
+    pub fn destroy(&self, domain: u32) -> Result<(), DriverError> {
+        let words = ["destroy".to_owned(), domain.to_string()];
+        let (nobody, ends) = (Stdio::null(), CalledOffIt::Ends);
+        self.run(&words, nobody, TELL_LIMIT, ends, &Unwatched)
+            .map(drop)
+    }
+
     fn run(
         &self,
         words: &[String],

@@ -1,5 +1,5 @@
-//! What an act comes to, as a dry run tells it: over a toolstack that prints a list of domains and
-//! refuses whatever would change one.
+//! What an act comes to, as a dry run tells it: over a toolstack that prints a list of domains, takes
+//! domain 3 off it, and refuses all else.
 
 use crate::machine::machine;
 use agent::driver::{Act, Driver, DriverError};
@@ -13,6 +13,8 @@ use model::order::{Scale, Shutdown};
 use model::report::VmState;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
 
 const VM: VmId = VmId(7);
 
@@ -27,8 +29,9 @@ impl Node {
         let node = Self { folder };
         let list = node.folder.path().join("list");
         let script = format!(
-            "#!/bin/sh\n[ \"$*\" = 'list -v' ] && exec cat '{}'\necho \"refused $*\" >&2\nexit 1\n",
-            list.display()
+            "#!/bin/sh\ncase $* in 'list -v') exec cat '{list}';; 'destroy 3') exec sed -i 2d '{list}';; esac\n\
+             echo \"refused $*\" >&2\nexit 1\n",
+            list = list.display()
         );
         let program = node.folder.path().join("xl");
         fs::write(&program, script).expect("a program");
@@ -219,6 +222,34 @@ fn domains_of_others_are_not_touched() {
     node.tell_domain("renamed", &uuid(VM), "r-----", "-");
     assert_eq!(node.state(), Some(VmState::Running));
     refused(&Act::Pause, "xl rename 3 gridwright-7");
+}
+
+/// Whoever holds a VM, and however long, its domain is ended, and what would begin it anew; a domain
+/// that has taken its name stays.
+#[test]
+fn a_held_vm_is_halted() {
+    let node = Node::new();
+    node.define();
+    node.tell_ours("r-----", "-");
+    let folder = node.folder.path().join("xen/vm-7");
+    let lock = fs::File::open(folder.join("lock")).expect("the VM's lock");
+    lock.lock().expect("nobody holds it");
+    let mut monitor = Command::new("sh")
+        .arg0("xl")
+        .args(["-c", "read -r word"])
+        .arg(folder.join("domain.cfg"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    node.xen().halt(VM, &Unwatched).expect("it is ended");
+    assert_eq!(node.state(), Some(VmState::Stopped));
+    let ended = monitor.wait().expect("it is ours");
+    assert_eq!(ended.signal(), Some(9), "{ended}");
+    let other = "8ec7eb0d-9937-4f33-b452-607977a986cf";
+    node.tell_domain(&name(VM), other, "r-----", "-");
+    node.xen().halt(VM, &Unwatched).expect("nothing is ours");
+    let list = fs::read_to_string(node.folder.path().join("list")).expect("a list");
+    assert!(list.contains(other), "{list}");
 }
 
 /// A toolstack that refuses is told with its words, and one that is missing by its name.
