@@ -13,8 +13,9 @@ TEST_PACKAGES := $(RUN_PACKAGES) openbox xauth xdotool xvfb \
 LIBVIRT_PACKAGES := gcc libc6-dev libvirt-daemon-system libvirt-dev pkg-config qemu-system-x86 qemu-utils
 # An emulated Xen node is built and booted; nothing of Xen is installed here.
 XEN_PACKAGES := gcc libc6-dev cpio e2fsprogs kmod mmdebstrap qemu-system-x86 xz-utils
-# The tools that the disks are measured against.
-BENCH_PACKAGES := $(RUN_PACKAGES) e2fsprogs guestfish guestfs-tools mmdebstrap qemu-system-x86 qemu-utils
+# The tools that the disks are measured against, and those of agents between which a VM moves.
+BENCH_PACKAGES := $(RUN_PACKAGES) bubblewrap busybox-static cpio e2fsprogs extlinux fdisk guestfish \
+	guestfs-tools iproute2 mmdebstrap nftables qemu-system-x86 qemu-utils syslinux-common zstd
 
 CARGO ?= cargo
 
@@ -41,7 +42,8 @@ lint:
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
 bench: packages-BENCH guests
-	$(CARGO) bench --package placement --package capacity --package app --package image
+	$(CARGO) bench --package placement --package capacity --package app --package image \
+		--package live
 
 # Define and start against libvirt, side by side.
 bench-libvirt: packages-LIBVIRT guests

@@ -255,9 +255,9 @@ pub struct Gained {
     /// Of [`Step::Store`]: the image's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// More to tell in words, as the downtime of a migration.
+    /// Of [`Act::Send`]: how long no vCPU ran on either node, in milliseconds, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
+    pub downtime_millis: Option<u64>,
 }
 
 /// The state of a VM as something told it.

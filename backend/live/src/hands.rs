@@ -157,11 +157,10 @@ impl Hands {
                 state: seen.map(|seen| seen.state),
             });
         }
-        let downtime = effect.downtime_millis;
         Ok(Gained {
             states,
             listening: effect.listening,
-            note: downtime.map(|millis| format!("no vCPU ran for {millis} ms")),
+            downtime_millis: effect.downtime_millis,
             ..Gained::default()
         })
     }

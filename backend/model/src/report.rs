@@ -57,6 +57,11 @@ pub enum Outcome {
         /// Where the other agent connects to.
         address: String,
     },
+    /// The VM runs on the node to which it moved; what it had here is wiped next.
+    Moved {
+        /// How long it stood still: no vCPU ran on either node, in milliseconds, at most.
+        downtime_millis: u64,
+    },
     /// What was saved is an image now.
     Saved {
         /// SHA-256 of its manifest, in hex.

@@ -205,7 +205,7 @@ impl Agent {
         };
         self.retries.forget(operation);
         let (states, samples) = (gained.states.clone(), gained.samples.clone());
-        let saved = gained.image.clone();
+        let (moved, saved) = (gained.downtime_millis, gained.image.clone());
         let entry = Entry::Ended {
             operation,
             step: number,
@@ -221,6 +221,10 @@ impl Agent {
         }
         if !samples.is_empty() {
             let outcome = Outcome::Sampled { samples };
+            self.report(now, Some(vm), Some(operation), outcome, out);
+        }
+        if let Some(downtime_millis) = moved {
+            let outcome = Outcome::Moved { downtime_millis };
             self.report(now, Some(vm), Some(operation), outcome, out);
         }
         if let Some(image) = saved {

@@ -12,6 +12,7 @@ mod journal;
 mod lease;
 mod machine;
 mod measure;
+mod moves;
 mod network;
 mod node;
 mod rates;

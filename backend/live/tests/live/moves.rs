@@ -1,0 +1,117 @@
+//! A running VM moves from one agent to another and back, by the orders of a controller alone.
+
+mod node;
+
+use crate::network::node as room;
+use model::order::{Shutdown, Verb};
+use model::report::{Outcome, VmState};
+use node::{Node, Pair, VM, wait_for};
+
+/// What the guest counts on its console, and in a file, from the first line on this node.
+fn ticks(node: &Node) -> Vec<u64> {
+    let console = node.console();
+    let whole = console.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let ticks = whole
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("tick "));
+    ticks.filter_map(|number| number.parse().ok()).collect()
+}
+
+fn wait_tick(node: &Node, beyond: u64) -> u64 {
+    let last = || ticks(node).last().copied().unwrap_or(0);
+    wait_for("the guest to count on", || last() > beyond);
+    last()
+}
+
+/// What a command in the guest prints, whose files are read from the disk anew.
+fn reads(node: &Node, command: &str) -> String {
+    let asked = node.console().matches("read=").count();
+    let found = || {
+        let console = node.console();
+        let said = console.split("read=").nth(asked + 1)?;
+        Some(said.split_once('.')?.0.to_owned())
+    };
+    let _open = node.type_line(&format!(
+        "sync; echo 3 >/proc/sys/vm/drop_caches; echo rea''d=$({command})."
+    ));
+    wait_for(command, || found().is_some());
+    found().expect("it was just there")
+}
+
+/// The guest goes on where it arrives, with all that it wrote before and during the move, and has not
+/// booted again; its sender tells how long it stood still, has wiped its disk, and holds nothing of it.
+/// The same on the way back; and what came back can be stopped and started.
+#[test]
+fn a_running_vm_moves_between_agents_and_back() {
+    let mut pair = Pair::new();
+    let blueprint = pair.blueprint();
+    pair.order(0, Verb::Create { blueprint });
+    pair.order(0, Verb::Start);
+    pair.nodes[0].says("GUEST-UP host=web-7 root=ext4");
+    pair.nodes[0].says("/ # ");
+    let digest = "sha256sum /srv/data | cut -c 1-64";
+    let home = &pair.nodes[0];
+    let open = home.type_line("dd if=/dev/urandom of=/srv/data bs=1M count=16; echo made''.");
+    home.says("made.");
+    drop(open);
+    let data = reads(home, digest);
+    assert_eq!(data.len(), 64, "{data}");
+    let count = "while :; do i=$((i+1)); echo $i >>/srv/count; echo tick $i; sleep 0.1; done &";
+    let open = home.type_line(count);
+    wait_tick(home, 0);
+    drop(open);
+    for from in [0, 1] {
+        let to = 1 - from;
+        wait_tick(
+            &pair.nodes[from],
+            ticks(&pair.nodes[from]).last().copied().unwrap_or(0),
+        );
+        let disk = pair.nodes[from].root().join("vms/vm-7/root.raw");
+        assert!(disk.exists());
+        let told = pair.moves(from);
+        let moved = told
+            .iter()
+            .position(|outcome| matches!(outcome, Outcome::Moved { .. }));
+        let moved = moved.unwrap_or_else(|| panic!("no downtime in {told:?}"));
+        println!("{:?}", told[moved]);
+        let wiped = Outcome::Progressed {
+            step: format!("wipe {}", disk.display()),
+            done_milli: 1_000,
+        };
+        let wiped = told.iter().position(|outcome| *outcome == wiped);
+        assert!(wiped > Some(moved), "wiped before it has moved: {told:?}");
+        assert!(!disk.exists());
+        assert_eq!(pair.nodes[from].traces(), Vec::<String>::new());
+        assert_eq!(pair.nodes[from].status().vms, []);
+        let there = &pair.nodes[to];
+        let status = there.status();
+        assert_eq!(status.vms[0].state, Some(VmState::Running));
+        let first = ticks(there).first().copied();
+        wait_tick(there, first.unwrap_or(0) + 3);
+        let console = there.console();
+        assert!(!console.contains("GUEST-UP"), "it has booted: {console}");
+        assert_eq!(reads(there, digest), data);
+        let counted = reads(
+            there,
+            "n=$(wc -l </srv/count); [ \"$(head -n $n /srv/count)\" = \"$(seq $n)\" ] && echo whole",
+        );
+        assert_eq!(counted, "whole");
+    }
+    let shutdown = Shutdown::Forced;
+    pair.order(0, Verb::Stop { shutdown });
+    pair.order(0, Verb::Start);
+    let home = &pair.nodes[0];
+    home.says("GUEST-UP");
+    wait_for("its shell", || {
+        home.console()
+            .rsplit("GUEST-UP")
+            .next()
+            .is_some_and(|rest| rest.contains("/ # "))
+    });
+    assert_eq!(reads(home, digest), data);
+    pair.order(0, Verb::Delete);
+    for node in &pair.nodes {
+        assert_eq!(node.traces(), Vec::<String>::new());
+        assert!(node.status().vms.iter().all(|status| status.vm != VM));
+    }
+}
