@@ -40,6 +40,7 @@ pub use probe::kvm_works;
 use crate::admission::{Admitted, admit};
 use crate::folder::Folder;
 use crate::hold::Hold;
+use crate::outside::Hasty;
 use crate::process::kill_all;
 use crate::recovery;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
@@ -52,10 +53,17 @@ use migration::Coming;
 use model::fingerprint::FoundHypervisor;
 use model::hypervisor::{Arch, Capability};
 use model::id::VmId;
+use model::order::Shutdown;
+use record::Move;
 use runner::{Answers, Runner};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use step::Plan;
+
+/// QEMU answers within microseconds; an order that ends it waits no longer than this for one that
+/// does not.
+const FROZEN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What it can do beyond the mandatory part.
 const CAPABILITIES: &[Capability] = &[
@@ -164,6 +172,35 @@ impl Qemu {
     }
 }
 
+impl Qemu {
+    /// A QEMU that answers nobody is ended where its end is wanted anyway. One that a VM is to come
+    /// to is stopped by no order, only by one that forgets the VM.
+    fn end_frozen(&self, vm: VmId, act: &Act, watch: &dyn Watch) -> Result<(), DriverError> {
+        let shutdown = Shutdown::Forced;
+        let receives = || {
+            let place = self.folder.load::<Move>(vm, record::MOVE);
+            !matches!(
+                place,
+                Ok(None | Some(Move::Sending { .. } | Move::Sent { .. }))
+            )
+        };
+        let ends = *act == Act::Destroy || (*act == Act::Stop { shutdown } && !receives());
+        if !ends {
+            return Ok(());
+        }
+        let hasty = Hasty {
+            until: Instant::now() + FROZEN_PATIENCE,
+            watch,
+        };
+        if Look::under(&self.folder, vm, &hasty).is_err() {
+            let go_on = watch.checkpoint();
+            go_on.map_err(|why| DriverError::called_off("look at the VM", why))?;
+            self.halt(vm, watch)?;
+        }
+        Ok(())
+    }
+}
+
 impl Driver for Qemu {
     fn name(&self) -> &str {
         "qemu"
@@ -194,6 +231,7 @@ impl Driver for Qemu {
         watch: &dyn Watch,
     ) -> Result<Effect, DriverError> {
         let hold = Hold::take(&self.folder, vm, record::MACHINE, watch)?;
+        self.end_frozen(vm, act, watch)?;
         let admitted = self.admitted(vm, act)?;
         let plan = self.plan(vm, act)?;
         let mut runner = Runner {

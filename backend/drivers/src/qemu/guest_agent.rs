@@ -26,6 +26,9 @@ const CALL_AGAIN: Duration = Duration::from_secs(2);
 /// A command is asked after this often.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
+/// No more of what a command said than a person reads.
+const MOST_CHARS: usize = 2_000;
+
 /// What a file is called beside its place until all have passed.
 const BESIDE: &str = ".gridwright";
 
@@ -86,7 +89,7 @@ impl GuestAgent {
         watch: &dyn Watch,
     ) -> Result<Self, DriverError> {
         let socket = folder.of(vm).join(record::GUEST_SOCKET);
-        let mut qmp = Qmp::open(&socket)?;
+        let mut qmp = Qmp::open(&socket, watch)?;
         let begun = Instant::now();
         let mut call = 0_u64;
         while begun.elapsed() < BOOT_PATIENCE {
@@ -96,6 +99,7 @@ impl GuestAgent {
             qmp.send(
                 "guest-sync",
                 &[b"\xff", sync.to_string().as_bytes(), b"\n"].concat(),
+                watch,
             )?;
             if qmp.hears(call, CALL_AGAIN, watch)? {
                 return Ok(Self(qmp));
@@ -110,31 +114,47 @@ impl GuestAgent {
     /// Runs a command to its end.
     ///
     /// # Errors
-    /// What it said where it failed.
+    /// What it said where it failed, keys by id.
     pub(super) fn run(
         &mut self,
         command: &GuestCommand,
         keys: &Keys,
         watch: &dyn Watch,
     ) -> Result<(), DriverError> {
-        let failed = |said: String| DriverError::Hypervisor {
-            doing: format!("run {} in the guest", command.told()),
-            said,
-        };
+        self.run_aloud(command, keys, watch)
+            .map_err(|error| match error {
+                DriverError::Hypervisor { doing, said } => DriverError::Hypervisor {
+                    doing,
+                    said: without_keys(said.into_bytes(), command, keys),
+                },
+                error => error,
+            })
+    }
+
+    /// As [`Self::run`], with errors of which a guest may have said anything.
+    fn run_aloud(
+        &mut self,
+        command: &GuestCommand,
+        keys: &Keys,
+        watch: &dyn Watch,
+    ) -> Result<(), DriverError> {
         let line = spoken(command, keys)?;
         let started = self.0.ask("guest-exec", line.as_bytes(), watch)?;
         let pid = json!({ "pid": started["pid"] });
         loop {
             let status = self.0.execute("guest-exec-status", Some(&pid), watch)?;
             if status["exited"] == true {
-                return match status["exitcode"].as_i64() {
-                    Some(0) => Ok(()),
-                    code => {
-                        let told = said(&status);
-                        let code = code.map_or("a signal".to_owned(), |code| code.to_string());
-                        Err(failed(format!("{told} (ended with {code})")))
-                    }
-                };
+                let code = status["exitcode"].as_i64();
+                if code == Some(0) {
+                    return Ok(());
+                }
+                let told = without_keys(said(&status), command, keys);
+                let told: String = told.trim().chars().take(MOST_CHARS).collect();
+                let code = code.map_or("a signal".to_owned(), |code| code.to_string());
+                return Err(DriverError::Hypervisor {
+                    doing: format!("run {} in the guest", command.told()),
+                    said: format!("{told} (ended with {code})"),
+                });
             }
             watch
                 .checkpoint()
@@ -144,37 +164,103 @@ impl GuestAgent {
     }
 }
 
-/// What a command has printed, complaints first; no more than a person reads.
-fn said(status: &Value) -> String {
-    const MOST_CHARS: usize = 2_000;
-    let text = |key: &str| {
-        let bytes = STANDARD.decode(status[key].as_str().unwrap_or_default());
-        String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+/// What a command has printed, complaints first.
+fn said(status: &Value) -> Vec<u8> {
+    let bytes = |key: &str| {
+        let text = status[key].as_str().unwrap_or_default();
+        STANDARD.decode(text).unwrap_or_default()
     };
-    let all = format!("{} {}", text("err-data").trim(), text("out-data").trim());
-    all.trim().chars().take(MOST_CHARS).collect()
+    let (complaints, output) = (bytes("err-data"), bytes("out-data"));
+    [complaints.trim_ascii(), b" ", output.trim_ascii()].concat()
+}
+
+/// What a guest said, with the ids of a command's keys in their place.
+fn without_keys(said: Vec<u8>, command: &GuestCommand, keys: &Keys) -> String {
+    let mut said = Zeroizing::new(said);
+    for piece in &command.input {
+        if let Piece::Key(id) = piece
+            && let Some(key) = keys.bytes(*id).map(<[u8]>::trim_ascii)
+            && !key.is_empty()
+        {
+            let name = id.to_string();
+            let mut clean = Zeroizing::new(Vec::with_capacity(said.len()));
+            let mut left = &said[..];
+            while let Some(at) = left.windows(key.len()).position(|part| part == key) {
+                clean.extend_from_slice(&left[..at]);
+                clean.extend_from_slice(name.as_bytes());
+                left = &left[at + key.len()..];
+            }
+            clean.extend_from_slice(left);
+            said = clean;
+        }
+    }
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// A command as it goes over the wire. Its input, and nothing else of it, may hold keys, and is
-/// wiped when dropped.
+/// wiped when dropped; each buffer has its full length at once, as one that grows leaves copies behind.
 fn spoken(command: &GuestCommand, keys: &Keys) -> Result<Zeroizing<String>, DriverError> {
-    let mut input = Zeroizing::new(Vec::new());
-    for piece in &command.input {
-        match piece {
-            Piece::Text(text) => input.extend_from_slice(text.as_bytes()),
-            Piece::Key(key) => {
-                let bytes = keys.bytes(*key);
-                input.extend_from_slice(bytes.ok_or(DriverError::KeyMissing { key: *key })?);
-            }
-        }
-    }
+    let pieces = command.input.iter().map(|piece| match piece {
+        Piece::Text(text) => Ok(text.as_bytes()),
+        Piece::Key(key) => keys
+            .bytes(*key)
+            .ok_or(DriverError::KeyMissing { key: *key }),
+    });
+    let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
+    let input = Zeroizing::new(pieces.concat());
     let mut words = vec!["-c", &command.script, "sh"];
     words.extend(command.words.iter().map(String::as_str));
     let words = Value::from(words);
     let encoded = Zeroizing::new(STANDARD.encode(&*input));
-    Ok(Zeroizing::new(format!(
+    let before = format!(
         "{{\"execute\":\"guest-exec\",\"arguments\":{{\"path\":\"/bin/sh\",\"arg\":{words},\
-         \"input-data\":\"{}\",\"capture-output\":true}}}}\n",
-        *encoded
-    )))
+         \"input-data\":\""
+    );
+    let behind = "\",\"capture-output\":true}}\n";
+    Ok(Zeroizing::new([before.as_str(), &encoded, behind].concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::id::KeyId;
+
+    const KEY: &str = "correct horse battery";
+
+    fn command() -> (GuestCommand, Keys) {
+        let mut keys = Keys::default();
+        keys.insert(KeyId(5), format!("{KEY}\n").into_bytes());
+        let command = GuestCommand {
+            script: WRITE.to_owned(),
+            words: vec!["/etc/key".to_owned()],
+            input: vec![Piece::Text("key=".to_owned()), Piece::Key(KeyId(5))],
+        };
+        (command, keys)
+    }
+
+    /// What a guest says of a key that it was given names the key, and does not show it.
+    #[test]
+    fn a_guest_tells_nobody_its_keys() {
+        let (command, keys) = command();
+        let encode = |text: String| STANDARD.encode(text);
+        let status = json!({
+            "err-data": encode(format!("{KEY}: not found")),
+            "out-data": encode(format!("twice {KEY}{KEY}")),
+        });
+        let told = without_keys(said(&status), &command, &keys);
+        let id = KeyId(5);
+        assert_eq!(told, format!("{id}: not found twice {id}{id}"));
+    }
+
+    /// What is sent has had its full length from the first byte, and says what it should.
+    #[test]
+    fn no_part_of_a_key_is_left_by_a_buffer_that_grew() {
+        let (command, keys) = command();
+        let line = spoken(&command, &keys).expect("all its keys");
+        assert_eq!(line.capacity(), line.len());
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        let input = line["arguments"]["input-data"].as_str().expect("its input");
+        let input = STANDARD.decode(input).expect("base64");
+        assert_eq!(input, format!("key={KEY}\n").into_bytes());
+    }
 }

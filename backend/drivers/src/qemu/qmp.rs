@@ -2,7 +2,11 @@
 
 use agent::driver::DriverError;
 use agent::watch::Watch;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, connect, sendmsg, socket_with,
+};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
@@ -17,10 +21,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A wait wakes this often to ask its watch whether to go on.
 pub(super) const BEAT: Duration = Duration::from_millis(50);
 
+/// A connection that finds no room is tried again this often.
+const TRY_AGAIN: Duration = Duration::from_millis(5);
+
+/// The longest answer: all that a guest's agent keeps of a command's output (16 MiB, twice, in
+/// base64), which a hostile one could go on with for ever.
+const LONGEST_BYTES: usize = 64 << 20;
+
 /// One connection. QEMU serves one client a socket, so it is held no longer than an act takes.
 pub(super) struct Qmp {
     stream: UnixStream,
     unread: Vec<u8>,
+    /// Bytes of these that hold no end of a line.
+    searched: usize,
     /// When the guest was last seen to stand still, in microseconds since 1970.
     still_since_micros: Option<u64>,
 }
@@ -31,22 +44,44 @@ impl Qmp {
     /// # Errors
     /// Where nobody listens there, or QEMU does not greet in time.
     pub(super) fn connect(socket: &Path, watch: &dyn Watch) -> Result<Self, DriverError> {
-        let mut qmp = Self::open(socket)?;
-        qmp.object("greet QEMU", PATIENCE, watch)?;
+        let mut qmp = Self::open(socket, watch)?;
+        qmp.object("greet QEMU", Instant::now() + PATIENCE, watch)?;
         qmp.execute("qmp_capabilities", None, watch)?;
         Ok(qmp)
     }
 
-    /// Connects to one who does not greet.
+    /// Connects to one who does not greet. One that hangs has no room for whoever comes, and is waited
+    /// for as long as for an answer.
     ///
     /// # Errors
-    /// Where nobody listens there.
-    pub(super) fn open(socket: &Path) -> Result<Self, DriverError> {
+    /// Where nobody listens there, nobody is let in, or the wait was called off.
+    pub(super) fn open(socket: &Path, watch: &dyn Watch) -> Result<Self, DriverError> {
         let doing = || format!("connect to {}", socket.display());
-        let stream = UnixStream::connect(socket).map_err(|error| broke(doing(), error))?;
+        let failed = |errno: Errno| broke(doing(), errno.into());
+        let address = SocketAddrUnix::new(socket).map_err(failed)?;
+        let begun = Instant::now();
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let made = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let made = made.map_err(failed)?;
+        loop {
+            match connect(&made, &address) {
+                Ok(()) => break,
+                Err(Errno::AGAIN | Errno::INTR) if begun.elapsed() < PATIENCE => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+            checkpoint(watch, &doing())?;
+            std::thread::sleep(TRY_AGAIN);
+        }
+        Self::over(made.into()).map_err(|error| broke(doing(), error))
+    }
+
+    fn over(stream: UnixStream) -> std::io::Result<Self> {
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(BEAT))?;
         Ok(Self {
             stream,
             unread: Vec::new(),
+            searched: 0,
             still_since_micros: None,
         })
     }
@@ -76,18 +111,31 @@ impl Qmp {
         line: &[u8],
         watch: &dyn Watch,
     ) -> Result<Value, DriverError> {
-        self.send(command, line)?;
+        self.send(command, line, watch)?;
         self.answer(command, watch)
     }
 
     /// Sends bytes, whether or not anybody hears them.
     ///
     /// # Errors
-    /// Where QEMU has ended.
-    pub(super) fn send(&mut self, command: &str, bytes: &[u8]) -> Result<(), DriverError> {
-        self.stream
-            .write_all(bytes)
-            .map_err(|error| broke(command.to_owned(), error))
+    /// Where QEMU has ended, takes nothing for long, or the wait was called off.
+    pub(super) fn send(
+        &mut self,
+        command: &str,
+        bytes: &[u8],
+        watch: &dyn Watch,
+    ) -> Result<(), DriverError> {
+        let begun = Instant::now();
+        let mut left = bytes;
+        while !left.is_empty() {
+            match self.stream.write(left) {
+                Ok(count) => left = &left[count..],
+                Err(error) if is_pause(&error) && begun.elapsed() < PATIENCE => {}
+                Err(error) => return Err(broke(command.to_owned(), error)),
+            }
+            checkpoint(watch, command)?;
+        }
+        Ok(())
     }
 
     /// Whether this number is answered in time; whatever else is heard before it is let go.
@@ -162,8 +210,10 @@ impl Qmp {
     }
 
     fn answer(&mut self, command: &str, watch: &dyn Watch) -> Result<Value, DriverError> {
+        // However much else is told meanwhile.
+        let until = Instant::now() + PATIENCE;
         loop {
-            let mut object = self.object(command, PATIENCE, watch)?;
+            let mut object = self.object(command, until, watch)?;
             if let Some(error) = object.get("error") {
                 let said = error["desc"].as_str().unwrap_or("no reason").to_owned();
                 let doing = command.to_owned();
@@ -178,14 +228,14 @@ impl Qmp {
     fn object(
         &mut self,
         doing: &str,
-        patience: Duration,
+        until: Instant,
         watch: &dyn Watch,
     ) -> Result<Value, DriverError> {
         let line = self
-            .line(doing, Instant::now() + patience, watch)?
+            .line(doing, until, watch)?
             .ok_or_else(|| DriverError::Hypervisor {
                 doing: doing.to_owned(),
-                said: format!("no answer within {} s", patience.as_secs()),
+                said: format!("no answer within {} s", PATIENCE.as_secs()),
             })?;
         serde_json::from_slice(&line).map_err(|error| DriverError::Hypervisor {
             doing: doing.to_owned(),
@@ -205,18 +255,24 @@ impl Qmp {
         watch: &dyn Watch,
     ) -> Result<Option<Vec<u8>>, DriverError> {
         loop {
-            if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.unread.drain(..=end).collect();
+            let new = &self.unread[self.searched..];
+            if let Some(end) = new.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=self.searched + end).collect();
+                self.searched = 0;
                 self.note_stop(&line);
                 return Ok(Some(line));
+            }
+            self.searched = self.unread.len();
+            if self.searched > LONGEST_BYTES {
+                let said = format!("an answer of more than {LONGEST_BYTES} bytes");
+                let doing = doing.to_owned();
+                return Err(DriverError::Hypervisor { doing, said });
             }
             let now = Instant::now();
             if now >= until {
                 return Ok(None);
             }
-            watch
-                .checkpoint()
-                .map_err(|why| DriverError::called_off(doing, why))?;
+            checkpoint(watch, doing)?;
             self.stream
                 .set_read_timeout(Some(BEAT.min(until - now)))
                 .map_err(|error| broke(doing.to_owned(), error))?;
@@ -229,15 +285,23 @@ impl Qmp {
                     ));
                 }
                 Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                    ) => {}
+                Err(error) if is_pause(&error) => {}
                 Err(error) => return Err(broke(doing.to_owned(), error)),
             }
         }
     }
+}
+
+fn is_pause(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}
+
+fn checkpoint(watch: &dyn Watch, doing: &str) -> Result<(), DriverError> {
+    let go_on = watch.checkpoint();
+    go_on.map_err(|why| DriverError::called_off(doing, why))
 }
 
 /// When an event says that the guest stopped.
@@ -262,5 +326,72 @@ fn broke(doing: String, error: std::io::Error) -> DriverError {
     DriverError::Hypervisor {
         doing,
         said: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outside::Hasty;
+    use agent::watch::Unwatched;
+    use rustix::net::{bind, listen};
+    use std::thread;
+
+    fn hasty() -> Hasty<'static> {
+        Hasty {
+            until: Instant::now() + Duration::from_millis(200),
+            watch: &Unwatched,
+        }
+    }
+
+    /// Who lets nobody in holds up nobody who is called off.
+    #[test]
+    fn a_full_queue_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let address = SocketAddrUnix::new(&path).expect("a short path");
+        let made = socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        );
+        let made = made.expect("a socket");
+        bind(&made, &address).expect("a free name");
+        listen(&made, 0).expect("a socket");
+        let mut inside = Vec::new();
+        let refused = loop {
+            match Qmp::open(&path, &hasty()) {
+                Ok(qmp) => inside.push(qmp),
+                Err(error) => break error,
+            }
+            assert!(inside.len() < 16, "there is room for all");
+        };
+        assert!(
+            matches!(refused, DriverError::CalledOff { .. }),
+            "{refused}"
+        );
+    }
+
+    /// Who takes nothing, or answers without end, holds up nobody either.
+    #[test]
+    fn hostile_ends_are_given_up() {
+        let (near, far) = UnixStream::pair().expect("a pair");
+        let mut qmp = Qmp::over(near).expect("a stream");
+        let stuck = qmp.send("say much", &vec![b' '; 16 << 20], &hasty());
+        let stuck = stuck.expect_err("nobody reads it");
+        assert!(matches!(stuck, DriverError::CalledOff { .. }), "{stuck}");
+        drop(far);
+        let (near, mut far) = UnixStream::pair().expect("a pair");
+        let mut qmp = Qmp::over(near).expect("a stream");
+        let told = thread::spawn(move || {
+            let portion = [b'x'; 1 << 16];
+            // It breaks where nobody listens any more.
+            while far.write_all(&portion).is_ok() {}
+        });
+        let endless = qmp.answer("ask", &Unwatched).expect_err("no end");
+        assert!(endless.to_string().contains("more than"), "{endless}");
+        drop(qmp);
+        told.join().expect("it does not panic");
     }
 }

@@ -13,6 +13,7 @@ use super::until::Until;
 use super::word::Line;
 use crate::folder::{Folder, failed};
 use crate::hold::Hold;
+use crate::outside::Hasty;
 use agent::driver::DriverError;
 use agent::handover::Book;
 use agent::secret::Keys;
@@ -27,6 +28,9 @@ use std::time::{Duration, Instant};
 
 /// Waits for programs and processes look this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// A step that undoes another takes seconds; a guest or a QEMU that has hung may never answer.
+const UNDO_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Last answers, by command.
 pub(super) type Answers = BTreeMap<&'static str, Value>;
@@ -86,13 +90,23 @@ impl Runner<'_> {
         Ok(answers)
     }
 
-    /// What failed has its own error; what the undoing meets is told by the next look at the VM.
+    /// What failed has its own error; what the undoing meets is told by the next look at the VM. No
+    /// connection is kept: an answer that was not waited for would be taken for the next one's.
     fn undo(&mut self, plan: &Plan) {
-        self.watch = &Unwatched;
-        // An answer that was not waited for would be taken for the next one's.
-        self.qmp = None;
+        (self.qmp, self.guest) = (None, None);
         for step in &plan.undo {
-            let _ = self.step(step, &mut Answers::new());
+            let watch = Hasty {
+                until: Instant::now() + UNDO_PATIENCE,
+                watch: &Unwatched,
+            };
+            let mut runner = Runner {
+                watch: &watch,
+                qmp: None,
+                guest: None,
+                line: None,
+                ..*self
+            };
+            let _ = runner.step(step, &mut Answers::new());
         }
     }
 

@@ -9,8 +9,10 @@ use agent::watch::{CalledOff, Unwatched, Watch};
 use model::id::{KeyId, VmId};
 use model::report::VmState;
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::mpsc::channel;
 
 const VM: VmId = VmId(1);
 
@@ -159,6 +161,42 @@ fn keys_open_disks_and_are_never_seen() {
     }
     for bytes in seen {
         assert!(!bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes()));
+    }
+}
+
+/// A QEMU that is frozen, with nobody's connection let in any more, is forgotten and forced to stop all
+/// the same.
+#[test]
+fn a_frozen_qemu_is_ended() {
+    let node = Node::new();
+    let shutdown = model::order::Shutdown::Forced;
+    for act in [Act::Stop { shutdown }, Act::Destroy] {
+        let machine = Box::new(node.machine(VM));
+        node.perform(VM, &Act::Define { machine });
+        node.perform(VM, &Act::Start);
+        let pid = fs::read_to_string(node.path("vms/vm-1/pid")).expect("a process");
+        let proc = std::path::Path::new("/proc").join(pid.trim());
+        run(Command::new("kill").args(["-STOP", pid.trim()]));
+        let (told, heard) = channel();
+        for socket in ["qmp", "look"] {
+            let path = node.path(&format!("vms/vm-1/{socket}"));
+            // QEMU has room for one that it has not let in, and the kernel for one more.
+            for _ in 0..4 {
+                let (path, told) = (path.clone(), told.clone());
+                std::thread::spawn(move || {
+                    let come = UnixStream::connect(path);
+                    // The test may have ended by then.
+                    let _ = told.send(come);
+                });
+            }
+        }
+        let come: Vec<_> = (0..4).map(|_| heard.recv().expect("it comes")).collect();
+        node.perform(VM, &act);
+        let words = fs::read(proc.join("cmdline")).unwrap_or_default();
+        assert!(words.is_empty(), "{act:?}: it is still there");
+        let state = (act != Act::Destroy).then_some(VmState::Stopped);
+        assert_eq!(node.state(VM), state, "{act:?}");
+        drop(come);
     }
 }
 
