@@ -1,3 +1,4 @@
 //! What components of a design become, for real.
 
+mod backup;
 mod firewall;

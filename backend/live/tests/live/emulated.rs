@@ -1,7 +1,7 @@
 //! The whole way for real: disks built of signed images, booted by QEMU under an agent, and gone.
 
 use ed25519_dalek::SigningKey;
-use image::manifest::hex;
+use image::manifest::{hex, signing_key};
 use image::recipe::Recipe;
 use image::store::Store;
 use model::blueprint::{
@@ -45,11 +45,34 @@ impl Node {
         let images = folder.path().join("store");
         let store = Store::open(&images, vec![key.verifying_key()], 1 << 30).expect("a store");
         let made = ["busybox", "linux"].map(|name| make(name, folder.path(), &store, &key));
+        Self::taking(folder, &images, &key, made)
+    }
+
+    /// Another node, which takes the images that this one has saved.
+    pub fn beside(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
+        let folder = folder.expect("a folder in memory");
+        image::sandbox::let_through(folder.path()).expect("our folder");
+        let key = signing_key(&self.root().join("signing.key")).expect("the node's key");
+        Self::taking(
+            folder,
+            &self.root().join("images"),
+            &key,
+            self.images.clone(),
+        )
+    }
+
+    fn taking(
+        folder: tempfile::TempDir,
+        images: &Path,
+        signer: &SigningKey,
+        made: [String; 2],
+    ) -> Self {
         let config = format!(
             "node = 1\nroot = {:?}\ndriver = \"qemu\"\nplugging = \"tap\"\nimages = {images:?}\n\
              signers = [{:?}]\n",
             folder.path().join("node"),
-            hex(key.verifying_key().as_bytes()),
+            hex(signer.verifying_key().as_bytes()),
         );
         fs::write(folder.path().join("agent.toml"), config).expect("a configuration");
         let agent = spawn(folder.path());
@@ -139,6 +162,15 @@ impl Node {
         let file = self.folder.path().join("order.json");
         let text: Value = json!({ "order": order, "keys": [(KEY, "6b".repeat(32))] });
         fs::write(&file, text.to_string()).expect("an order");
+    }
+
+    /// Saves a VM as an image; the image's id.
+    pub fn save(&mut self, vm: VmId, name: &str) -> String {
+        let name = name.to_owned();
+        let told = self.try_order(vm, Verb::SaveImage { name });
+        let told = told.expect("it is saved");
+        let id = told.split("\"saved\",\"image\":\"").nth(1);
+        id.expect("its id is told")[..64].to_owned()
     }
 
     pub fn console(&self, vm: VmId) -> String {
@@ -313,7 +345,7 @@ fn spawn(folder: &Path) -> Child {
     command.stdin(Stdio::null()).spawn().expect("unshare")
 }
 
-fn make(name: &str, work: &Path, store: &Store, key: &SigningKey) -> String {
+pub fn make(name: &str, work: &Path, store: &Store, key: &SigningKey) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let text = fs::read_to_string(root.join(format!("assets/recipes/{name}.toml")));
     let recipe = Recipe::read(&text.expect("a recipe")).expect("a good recipe");

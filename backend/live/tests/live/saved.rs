@@ -39,14 +39,7 @@ fn a_running_vm_becomes_an_image_and_another_vm() {
         "rm /srv/deleted; echo kept > /srv/kept; sync; echo wri''tten\n",
     );
     node.says(first, "written");
-    let name = "golden".to_owned();
-    let told = node.try_order(first, Verb::SaveImage { name });
-    let told = told.expect("it is saved");
-    let image = told
-        .split("\"saved\",\"image\":\"")
-        .nth(1)
-        .expect("its id is told");
-    let image = &image[..64];
+    let image = node.save(first, "golden");
     let key = node.root().join("signing.key");
     let mode = fs::metadata(&key)
         .expect("the node's key")
@@ -67,7 +60,7 @@ fn a_running_vm_becomes_an_image_and_another_vm() {
 
     let second = VmId(8);
     let mut other = node.blueprint(second, BootLoader::Extlinux, None);
-    other.disks[0].image = Some(image.to_owned());
+    other.disks[0].image = Some(image);
     other.disks[0].size_mib = 128;
     other.customisation.add.clear();
     let blueprint = Box::new(other.clone());

@@ -1,0 +1,66 @@
+//! Backups of a VM on another node, by orders as a schedule asks for them.
+
+use crate::emulated::Node;
+use model::blueprint::BootLoader;
+use model::id::VmId;
+use model::order::Verb;
+use model::time::Time;
+use recipe::backup::Schedule;
+use std::collections::BTreeMap;
+
+const HOUR_MILLIS: i64 = 3_600_000;
+const VM: VmId = VmId(7);
+
+/// Another node holds the newest backups of a running VM, as many as are to be kept, each as a VM
+/// that does not run. Once the first node is gone with all that it had, the newest of them runs on
+/// from what was last backed up.
+#[test]
+fn backups_outlive_the_node_of_their_vm() {
+    let settings = [("backup_every_hours", "6"), ("backup_keep", "2")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let schedule = Schedule::of(&settings.into()).expect("a schedule");
+    let mut node = Node::new();
+    let blueprint = Box::new(node.blueprint(VM, BootLoader::Extlinux, None));
+    node.order(VM, Verb::Create { blueprint });
+    node.order(VM, Verb::Start);
+    node.boots(VM, 1);
+    let mut other = node.beside();
+    let before = other.files();
+
+    let mut held = BTreeMap::new();
+    for round in 0..3_u32 {
+        let now = Time(i64::from(round) * 6 * HOUR_MILLIS);
+        let taken: Vec<Time> = held.keys().copied().collect();
+        assert!(schedule.due(&taken, now));
+        let line = format!("echo state {round} > /srv/state; sync; echo wri''tten {round}\n");
+        node.type_in(VM, &line);
+        node.says(VM, &format!("written {round}"));
+        let image = node.save(VM, &format!("backup-{round}"));
+        let backup = VmId(VM.0 + u64::from(round));
+        let mut blueprint = other.blueprint(backup, BootLoader::Extlinux, None);
+        blueprint.disks[0].image = Some(image);
+        blueprint.customisation.add.clear();
+        let blueprint = Box::new(blueprint);
+        other.order(backup, Verb::Create { blueprint });
+        held.insert(now, backup);
+        let taken: Vec<Time> = held.keys().copied().collect();
+        for time in schedule.expired(&taken) {
+            let backup = held.remove(&time).expect("it was taken");
+            other.order(backup, Verb::Delete);
+        }
+    }
+    drop(node);
+    let [kept, newest] = *held.values().copied().collect::<Vec<_>>() else {
+        panic!("two are held: {held:?}");
+    };
+    other.order(newest, Verb::Start);
+    other.boots(newest, 1);
+    other.type_in(newest, "echo it is $(cat /srv/state)\n");
+    other.says(newest, "it is state 2");
+    let shutdown = model::order::Shutdown::Forced;
+    other.order(newest, Verb::Stop { shutdown });
+    for backup in [kept, newest] {
+        other.order(backup, Verb::Delete);
+    }
+    assert_eq!(other.files(), before, "nothing of any backup is left");
+}
