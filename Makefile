@@ -19,7 +19,7 @@ BENCH_PACKAGES := $(RUN_PACKAGES) bubblewrap busybox-static cpio e2fsprogs extli
 
 CARGO ?= cargo
 
-.PHONY: run test crash test-xen lint bench bench-libvirt guests screenshot
+.PHONY: run test crash test-components test-xen lint bench bench-libvirt guests screenshot
 
 run: packages-RUN
 	$(CARGO) run --package app
@@ -30,6 +30,10 @@ test: packages-TEST guests lint
 # Agents killed at every named point of every order; some ten minutes.
 crash: packages-TEST guests
 	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: --nocapture
+
+# Components of a design in guests of their own, a shop of six VMs among them; some minutes.
+test-components: packages-TEST guests
+	$(CARGO) test --package live --test live -- components:: --include-ignored --nocapture
 
 # The driver for Xen in the domain 0 of an emulated node: an hour at most, minutes on an idle machine.
 test-xen: packages-XEN

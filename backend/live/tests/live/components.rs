@@ -2,3 +2,5 @@
 
 mod backup;
 mod firewall;
+mod grid;
+mod shop;
