@@ -30,8 +30,15 @@ const AGENT_PATIENCE: Span = Span(5_000);
 /// stopped are looked at again this often: an agent that wakes up goes on where it was.
 const AGAIN_EVERY: Duration = Duration::from_secs(1);
 
+/// A dead agent begins nothing, but what it had begun may come up yet, as by a hypervisor's server
+/// that takes its time.
+const AGAIN_LATE: Duration = Duration::from_secs(5);
+
 /// The command that stops a VM gets this long, and is then begun again.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often a lock is tried that others only look at.
+const LOCK_EVERY: Duration = Duration::from_millis(1);
 
 /// How long an agent waits for its watchdog to be there.
 const START_PATIENCE: Duration = Duration::from_secs(5);
@@ -48,6 +55,13 @@ pub struct Orders {
     pub vms: Vec<VmId>,
     /// The command that stops one; its number is appended.
     pub stop: Vec<String>,
+}
+
+impl Orders {
+    /// Whether there is anything to watch in this boot.
+    fn concern(&self, boot: &str) -> bool {
+        self.boot == boot && !self.vms.is_empty()
+    }
 }
 
 /// The agent's side: keeps the watchdog's orders up to date, and the watchdog alive.
@@ -112,15 +126,29 @@ impl Keeper {
 /// # Errors
 /// Where the node's folder cannot be read.
 pub fn watch(root: &Path) -> io::Result<()> {
-    let lock = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(watchdog_lock(root))?;
-    if lock.try_lock().is_err() {
-        return Ok(()); // another one watches
-    }
+    let path = watchdog_lock(root);
+    let mut options = OpenOptions::new();
+    let options = options.create(true).write(true).truncate(false);
     let boot = boot_id()?;
+    loop {
+        let lock = options.open(&path)?;
+        // Whoever only looks at the lock holds it for a moment, together with others who look.
+        while lock.try_lock().is_err() {
+            if is_held(&path)? {
+                return Ok(()); // another one watches
+            }
+            thread::sleep(LOCK_EVERY);
+        }
+        watch_alone(root, &boot);
+        drop(lock);
+        // An agent that came at the last moment has taken this watchdog for one that watches.
+        if !matches!(read_orders(root), Ok(Some(orders)) if orders.concern(&boot)) {
+            return Ok(());
+        }
+    }
+}
+
+fn watch_alone(root: &Path, boot: &str) {
     let mut stops = BTreeMap::new();
     let mut latest: Option<(Orders, Span)> = None;
     loop {
@@ -131,10 +159,13 @@ pub fn watch(root: &Path) -> io::Result<()> {
         let orders = found.unwrap_or_else(|_| latest.as_ref().map(|(orders, _)| orders.clone()));
         // An agent that cannot be looked for does not stop its VMs either.
         let alive = is_held(&agent_lock(root)).unwrap_or(false);
-        match orders.filter(|orders| orders.boot == boot) {
-            Some(orders) if !orders.vms.is_empty() => {
-                let known = latest.take().filter(|(known, _)| *known == orders);
-                let (orders, heard) = known.unwrap_or_else(|| (orders, since_boot()));
+        match orders.filter(|orders| orders.concern(boot)) {
+            Some(orders) => {
+                // Other VMs are no other lease.
+                let known = latest
+                    .take()
+                    .filter(|(known, _)| known.until == orders.until);
+                let heard = known.map_or_else(since_boot, |(_, heard)| heard);
                 if is_due(&orders, heard, alive) {
                     stop_lapsed(&orders, alive, &mut stops);
                 } else {
@@ -144,8 +175,8 @@ pub fn watch(root: &Path) -> io::Result<()> {
                 }
                 latest = Some((orders, heard));
             }
-            _ if !alive && is_known => return Ok(()),
-            _ => {}
+            None if !alive && is_known => return,
+            None => {}
         }
         thread::sleep(LOOK_EVERY);
     }
@@ -213,13 +244,15 @@ impl Stop {
 /// Begins to stop what was not stopped yet, and what an agent may have started since; each VM by
 /// itself, so that none waits for another.
 fn stop_lapsed(orders: &Orders, alive: bool, stops: &mut BTreeMap<VmId, Stop>) {
+    stops.values_mut().for_each(Stop::look);
+    stops.retain(|vm, stop| orders.vms.contains(vm) || matches!(stop, Stop::UnderWay(..)));
     for &vm in &orders.vms {
         let stop = stops.entry(vm).or_insert_with(|| Stop::begin(orders, vm));
-        stop.look();
         let again = match stop {
             Stop::UnderWay(..) => false,
             Stop::Failed => true,
-            Stop::Done(at) => alive && at.elapsed() >= AGAIN_EVERY,
+            Stop::Done(at) if alive => at.elapsed() >= AGAIN_EVERY,
+            Stop::Done(at) => at.elapsed() >= AGAIN_LATE,
         };
         if again {
             *stop = Stop::begin(orders, vm);

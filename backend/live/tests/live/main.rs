@@ -19,3 +19,4 @@ mod rates;
 mod saved;
 mod sockets;
 mod unfinished;
+mod watchdog;
