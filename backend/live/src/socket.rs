@@ -7,14 +7,15 @@ use crate::config::Listen;
 use crate::frame;
 use crate::protocol::{Answer, Request};
 use model::report::Report;
+use rustix::fs::{Mode, chmod};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,7 +62,38 @@ pub struct Asked {
 }
 
 /// Where reports go.
-pub type Reports = SyncSender<Arc<Report>>;
+#[derive(Debug)]
+pub struct Reports {
+    waiting: SyncSender<Arc<Report>>,
+    gone: Arc<AtomicBool>,
+}
+
+impl Reports {
+    /// Hands a report over, if there is room for it and somebody who follows.
+    ///
+    /// # Errors
+    /// Where there is not.
+    pub fn try_send(&self, report: Arc<Report>) -> Result<(), TrySendError<Arc<Report>>> {
+        match self.is_gone() {
+            true => Err(TrySendError::Disconnected(report)),
+            false => self.waiting.try_send(report),
+        }
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+}
+
+/// How often who tells reports looks whether the connection is still there, while there are none.
+const BEAT: Duration = Duration::from_millis(200);
+
+/// How long nobody new is let in once the node has no more files: those who are there end meanwhile.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that wait to be let in; more are refused.
+const MOST_AT_THE_DOOR: i32 = 128;
 
 /// Listens, and hands on what is asked.
 ///
@@ -75,21 +107,40 @@ where
     let listener = bind(path)?;
     let open = Arc::new(AtomicUsize::new(0));
     thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
+        let mut is_full = false;
+        for stream in listener.incoming() {
+            let stream = match stream {
+                Ok(stream) => stream,
+                // Whoever has gone before they were let in.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => {
+                    if !is_full {
+                        eprintln!("let nobody in for now: {error}");
+                    }
+                    is_full = true;
+                    thread::sleep(FULL_PAUSE);
+                    continue;
+                }
+            };
+            is_full = false;
             let place = Place::take(&open, limits.connections);
             let ask = ask.clone();
             let peer = Peer {
                 stream,
                 limits,
                 turn: Arc::default(),
+                gone: Arc::default(),
             };
-            thread::spawn(move || match place {
-                Some(_place) => peer.serve(&ask),
+            let served = thread::Builder::new().spawn(move || match place {
+                Some(place) => peer.serve(&Arc::new(place), &ask),
                 None => {
                     let reason = format!("{} connections are open already", limits.connections);
                     peer.say(&Answer::Refused { reason })
                 }
             });
+            if let Err(error) = served {
+                eprintln!("serve a connection: {error}");
+            }
         }
     });
     Ok(())
@@ -104,7 +155,7 @@ pub fn connect(to: &Listen) -> io::Result<UnixStream> {
     UnixStream::connect(path)
 }
 
-/// Binds a socket that only its owner may open, and that nobody else could open before; one that a
+/// Binds a socket that only its owner may open; nobody hears there before that is so. One that a
 /// killed agent left is replaced.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     let new = path.with_extension("new");
@@ -112,10 +163,13 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(&new)?;
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
+    let flags = SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&new)?)?;
+    chmod(&new, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::listen(&socket, MOST_AT_THE_DOOR)?;
     fs::rename(&new, path)?;
-    Ok(listener)
+    Ok(UnixListener::from(socket))
 }
 
 /// One of the places for connections, given back when dropped.
@@ -141,23 +195,26 @@ struct Peer {
     limits: Limits,
     /// Whose it is to write: answers come in turn, reports whenever there are some.
     turn: Arc<Mutex<()>>,
+    /// Whether it has ended.
+    gone: Arc<AtomicBool>,
 }
 
 impl Peer {
     /// Serves it until either end has enough; whatever goes wrong ends it alone.
-    fn serve(self, ask: &impl Fn(Asked)) -> io::Result<()> {
-        let served = self.converse(ask);
+    fn serve(self, place: &Arc<Place>, ask: &impl Fn(Asked)) -> io::Result<()> {
+        let served = self.converse(place, ask);
         if let Err(error) = &served {
             let reason = error.to_string();
             self.say(&Answer::Refused { reason }).ok();
         }
         // The thread that tells reports holds the stream as well.
         self.stream.shutdown(Shutdown::Both).ok();
+        self.gone.store(true, Ordering::Relaxed);
         served
     }
 
     /// Takes requests and answers each before the next.
-    fn converse(&self, ask: &impl Fn(Asked)) -> io::Result<()> {
+    fn converse(&self, place: &Arc<Place>, ask: &impl Fn(Asked)) -> io::Result<()> {
         let mut follows = false;
         loop {
             let idle = (!follows).then_some(self.limits.idle);
@@ -171,7 +228,7 @@ impl Peer {
                 continue;
             }
             follows |= wants;
-            let reports = wants.then(|| self.follow()).transpose()?;
+            let reports = wants.then(|| self.follow(place.clone())).transpose()?;
             let (answer, answered) = sync_channel(1);
             ask(Asked {
                 request,
@@ -192,25 +249,39 @@ impl Peer {
         }
     }
 
-    /// Tells reports on a thread of its own; whoever does not keep up is cut off.
-    fn follow(&self) -> io::Result<Reports> {
-        let (reports, waiting): (Reports, Receiver<Arc<Report>>) =
-            sync_channel(self.limits.reports);
+    /// Tells reports on a thread of its own, for which the place is kept too; whoever does not keep up
+    /// is cut off.
+    fn follow(&self, place: Arc<Place>) -> io::Result<Reports> {
+        let (reports, waiting) = sync_channel(self.limits.reports);
         let peer = Self {
             stream: self.stream.try_clone()?,
             limits: self.limits,
             turn: self.turn.clone(),
+            gone: self.gone.clone(),
         };
-        thread::spawn(move || {
-            for report in waiting {
-                if peer.say(&Answer::Reported { report }).is_err() {
-                    break;
-                }
-            }
+        let gone = self.gone.clone();
+        thread::Builder::new().spawn(move || {
+            let _place = place;
+            peer.tell(&waiting);
             // A connection that misses reports must not look like one that follows.
             peer.stream.shutdown(Shutdown::Both).ok();
-        });
-        Ok(reports)
+        })?;
+        let waiting = reports;
+        Ok(Reports { waiting, gone })
+    }
+
+    /// Tells reports until they or the connection end.
+    fn tell(&self, waiting: &Receiver<Arc<Report>>) {
+        while !self.gone.load(Ordering::Relaxed) {
+            let told = match waiting.recv_timeout(BEAT) {
+                Ok(report) => self.say(&Answer::Reported { report }),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if told.is_err() {
+                return;
+            }
+        }
     }
 
     fn say(&self, answer: &Answer) -> io::Result<()> {

@@ -64,6 +64,7 @@ impl Node {
                 }
             }
             Request::Follow => {
+                self.followers.retain(|follower| !follower.is_gone());
                 self.followers.extend(reports);
                 Answer::Heard
             }

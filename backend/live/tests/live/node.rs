@@ -22,7 +22,7 @@ use model::id::{Generation, NodeId, OperationId, TenantId, VmId};
 use model::order::{Order, Shutdown, Verb};
 use model::report::{Outcome, VmState};
 use model::time::Time;
-use rustix::process::{Pid, Signal, getsid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, getsid, kill_process, prlimit};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -236,6 +236,31 @@ impl Node {
     pub fn signal(&self, signal: Signal) {
         let agent = self.agent.as_ref().expect("an agent was started");
         kill_process(Pid::from_child(agent), signal).expect("it is there");
+    }
+
+    /// How many files the agent may have open from now on, and how many it could until now; `None`:
+    /// any number.
+    pub fn limit_files(&self, most: Option<u64>) -> Option<u64> {
+        let agent = self.agent.as_ref().expect("an agent was started");
+        let agent = Some(Pid::from_child(agent));
+        let limit = Rlimit {
+            current: most,
+            // It has our own.
+            ..getrlimit(Resource::Nofile)
+        };
+        let before = prlimit(agent, Resource::Nofile, limit);
+        before.expect("it is ours").current
+    }
+
+    /// Processor time that the agent has used.
+    pub fn cpu_time(&self) -> Duration {
+        let agent = self.agent.as_ref().expect("an agent was started").id();
+        let nanos = fs::read_dir(format!("/proc/{agent}/task")).expect("it runs");
+        let nanos = nanos.flatten().map(|task| {
+            let told = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            told.split(' ').next().and_then(|nanos| nanos.parse().ok())
+        });
+        Duration::from_nanos(nanos.map(|nanos: Option<u64>| nanos.unwrap_or(0)).sum())
     }
 
     /// Asks the agent to end, once it is up; whether it ends well.

@@ -1,5 +1,6 @@
 //! The agent's socket: who may open it, and what those who are slow or greedy cost the agent.
 
+use crate::node::{Hypervisor, Node, wait_until};
 use live::config::Listen;
 use live::frame::{receive, send};
 use live::protocol::{Answer, Request};
@@ -7,21 +8,23 @@ use live::socket::{Asked, Limits, Reports, connect, listen};
 use model::id::NodeId;
 use model::report::{Outcome, Report};
 use model::time::Time;
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Nothing here waits for so long unless it is broken.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Small enough to be reached.
+/// Small enough to be reached, and no message of a test that is meant to come through takes so long,
+/// however busy the machine.
 const LIMITS: Limits = Limits {
     connections: 2,
     reports: 4,
-    message: Duration::from_millis(300),
+    message: Duration::from_secs(5),
     idle: Duration::from_secs(60),
 };
 
@@ -57,7 +60,7 @@ impl Door {
 
     /// A connection that has a place; earlier ones are given back a moment after they end.
     fn heard(&self) -> UnixStream {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         loop {
             let mut stream = self.connect();
             if ask(&mut stream, &Request::Status) == Some(Answer::Heard) {
@@ -127,6 +130,44 @@ fn a_stalled_reader_is_cut_off() {
     let whole = rest.len() as u64 / (256 << 10);
     assert!(whole < told, "{whole} of {told} reports came through");
     assert_eq!(Arc::strong_count(&report), 1, "it is still held");
+}
+
+/// A follower that goes leaves no thread and keeps no place, though there is nothing to tell it.
+#[test]
+fn a_follower_that_goes_leaves_nothing() {
+    let door = Door::new();
+    for _ in 0..2 * LIMITS.connections {
+        let (stream, reports) = door.follower();
+        drop(stream);
+        wait_until("the follower to be known to have gone", || {
+            reports.is_gone()
+        });
+        assert!(reports.try_send(long()).is_err(), "it is told to nobody");
+    }
+}
+
+/// A node that has no more files lets nobody in and rests meanwhile, and does once it has some.
+#[test]
+fn an_agent_without_files_waits_for_some() {
+    let mut node = Node::new(Hypervisor::Uml);
+    node.start(None);
+    node.status();
+    node.assert_clean("before");
+    let files = node.limit_files(Some(3));
+    let mut stream = node.connect().expect("the kernel lets it wait");
+    let said = || fs::read_to_string(node.log()).unwrap_or_default();
+    wait_until("the agent to tell", || said().contains("let nobody in"));
+    let begun = (node.cpu_time(), Instant::now());
+    let second = Duration::from_secs(1);
+    wait_until("a second to pass", || begun.1.elapsed() >= second);
+    let busy = node.cpu_time() - begun.0;
+    let passed = begun.1.elapsed();
+    assert!(busy < passed / 4, "{busy:?} of {passed:?}");
+    assert_eq!(said().matches("let nobody in").count(), 1);
+    node.limit_files(files);
+    send(&mut stream, &Request::Status).expect("it is heard");
+    let told: Option<Answer> = receive(&mut stream).expect("an answer");
+    assert!(matches!(told, Some(Answer::Status { .. })), "{told:?}");
 }
 
 /// A connection follows once.
