@@ -1,6 +1,7 @@
 //! QEMU for real: busybox guests that boot, stop, move, grow and are measured.
 
 mod between;
+mod door;
 mod handover;
 mod kept;
 mod migration;

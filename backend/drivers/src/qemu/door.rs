@@ -17,16 +17,17 @@ use agent::watch::{CalledOff, Unwatched, Watch};
 use model::id::VmId;
 use model::order::Storage;
 use serde::{Deserialize, Serialize};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// The file of the port, in the driver's folder.
 const PORT_FILE: &str = "door.json";
 
-/// Senders at once; a node has tens of VMs, and of these few move here together.
+/// Senders at once; a node has tens of VMs, and of these few move here together. Of more than these the
+/// one that came first makes room, so that silent strangers keep nobody out: a sender connects again.
 const MOST_SENDERS: usize = 64;
 
 /// A sender connects once its disks are copied, and says the word once its memory is; of tens of GiB
@@ -117,7 +118,8 @@ fn kept(folder: &Folder) -> Result<Option<SocketAddr>, DriverError> {
 
 fn keep(folder: &Folder, address: SocketAddr, bound: Option<TcpListener>, closed: &AtomicBool) {
     let is_closed = || closed.load(Ordering::Relaxed);
-    let senders = AtomicUsize::new(0);
+    let senders: Mutex<Vec<Arc<TcpStream>>> = Mutex::default();
+    let present = || senders.lock().unwrap_or_else(PoisonError::into_inner);
     let mut bound = bound;
     thread::scope(|scope| {
         while !is_closed() {
@@ -129,18 +131,21 @@ fn keep(folder: &Folder, address: SocketAddr, bound: Option<TcpListener>, closed
                 }
                 continue;
             };
-            match accept(listener) {
-                Some(stream) if senders.load(Ordering::Relaxed) < MOST_SENDERS => {
-                    senders.fetch_add(1, Ordering::Relaxed);
-                    let senders = &senders;
-                    scope.spawn(move || {
-                        // A sender that is not understood, or hangs up, says it again.
-                        let _ = attend(folder, &stream, &is_closed);
-                        senders.fetch_sub(1, Ordering::Relaxed);
-                    });
-                }
-                _ => {}
+            let Some(stream) = accept(listener).map(Arc::new) else {
+                continue;
+            };
+            let mut before = present();
+            if before.len() >= MOST_SENDERS {
+                // It is on its way out by itself where this fails.
+                let _ = before.remove(0).shutdown(Shutdown::Both);
             }
+            before.push(stream.clone());
+            drop(before);
+            scope.spawn(move || {
+                // A sender that is not understood, or hangs up, says it again.
+                let _ = attend(folder, &stream, &is_closed);
+                present().retain(|other| !Arc::ptr_eq(other, &stream));
+            });
         }
     });
 }
@@ -150,9 +155,16 @@ fn accept(listener: &TcpListener) -> Option<TcpStream> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut waiting = [PollFd::new(listener, PollFlags::IN)];
     let beat = Timespec::try_from(BEAT).expect("a fraction of a second");
-    match poll(&mut waiting, Some(&beat)) {
-        Ok(1..) => listener.accept().ok().map(|(stream, _)| stream),
-        _ => None,
+    let Ok(1..) = poll(&mut waiting, Some(&beat)) else {
+        return None;
+    };
+    match listener.accept() {
+        Ok((stream, _)) => Some(stream),
+        Err(_) => {
+            // As where the node has no more files: whoever waits is let in once it has.
+            thread::sleep(BEAT);
+            None
+        }
     }
 }
 
