@@ -65,15 +65,24 @@ impl Driver for Incus {
     /// stop would wait for whatever Incus does for somebody else. Incus itself takes note of it.
     fn halt(&self, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
         let path = format!("instances/{}/state", name(vm));
-        loop {
+        let told = || {
             let told = self.api.read(&path, watch)?;
             let first = told.and_then(|told| u32::try_from(told["pid"].as_i64()?).ok());
             // Without one it is told to be 0, or -1.
-            let Some(first) = first.filter(|pid| *pid > 0).and_then(Process::of) else {
+            Ok::<_, DriverError>(first.filter(|pid| *pid > 0))
+        };
+        while let Some(pid) = told()? {
+            let first = Process::of(pid);
+            // An id that is told once more was nobody else's when its process was looked at.
+            if told()? != Some(pid) {
+                continue;
+            }
+            let Some(first) = first else {
                 return Ok(());
             };
             kill_all(|| Vec::from_iter(Some(first.clone()).filter(Process::runs)))?;
         }
+        Ok(())
     }
 
     fn inspect(&self, vm: VmId) -> Result<Option<Seen>, DriverError> {
