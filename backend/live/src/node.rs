@@ -195,6 +195,7 @@ impl Node {
         });
         sampler::start(Sampler {
             node: settings.node,
+            root: root.clone(),
             clock,
             driver: tools.driver.clone(),
             rates,

@@ -47,6 +47,13 @@ impl Rates {
         self.0.retain(|(of, ..), _| *of != Some(vm));
     }
 
+    /// Forgets processes of which nothing was told at this instant: they have ended.
+    pub fn forget_processes(&mut self, at: Time) {
+        let is_process = |subject: &Subject| matches!(subject, Subject::Process(..));
+        self.0
+            .retain(|(_, subject, ..), (told, _)| !is_process(subject) || *told == at);
+    }
+
     fn rate(&mut self, vm: Option<VmId>, reading: &Reading, at: Time) -> Option<f64> {
         let key = (vm, reading.subject.clone(), reading.source, reading.metric);
         let (before, total) = self.0.insert(key, (at, reading.value))?;

@@ -8,11 +8,14 @@ use crate::rates::Rates;
 use agent::driver::{Driver, Reading, Seen};
 use agent::message::Input;
 use agent::step::SeenState;
+use drivers::process::Process;
 use model::id::{NodeId, VmId};
 use model::report::VmState;
 use model::sample::Sample;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +30,8 @@ const HEALTH_EVERY: Duration = Duration::from_secs(300);
 pub struct Sampler {
     /// Which node.
     pub node: NodeId,
+    /// Its folder.
+    pub root: PathBuf,
     /// Its clock.
     pub clock: Clock,
     /// Its hypervisor.
@@ -70,13 +75,14 @@ impl Sampler {
         let (mut measured, mut healthy): (Option<Instant>, Option<Instant>) = (None, None);
         let due = |last: Option<Instant>, every| last.is_none_or(|last| last.elapsed() >= every);
         loop {
-            let known = self.look();
+            let mut known = self.look();
             if due(measured, self.every) {
                 measured = Some(Instant::now());
+                known.processes = processes(&self.root);
                 let mut readings = meter.readings(&known);
                 if due(healthy, HEALTH_EVERY) {
                     healthy = measured;
-                    readings.extend(meter.slow_readings(&[]));
+                    readings.extend(meter.slow_readings(&disks(&self.root)));
                 }
                 let samples = self.measure(readings);
                 (self.tell)(Input::Sampled { samples });
@@ -119,7 +125,9 @@ impl Sampler {
     fn measure(&self, readings: Vec<Reading>) -> Vec<Sample> {
         let mut samples = Vec::new();
         let at = self.clock.now();
-        samples.extend(self.rates().samples(self.node, None, at, readings));
+        let of_node = self.rates().samples(self.node, None, at, readings);
+        samples.extend(of_node);
+        self.rates().forget_processes(at);
         for &vm in &self.answering {
             // A VM that cannot be measured now is absent, never zero.
             if let Ok(readings) = self.driver.statistics(vm) {
@@ -133,4 +141,29 @@ impl Sampler {
     fn rates(&self) -> std::sync::MutexGuard<'_, Rates> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The agent, its watchdog and the processes of VMs: those that name a file of the node.
+fn processes(root: &Path) -> Vec<u32> {
+    let root = root.as_os_str().as_bytes();
+    let names = |word: &Vec<u8>| word.windows(root.len()).any(|part| part == root);
+    let own = std::process::id();
+    let all = Process::all();
+    let all = all.filter(|process| process.pid == own || process.words().iter().any(names));
+    all.map(|process| process.pid).collect()
+}
+
+/// The files that are disks of VMs.
+fn disks(root: &Path) -> Vec<PathBuf> {
+    let within = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let files = within(&root.join("vms")).into_iter();
+    let files = files.flat_map(|folder| within(&folder));
+    let is_disk = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("raw" | "qcow2" | "luks"))
+    };
+    files.filter(is_disk).collect()
 }
