@@ -27,7 +27,7 @@ run: packages-RUN
 test: packages-TEST guests lint
 	$(CARGO) test --workspace
 
-# Agents killed at every named point of every order; some ten minutes.
+# Agents killed at every named point of every order; an hour or so on two busy cores.
 crash: packages-TEST guests
 	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: --nocapture
 

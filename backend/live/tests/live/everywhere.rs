@@ -1,9 +1,8 @@
 //! From configuration to boot marker on every hypervisor: an agent is told of signed images and of
 //! one VM, is killed while the VM runs, and in the end nothing of it is left.
 
-#[path = "../../../../tests/tests/real/incusd.rs"]
-mod incusd;
 mod node;
+mod room;
 
 use model::blueprint::{
     Blueprint, BootLoader, Customisation, Disk, Format, Interface, Partition, PartitionTable,

@@ -8,6 +8,8 @@ mod disks;
 mod emulated;
 mod everywhere;
 mod frames;
+#[path = "../../../../tests/tests/real/incusd.rs"]
+mod incusd;
 mod journal;
 mod lease;
 mod machine;
@@ -18,5 +20,6 @@ mod node;
 mod rates;
 mod saved;
 mod sockets;
+mod statistics;
 mod unfinished;
 mod watchdog;

@@ -1,6 +1,7 @@
 //! A node of one test: its agent, its network, and what a VM leaves there.
 
-use super::incusd::Incusd;
+use super::room::Room;
+use crate::incusd::Incusd;
 use ed25519_dalek::SigningKey;
 use image::manifest::hex;
 use image::recipe::Recipe;
@@ -75,7 +76,7 @@ impl Node {
 
     /// Starts an Incus server in the node's network and tells the agent of it.
     pub fn serve_incus(&mut self) {
-        let net = format!("--net=/proc/{}/ns/net", self.room.holder.id());
+        let net = format!("--net=/proc/{}/ns/net", self.room.holder());
         let sys = self.path("incus-sys");
         fs::create_dir(&sys).expect("a folder");
         let sees = sees_its_network(&sys);
@@ -299,7 +300,7 @@ impl Node {
     /// Somebody in the VM's network.
     fn neighbour(&self) -> Room {
         let neighbour = Room::new();
-        let inside = neighbour.holder.id();
+        let inside = neighbour.holder();
         let node = [
             format!("link add nb0 type veth peer name eth0 netns {inside}"),
             "link set nb0 master gwb1 up".to_owned(),
@@ -331,52 +332,6 @@ impl Drop for Node {
             agent.wait().ok();
         }
         self.ask(&["halt", "7"]);
-    }
-}
-
-/// A network namespace that is kept by a process.
-struct Room {
-    holder: Child,
-}
-
-impl Room {
-    fn new() -> Self {
-        let mut unshare = Command::new("unshare");
-        let holder = unshare.args(["--net", "sleep", "infinity"]).spawn();
-        let holder = holder.expect("unshare, of util-linux");
-        let own = fs::read_link("/proc/self/ns/net").expect("a namespace");
-        let theirs = format!("/proc/{}/ns/net", holder.id());
-        wait_for("a network namespace", || {
-            fs::read_link(&theirs).is_ok_and(|theirs| theirs != own)
-        });
-        let room = Self { holder };
-        assert!(
-            room.run(&["ip", "link", "set", "lo", "up"])
-                .status
-                .success()
-        );
-        room
-    }
-
-    /// A command in it.
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/proc/{}/ns/net", self.holder.id()));
-        command.args(words);
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Output {
-        self.command(words)
-            .output()
-            .expect("nsenter, of util-linux")
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.holder.kill().ok();
-        self.holder.wait().ok();
     }
 }
 
