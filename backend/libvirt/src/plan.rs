@@ -169,6 +169,8 @@ impl Plan {
 
     fn start(&mut self, known: &Known) -> Result<(), DriverError> {
         if known.state() == Some(VmState::Running) {
+            // Whoever was killed within a start has not taken them back.
+            self.take_back(known);
             return Ok(());
         }
         known.recorded("start")?;
@@ -185,13 +187,18 @@ impl Plan {
             self.undo.push(Step::UndefineSecret(key));
         }
         self.steps.push(Step::Create);
-        // The hypervisor has them now, and libvirt keeps none.
-        self.steps
-            .extend(known.keys().into_iter().map(Step::UndefineSecret));
+        self.take_back(known);
         Ok(())
     }
 
+    /// Whether the hypervisor has the keys or will never ask for them: libvirt keeps none.
+    fn take_back(&mut self, known: &Known) {
+        let keys = known.keys().into_iter();
+        self.steps.extend(keys.map(Step::UndefineSecret));
+    }
+
     fn stop(&mut self, known: &Known, shutdown: Shutdown) {
+        self.take_back(known);
         if !known.is_active() {
             if known.state() == Some(VmState::Failed) {
                 self.steps.push(Step::Note(PUT_AWAY));
@@ -217,8 +224,7 @@ impl Plan {
         if known.look.is_some() {
             self.steps.push(Step::Undefine);
         }
-        self.steps
-            .extend(known.keys().into_iter().map(Step::UndefineSecret));
+        self.take_back(known);
         self.steps.push(Step::ForgetAll);
     }
 

@@ -11,6 +11,7 @@ use kit::conformance::{self, Subject};
 use kit::guest::{self, BOOTED, run, wait_for};
 use kit::raw::Outsider;
 use kit::{kills, manners};
+use libvirt::domain::secret_xml;
 use model::hypervisor::{Arch, Capability, Guest, Virtualisation};
 use model::id::{KeyId, VmId};
 use model::order::{Scale, Shutdown};
@@ -23,6 +24,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use tempfile::TempDir;
 use virt::connect::Connect;
+use virt::secret::Secret;
 
 /// An emulated guest boots in 3 s alone; with all tests on two cores it takes many times that.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -348,10 +350,20 @@ fn keys_open_disks_and_are_not_kept() {
     start(Some(SECRET)).expect("it is the key");
     node.wait_booted(vm);
     let mut line = Connect::open(Some(&node.daemon.uri("qemu:///system"))).expect("libvirt");
-    assert_eq!(
-        line.list_secrets().expect("an answer"),
-        Vec::<String>::new()
-    );
+    let kept = |line: &Connect| line.list_secrets().expect("an answer");
+    assert_eq!(kept(&line), Vec::<String>::new());
+    // As a program leaves it that is killed before it takes it back.
+    let leave = |line: &Connect| {
+        let secret = Secret::define_xml(line, &secret_xml(vm, KEY), 0).expect("a secret");
+        secret.set_value(SECRET.as_bytes(), 0).expect("a value");
+    };
+    leave(&line);
+    start(Some(SECRET)).expect("it runs");
+    assert_eq!(kept(&line), Vec::<String>::new(), "after another start");
+    leave(&line);
+    let shutdown = Shutdown::Forced;
+    node.perform(vm, &Act::Stop { shutdown });
+    assert_eq!(kept(&line), Vec::<String>::new(), "after a stop");
     line.close().expect("closed");
     let found = Command::new("grep")
         .args(["-raFl", SECRET])
