@@ -2,8 +2,9 @@
 
 use libvirt::door::{Door, is_here};
 use libvirt::host::Host;
-use model::hypervisor::Arch;
+use model::hypervisor::{Arch, Hypervisor};
 use proptest::prelude::*;
+use strum::VariantArray;
 
 const TOLD: &str = "<capabilities><host><cpu><arch>x86_64</arch><model>EPYC</model></cpu></host>\
     <guest><os_type>hvm</os_type><arch name='i686'><domain type='qemu'/></arch></guest>\
@@ -42,6 +43,17 @@ fn uris_are_told_apart() {
     check("hyperv://far", Some(Door::HyperV), false);
     check("xen:///system", None, true);
     check("qemu", None, false);
+}
+
+/// Profiles of hypervisors that nothing but libvirt reaches declare what their doors do.
+#[test]
+fn profiles_declare_what_doors_do() {
+    for name in ["bhyve", "esxi", "hyper-v", "virtualbox"] {
+        let mut doors = Door::VARIANTS.iter().map(|door| door.ways());
+        let ways = doors.find(|ways| ways.name == name).expect("a door");
+        let profile = Hypervisor::known(name).unwrap_or_else(|| panic!("no profile {name}"));
+        assert_eq!(profile.capabilities, ways.capabilities, "{name}");
+    }
 }
 
 proptest! {
