@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches what the tests boot: for each architecture a Debian kernel, its modules and a static
-# busybox, from the archive that this machine's own apt uses. Nothing is installed.
+# Fetches what the tests boot: for each architecture, and for the utility VM, a Debian kernel, its
+# modules and a static busybox, from the archive that this machine's own apt uses. Nothing is installed.
 # Usage: guests.sh FOLDER [ARCH DEBIAN-ARCH SUITE KERNEL]; fills FOLDER/<arch>/{vmlinuz,modules,busybox},
 # of this kernel's meta package alone where one is named, and skips what is there.
 set -eu
@@ -45,3 +45,5 @@ fetch() { # arch, Debian's word for it, suite, kernel's meta package
 fetch x86_64 amd64 bookworm linux-image-cloud-amd64
 fetch aarch64 arm64 bookworm linux-image-cloud-arm64
 fetch riscv64 riscv64 trixie linux-image-riscv64
+# The utility VM's kernel mounts what QEMU shares, which the cloud kernel cannot.
+fetch utility amd64 bookworm linux-image-amd64

@@ -155,7 +155,8 @@ pub struct Effect {
 /// One call of a hypervisor's own interface, for a person to read; keys are named by id only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NativeCall {
-    /// The interface: `exec`, `qmp`, `mconsole`, `http`, `signal`, `file`.
+    /// The interface: `exec`, `utility` (a program in the utility VM), `qmp`, `mconsole`, `http`,
+    /// `signal`, `file`.
     pub interface: String,
     /// The call, in that interface's own notation, on one line.
     pub call: String,

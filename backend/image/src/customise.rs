@@ -91,7 +91,8 @@ pub(crate) fn partitions(disk: &Path, watch: &dyn Watch) -> Result<Vec<Part>, Er
     let tool = Tool::new("sfdisk")
         .args(["--json"])
         .args([disk])
-        .reads(disk);
+        .reads(disk)
+        .foreign();
     let said = tool.run(watch)?;
     let dump: Dump = serde_json::from_slice(&said.out)
         .map_err(|error| Error::refused(disk.display().to_string(), error.to_string()))?;

@@ -106,7 +106,7 @@ impl<'a> Ext4<'a> {
     /// Where it has a fault.
     pub fn check(self) -> Result<(), Error> {
         let tool = Tool::new("e2fsck").args(["-f", "-n"]).args([self.name()]);
-        tool.reads(self.image).run(self.watch).map(drop)
+        tool.reads(self.image).foreign().run(self.watch).map(drop)
     }
 
     /// Replays the journal of a file system that was not unmounted.
@@ -125,7 +125,7 @@ impl<'a> Ext4<'a> {
         let tool = Tool::new("e2fsck").args(["-f", "-p"]).args([view.path()]);
         // 1: faults were found and put right.
         let tool = tool.accept(&[0, 1]).writes(view.path());
-        tool.run(self.watch)?;
+        tool.foreign().run(self.watch)?;
         view.close()
     }
 
@@ -284,7 +284,8 @@ impl<'a> Ext4<'a> {
         if let Some(work) = work {
             tool = tool.writes(work);
         }
-        let said = tool.input(script.as_bytes()).run(self.watch)?;
+        let tool = tool.input(script.as_bytes()).foreign();
+        let said = tool.run(self.watch)?;
         // The first line is its version. To look for what is not there is no fault.
         let lines = said.err.lines().skip(1);
         let complaints: Vec<&str> = lines

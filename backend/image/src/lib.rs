@@ -2,6 +2,7 @@
 //!
 //! - [`error`]: what can go wrong
 //! - [`sandbox`]: the cage in which tools open what nobody vouches for
+//! - [`utility`]: a VM around the cage, where the node can
 //! - [`extent`]: where a sparse file holds data
 //! - [`replicate`](mod@replicate): copies of disks
 //! - [`manifest`]: what an image is, signed by whoever made it
@@ -50,6 +51,7 @@ mod script;
 pub mod store;
 mod tool;
 pub mod tree;
+pub mod utility;
 pub mod view;
 pub mod whole;
 pub mod wipe;

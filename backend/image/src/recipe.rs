@@ -1,6 +1,6 @@
 //! Images made from what the machine can install, as a recipe says.
 
-mod kernel;
+pub(crate) mod kernel;
 
 use crate::archive::{Bounds, unpack};
 use crate::boot::put_file;

@@ -88,7 +88,7 @@ fn stretch_overlay(
     let tool = Tool::new("qemu-img").args(["resize", "-q", "--shrink"]);
     let tool = tool.args([format!("json:{opened}"), bytes.to_string()]);
     let tool = base.into_iter().fold(tool, |tool, base| tool.reads(base));
-    tool.writes(disk).run(watch)?;
+    tool.writes(disk).foreign().run(watch)?;
     take_back(disk)
 }
 
@@ -171,10 +171,11 @@ fn size_file_system(
     let file = view.path();
     // Only a file system that was just checked may be resized.
     let tool = Tool::new("e2fsck").args(["-f", "-p"]).args([file]);
-    tool.accept(&[0, 1]).writes(file).run(watch)?;
+    let tool = tool.accept(&[0, 1]).writes(file);
+    tool.foreign().run(watch)?;
     let size = format!("{}K", bytes >> 10);
     let tool = Tool::new("resize2fs").args([file]).args([size]);
-    tool.writes(file).run(watch)?;
+    tool.writes(file).foreign().run(watch)?;
     Ext4::at(file, 0, watch)?.check()?;
     view.close()
 }
@@ -184,7 +185,8 @@ fn table(disk: &Path, watch: &dyn Watch) -> Result<String, Error> {
     let tool = Tool::new("sfdisk")
         .args(["--dump"])
         .args([disk])
-        .reads(disk);
+        .reads(disk)
+        .foreign();
     let said = tool.run(watch)?;
     let said = String::from_utf8_lossy(&said.out);
     let lines = said.lines().filter(|line| !line.starts_with("last-lba:"));
@@ -215,5 +217,5 @@ fn write_table(
     let tool = Tool::new("sfdisk").args(["--quiet", "--no-reread", "--no-tell-kernel", "--force"]);
     let tool = tool.args(["--wipe", "never", "--wipe-partitions", "never"]);
     let tool = tool.args([disk]).input(script.as_bytes());
-    tool.writes(disk).run(watch).map(drop)
+    tool.writes(disk).foreign().run(watch).map(drop)
 }

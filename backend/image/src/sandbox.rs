@@ -7,7 +7,7 @@
 use rustix::process::geteuid;
 use std::ffi::OsString;
 use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt, chown, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error};
@@ -21,6 +21,10 @@ const READABLE: [&str; 2] = ["/etc/mke2fs.conf", "/etc/alternatives"];
 
 /// Top folders of the node that are links into `/usr` on a merged system.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
+
+/// All of a tool's environment.
+pub(crate) const ENVIRONMENT: [(&str, &str); 2] =
+    [("PATH", "/usr/sbin:/usr/bin"), ("LC_ALL", "C.UTF-8")];
 
 /// What a tool may use up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +93,45 @@ pub fn let_through(folder: &Path) -> Result<(), Error> {
 
 /// The command that runs a program in the cage; the program and its arguments follow.
 pub(crate) fn cage(sight: &Sight, limits: &Limits) -> Vec<OsString> {
+    let mut words = outside(limits, None);
+    words.extend(seen(sight, ""));
+    words.push("--".into());
+    words
+}
+
+/// What a utility VM has of the node beside what its tool sees.
+pub(crate) struct Around<'a> {
+    /// What QEMU itself may use up.
+    pub(crate) limits: Limits,
+    /// Files that QEMU reads, under names of their own.
+    pub(crate) files: [(&'a Path, &'a str); 2],
+    /// Where the tool's root is, and where the call is told and answered, in memory of this size.
+    pub(crate) root: &'a str,
+    pub(crate) call: (&'a str, u64),
+    /// A device that QEMU opens.
+    pub(crate) device: Option<&'a Path>,
+}
+
+/// The command that runs QEMU in the cage: it sees the node's programs, and what the tool is to see
+/// below a folder, which is all that it shares with its guest.
+pub(crate) fn cage_of_vm(sight: &Sight, around: &Around<'_>) -> Vec<OsString> {
+    let mut words = outside(&around.limits, around.device);
+    words.extend(seen(&Sight::default(), ""));
+    words.extend(seen(sight, around.root));
+    let (call, bytes) = around.call;
+    words.extend(["--size", &bytes.to_string(), "--tmpfs", call].map(OsString::from));
+    for (file, name) in around.files {
+        words.extend(["--ro-bind".into(), file.into(), name.into()]);
+    }
+    if let Some(device) = around.device {
+        words.extend(["--dev-bind".into(), device.into(), device.into()]);
+    }
+    words.push("--".into());
+    words
+}
+
+/// The limits, the user and the namespaces; a device's group is kept.
+fn outside(limits: &Limits, device: Option<&Path>) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     let mut say = |parts: &[&str]| words.extend(parts.iter().map(OsString::from));
     let Limits {
@@ -113,7 +156,12 @@ pub(crate) fn cage(sight: &Sight, limits: &Limits) -> Vec<OsString> {
             &format!("--reuid={user}"),
             &format!("--regid={user}"),
         ]);
-        say(&["--clear-groups", "--no-new-privs", "--"]);
+        // A device that cannot be looked at is not opened either, which QEMU then tells.
+        match device.and_then(|device| device.metadata().ok()) {
+            Some(about) => say(&[&format!("--groups={}", about.gid())]),
+            None => say(&["--clear-groups"]),
+        }
+        say(&["--no-new-privs", "--"]);
     }
     say(&[
         "bwrap",
@@ -130,43 +178,55 @@ pub(crate) fn cage(sight: &Sight, limits: &Limits) -> Vec<OsString> {
         "0",
         "--clearenv",
     ]);
-    say(&[
-        "--setenv",
-        "PATH",
-        "/usr/sbin:/usr/bin",
-        "--setenv",
-        "LC_ALL",
-        "C.UTF-8",
-    ]);
-    match &sight.root {
-        Some(root) => words.extend(["--bind".into(), root.clone().into(), "/".into()]),
-        None => words.extend(programs()),
+    for (name, value) in ENVIRONMENT {
+        say(&["--setenv", name, value]);
     }
-    let mut say = |parts: &[&str]| words.extend(parts.iter().map(OsString::from));
-    say(&["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]);
-    for (option, paths) in [("--ro-bind", &sight.reads), ("--bind", &sight.writes)] {
-        for path in paths {
-            words.extend([option.into(), path.clone().into(), path.clone().into()]);
-        }
-    }
-    words.push("--".into());
     words
 }
 
-/// What shows the node's own programs, read-only.
-fn programs() -> Vec<OsString> {
+/// What shows a tool its files, below a folder: in that of a VM, which has processes of its own,
+/// processes are not shown.
+fn seen(sight: &Sight, below: &str) -> Vec<OsString> {
+    let at = |path: &Path| {
+        let mut at = OsString::from(below);
+        at.push(path);
+        at
+    };
+    let mut words = match &sight.root {
+        Some(root) => vec!["--bind".into(), root.into(), at(Path::new("/"))],
+        None => programs(below),
+    };
+    let processes = match below {
+        "" => "--proc",
+        _ => "--dir",
+    };
+    for (option, folder) in [(processes, "/proc"), ("--dev", "/dev"), ("--tmpfs", "/tmp")] {
+        words.extend([option.into(), at(Path::new(folder))]);
+    }
+    for (option, paths) in [("--ro-bind", &sight.reads), ("--bind", &sight.writes)] {
+        for path in paths {
+            words.extend([option.into(), path.into(), at(path)]);
+        }
+    }
+    words
+}
+
+/// What shows the node's own programs, read-only, below a folder.
+fn programs(below: &str) -> Vec<OsString> {
     let mut words = Vec::new();
-    let mut say = |parts: [&str; 3]| words.extend(parts.map(OsString::from));
-    say(["--ro-bind", "/usr", "/usr"]);
+    let mut say = |option: &str, from: &str, at: &str| {
+        words.extend([option.into(), from.into(), format!("{below}{at}").into()]);
+    };
+    say("--ro-bind", "/usr", "/usr");
     for folder in MERGED {
         let (inside, at) = (format!("usr/{folder}"), format!("/{folder}"));
         match Path::new(&at).is_symlink() {
-            true => say(["--symlink", &inside, &at]),
-            false => say(["--ro-bind-try", &at, &at]),
+            true => say("--symlink", &inside, &at),
+            false => say("--ro-bind-try", &at, &at),
         }
     }
     for file in READABLE {
-        say(["--ro-bind-try", file, file]);
+        say("--ro-bind-try", file, file);
     }
     words
 }

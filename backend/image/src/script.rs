@@ -46,7 +46,10 @@ pub(crate) fn run(
         std::fs::create_dir_all(&folder).at(&folder)?;
     }
     hand_over(root.path())?;
-    let tool = Tool::new(PLACE).rooted(root.path()).within(LIMITS);
+    let tool = Tool::new(PLACE)
+        .rooted(root.path())
+        .within(LIMITS)
+        .foreign();
     tool.run(watch).map_err(|error| match error {
         Error::Tool { status, told, .. } => Error::refused(
             format!("script {}", script.name),

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::sandbox::{Limits, Sight, cage};
+use crate::utility::{self, Utility};
 use agent::driver::NativeCall;
 use agent::watch::Watch;
 use std::ffi::{OsStr, OsString};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// How often a waiting call asks whether it is called off: a tenth of what [`Watch`] allows.
-const ASK_EVERY: Duration = Duration::from_millis(10);
+pub(crate) const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// What a tool may say: an archive of modules is the longest. More is read and dropped, so that it
 /// cannot block, and the call fails.
@@ -44,6 +45,7 @@ pub(crate) struct Tool {
     sight: Sight,
     limits: Limits,
     caged: bool,
+    foreign: bool,
     scratch: Option<PathBuf>,
 }
 
@@ -59,6 +61,7 @@ impl Tool {
             sight: Sight::default(),
             limits: Limits::default(),
             caged: true,
+            foreign: false,
             scratch: None,
         }
     }
@@ -125,11 +128,22 @@ impl Tool {
         self
     }
 
+    /// Runs it in the node's utility VM, where it has one: for what opens or runs what others wrote.
+    pub(crate) const fn foreign(mut self) -> Self {
+        self.foreign = true;
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(self, watch: &dyn Watch) -> Result<Said, Error> {
         watch.checkpoint()?;
-        watch.calling(&self.native_call());
-        let mut child = self.spawn()?;
+        let vm = match self.foreign {
+            true => utility::at_hand(),
+            false => None,
+        };
+        let _turn = vm.map(|vm| vm.turn(watch)).transpose()?;
+        watch.calling(&self.native_call(vm));
+        let mut child = self.spawn(vm)?;
         let mut stdin = child.stdin.take();
         let input = self.input.clone();
         let writer = thread::spawn(move || {
@@ -137,7 +151,11 @@ impl Tool {
             stdin.as_mut().map(|stdin| stdin.write_all(&input))
         });
         let (out, err) = (gather(child.stdout.take()), gather(child.stderr.take()));
-        let deadline = Instant::now() + Duration::from_secs(self.limits.wall_seconds);
+        let wall_seconds = match vm {
+            Some(_) => self.limits.wall_seconds + utility::BOOT_SECONDS,
+            None => self.limits.wall_seconds,
+        };
+        let deadline = Instant::now() + Duration::from_secs(wall_seconds);
         let ended = wait(&mut child, watch, deadline);
         if ended.is_err() {
             // The namespaces die with their first process, and all in them with it.
@@ -160,16 +178,7 @@ impl Tool {
         }
     }
 
-    fn spawn(&self) -> Result<Child, Error> {
-        let mut words = match self.caged {
-            true => cage(&self.sight, &self.limits),
-            false => Vec::new(),
-        };
-        if self.names_input {
-            words.extend(["sh", "-c", "cat | \"$0\" \"$@\""].map(OsString::from));
-        }
-        words.push(self.program.into());
-        words.extend(self.arguments.iter().cloned());
+    fn spawn(&self, vm: Option<&Utility>) -> Result<Child, Error> {
         let missing = || Error::Missing {
             program: self.program,
             package: package(self.program),
@@ -177,6 +186,22 @@ impl Tool {
         if self.sight.root.is_none() && find(self.program).is_none() {
             return Err(missing());
         }
+        let mut tool = vec![OsString::from(self.program)];
+        tool.extend(self.arguments.iter().cloned());
+        let words = match vm {
+            Some(vm) => vm.command(&tool, &self.sight, &self.limits),
+            None => {
+                let mut words = match self.caged {
+                    true => cage(&self.sight, &self.limits),
+                    false => Vec::new(),
+                };
+                if self.names_input {
+                    words.extend(["sh", "-c", "cat | \"$0\" \"$@\""].map(OsString::from));
+                }
+                words.extend(tool);
+                words
+            }
+        };
         let mut command = Command::new(&words[0]);
         command
             .args(&words[1..])
@@ -194,14 +219,14 @@ impl Tool {
         command.spawn().map_err(|_| missing())
     }
 
-    fn native_call(&self) -> NativeCall {
+    fn native_call(&self, vm: Option<&Utility>) -> NativeCall {
         let mut call = self.program.to_owned();
         for argument in &self.arguments {
             call.push(' ');
             call.push_str(&argument.to_string_lossy());
         }
         NativeCall {
-            interface: "exec".to_owned(),
+            interface: vm.map_or("exec", |_| "utility").to_owned(),
             call,
         }
     }
@@ -288,6 +313,9 @@ pub(crate) fn package(program: &str) -> &'static str {
         "cpio" => "cpio",
         "bwrap" => "bubblewrap",
         "depmod" => "kmod",
+        "qemu-system-x86_64" => "qemu-system-x86",
+        "qemu-system-aarch64" => "qemu-system-arm",
+        "qemu-system-riscv64" => "qemu-system-riscv",
         "dpkg-deb" => "dpkg",
         "apt-get" => "apt",
         _ => "util-linux",

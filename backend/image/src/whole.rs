@@ -192,7 +192,8 @@ fn copy_used(disk: &Path, to: &Path, watch: &dyn Watch) -> Result<(), Error> {
     for place in &places {
         let at = place.start.to_string();
         let tool = Tool::new("e2image").args(["-r", "-a", "-O", &at, "-o", &at]);
-        tool.args([disk, to]).reads(disk).writes(to).run(watch)?;
+        let tool = tool.args([disk, to]).reads(disk).writes(to);
+        tool.foreign().run(watch)?;
     }
     take_back(to)?;
     take_back(disk)?;

@@ -4,10 +4,12 @@ use crate::disks::{Disks, Source};
 use crate::network::{self, Trunk};
 use agent::naming::{Naming, Plugging, Roots};
 use agent::settings::{Boot, Settings};
+use agent::watch::Unwatched;
 use drivers::incus;
 use ed25519_dalek::SigningKey;
 use image::manifest::{hex, signer, signing_key};
 use image::store::Store;
+use image::utility::{self, Accelerator, Utility};
 use model::fingerprint::Reserved;
 use model::id::NodeId;
 use serde::Deserialize;
@@ -96,9 +98,13 @@ pub struct Config {
     /// Seconds from one sampling to the next.
     #[serde(default = "ten")]
     pub sample_seconds: u32,
-    /// What the node keeps for itself.
+    /// What the node keeps for itself, that of its utility VMs left out.
     #[serde(default = "kept")]
     pub reserved: Reserved,
+    /// VMs in which tools open, and scripts of customers run, what others wrote; without them, the
+    /// tools' cage is all that is around it.
+    #[serde(default)]
+    pub utility: Option<utility::Settings>,
 }
 
 /// Where an agent listens.
@@ -157,6 +163,7 @@ impl Config {
     pub fn settings(&self, boot: Boot) -> io::Result<Settings> {
         let found = rustix::fs::statvfs(&self.root)?;
         let disk_mib = found.f_blocks * found.f_frsize / (1 << 20);
+        let reserved = self.reserved();
         Ok(Settings {
             node: NodeId(self.node),
             boot,
@@ -170,10 +177,48 @@ impl Config {
                 first_disk: self.first_disk().to_owned(),
             },
             host: self.host.clone(),
-            disk_mib: disk_mib.saturating_sub(self.reserved.disk_mib),
-            reserved: self.reserved,
+            disk_mib: disk_mib.saturating_sub(reserved.disk_mib),
+            reserved,
             signer: hex(self.signing_key()?.verifying_key().as_bytes()),
         })
+    }
+
+    /// What is kept from placement: the agent's share and that of the utility VMs.
+    fn reserved(&self) -> Reserved {
+        let own = self.reserved;
+        let theirs = self.utility.as_ref().map(utility::Settings::reserved);
+        let theirs = theirs.unwrap_or_default();
+        Reserved {
+            cpu_milli: own.cpu_milli.saturating_add(theirs.cpu_milli),
+            mem_mib: own.mem_mib.saturating_add(theirs.mem_mib),
+            disk_mib: own.disk_mib.saturating_add(theirs.disk_mib),
+        }
+    }
+
+    /// Makes ready the utility VMs that are asked for. Where KVM does not work and they are not
+    /// forced, they are left out, and nothing is kept for them.
+    ///
+    /// # Errors
+    /// Where their kernel is not there or cannot do it.
+    pub fn open_utility(
+        &mut self,
+        kvm_works: impl Fn() -> bool,
+    ) -> Result<Option<Utility>, ConfigError> {
+        let Some(asked) = self.utility.clone() else {
+            return Ok(None);
+        };
+        let accelerator = match kvm_works() {
+            true => Accelerator::Kvm,
+            false if asked.force => Accelerator::Tcg,
+            false => {
+                self.utility = None;
+                return Ok(None);
+            }
+        };
+        let folder = self.root.join("utility");
+        let opened = Utility::new(asked, accelerator, &folder, &Unwatched);
+        let told = |error| ConfigError::Impossible(format!("the utility VM: {error}"));
+        opened.map(Some).map_err(told)
     }
 
     /// Its disks and images; the store is made where it is not there.

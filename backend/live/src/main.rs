@@ -5,6 +5,8 @@ use agent::naming::Plugging;
 use agent::watch::{CalledOff, Unwatched, Watch};
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use drivers::qemu::kvm_works;
+use image::utility::use_for_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use live::config::{Config, Listen};
 use live::frame;
@@ -16,6 +18,7 @@ use live::plugs::UserNetwork;
 use live::protocol::{Answer, HexKey, Request};
 use live::socket;
 use live::watchdog::{self, Keeper};
+use model::hypervisor::Arch;
 use model::id::{KeyId, OperationId, VmId};
 use model::order::Order;
 use model::report::Outcome;
@@ -25,6 +28,7 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -146,7 +150,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
+fn serve(mut config: Config, file: &Path) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("find this program")?;
     let words = |command: &str| -> anyhow::Result<Vec<String>> {
         let parts = [
@@ -161,6 +165,7 @@ fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
         Ok(parts)
     };
     let claim = Claim::new(&config.root)?;
+    open_utility(&mut config)?;
     let disks = config.disks()?;
     disks.sweep().context("sweep what was left unfinished")?;
     let tools = Tools {
@@ -177,6 +182,22 @@ fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
     let (node, ender) = Node::open(config, tools)?;
     ctrlc::set_handler(move || ender.end()).context("hear signals")?;
     Ok(node.run()?)
+}
+
+/// Before anything foreign is opened.
+fn open_utility(config: &mut Config) -> anyhow::Result<()> {
+    let asked = config.utility.is_some();
+    let works = || Arch::from_str(std::env::consts::ARCH).is_ok_and(kvm_works);
+    match config.open_utility(works)? {
+        Some(utility) => use_for_all(utility),
+        None if asked => {
+            eprintln!(
+                "there is no utility VM, as KVM does not work; hint: force = true emulates it"
+            );
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// What a killed agent left of networks is put right before anything else happens.

@@ -29,38 +29,62 @@ pub(super) fn unpack(
         .at(&folder)?;
     let none = || Error::refused(folder.display().to_string(), "it holds no kernel's modules");
     let release = releases.first().ok_or_else(none)?;
-    let ram = work.join("ram");
-    for folder in ["bin", "lib", "proc", "sys", "dev", "mnt"] {
-        let folder = ram.join(folder);
-        std::fs::create_dir_all(&folder).at(&folder)?;
-    }
-    let loaded = needed(&release.path(), modules)?;
-    for module in &loaded {
-        let bytes = plain_module(&release.path().join(module))?;
-        let at = ram.join("lib").join(file_name(module));
-        std::fs::write(&at, &bytes).at(&at)?;
-    }
-    let list: String = loaded
-        .iter()
-        .map(|m| file_name(m).to_owned() + "\n")
-        .collect();
     let all: Vec<String> = modules.iter().chain(more).cloned().collect();
     let all = needed(&release.path(), &all)?;
     put_modules(tree, &release.path(), &all, &work.join("modules"), watch)?;
-    let program = guests.join("busybox");
-    for (at, bytes) in [
-        ("bin/busybox", std::fs::read(&program).at(&program)?),
-        ("modules", list.into_bytes()),
-        ("init", INIT.into()),
-    ] {
-        let at = ram.join(at);
-        std::fs::write(&at, bytes).at(&at)?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&at, mode).at(&at)?;
-    }
+    let ram = Ram {
+        release: &release.path(),
+        modules,
+        busybox: &guests.join("busybox"),
+        init: INIT,
+    };
+    let ram = ram.pack(&work.join("ram"), watch)?;
     // Compressed for its size, and because extlinux cannot read the holes that runs of zeros become.
-    let packed = zstd::encode_all(cpio(&ram, watch)?.as_slice(), ZSTD_LEVEL).at(&ram)?;
+    let packed = zstd::encode_all(ram.as_slice(), ZSTD_LEVEL).at(work)?;
     put_file(tree, "/boot/initrd", &packed)
+}
+
+/// An initial RAM disk: busybox, an init, and modules that it finds listed in `/modules`, in the order
+/// in which they are to be loaded.
+pub(crate) struct Ram<'a> {
+    /// The folder of the kernel's modules.
+    pub(crate) release: &'a Path,
+    /// Modules that it loads, without those that they need.
+    pub(crate) modules: &'a [String],
+    /// A static busybox.
+    pub(crate) busybox: &'a Path,
+    /// The script that is the first process.
+    pub(crate) init: &'a str,
+}
+
+impl Ram<'_> {
+    /// Packs it, not compressed, of a new folder.
+    pub(crate) fn pack(&self, ram: &Path, watch: &dyn Watch) -> Result<Vec<u8>, Error> {
+        for folder in ["bin", "lib", "proc", "sys", "dev", "mnt"] {
+            let folder = ram.join(folder);
+            std::fs::create_dir_all(&folder).at(&folder)?;
+        }
+        let loaded = needed(self.release, self.modules)?;
+        let mut list = String::new();
+        for module in &loaded {
+            let bytes = plain_module(&self.release.join(module))?;
+            let at = ram.join("lib").join(file_name(module));
+            std::fs::write(&at, &bytes).at(&at)?;
+            list += &format!("{}\n", file_name(module));
+        }
+        let busybox = std::fs::read(self.busybox).at(self.busybox)?;
+        for (at, bytes) in [
+            ("bin/busybox", busybox),
+            ("modules", list.into_bytes()),
+            ("init", self.init.into()),
+        ] {
+            let at = ram.join(at);
+            std::fs::write(&at, bytes).at(&at)?;
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&at, mode).at(&at)?;
+        }
+        cpio(ram, watch)
+    }
 }
 
 /// Finds the root by its label, and hands over to its init.

@@ -9,6 +9,7 @@ mod publishing;
 mod readers;
 mod roots;
 mod scratch;
+mod scripted;
 mod sealing;
 mod standing;
 mod storing;

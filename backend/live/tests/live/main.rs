@@ -22,4 +22,5 @@ mod saved;
 mod sockets;
 mod statistics;
 mod unfinished;
+mod utility;
 mod watchdog;
