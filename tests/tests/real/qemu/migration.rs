@@ -9,9 +9,10 @@ use model::id::{KeyId, VmId};
 use model::order::{Shutdown, Storage};
 use model::report::VmState;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 pub const HOST: &str = "127.0.0.1";
 
@@ -161,41 +162,38 @@ fn moves_on_shared_disks() {
     check_disk(&machine, after);
 }
 
-/// When a file grew for the last time before, and for the first time after an instant.
-struct Growth {
-    watcher: std::thread::JoinHandle<(Instant, Instant)>,
+/// Sees the first pulse of a guest on the node that it comes to.
+struct Pulse {
+    left: PathBuf,
+    first: std::thread::JoinHandle<SystemTime>,
 }
 
-impl Growth {
-    /// Watches the consoles of a VM on the node that it leaves and on the one that it comes to.
+impl Pulse {
+    /// Watches the console of a VM there.
     fn watch(from: &Node, to: &Node, vm: VmId) -> Self {
         let path = |node: &Node| node.path(&format!("vms/vm-{}/console.log", vm.0));
         let (left, arrived) = (path(from), path(to));
-        let watcher = std::thread::spawn(move || {
-            let bytes = |path| fs::metadata(path).map_or(0, |data| data.len());
-            let (mut last, mut seen) = (Instant::now(), 0);
-            let before = bytes(&arrived);
-            loop {
-                let now = Instant::now();
-                if bytes(&left) > seen {
-                    (last, seen) = (now, bytes(&left));
-                }
-                if bytes(&arrived) > before {
-                    return (last, now);
-                }
+        let first = std::thread::spawn(move || {
+            let bytes = || fs::metadata(&arrived).map_or(0, |data| data.len());
+            let before = bytes();
+            while bytes() <= before {
                 std::thread::sleep(Duration::from_micros(500));
             }
+            SystemTime::now()
         });
-        Self { watcher }
+        Self { left, first }
     }
 
-    /// For how long nothing came, in milliseconds.
+    /// For how long nothing came, in milliseconds, from the last pulse on the node that it left: the
+    /// kernel has written down when that was, however late anybody looks.
     fn gap_millis(self) -> u64 {
         wait_for("a pulse over there", PATIENCE, || {
-            self.watcher.is_finished().then_some(())
+            self.first.is_finished().then_some(())
         });
-        let (last, first) = self.watcher.join().expect("it does not panic");
-        u64::try_from((first - last).as_millis()).expect("a short while")
+        let first = self.first.join().expect("it does not panic");
+        let last = fs::metadata(self.left).and_then(|data| data.modified());
+        let gap = first.duration_since(last.expect("a console"));
+        u64::try_from(gap.expect("time goes on").as_millis()).expect("a short while")
     }
 }
 
@@ -215,9 +213,9 @@ fn tells_how_long_it_stood_still() {
         nodes[0].boot(on(&nodes[0]));
         for (here, key) in keys.map(KeyId).into_iter().enumerate() {
             let (from, to) = (&nodes[here], &nodes[1 - here]);
-            let growth = Growth::watch(from, to, vm);
+            let pulse = Pulse::watch(from, to, vm);
             let told = migrate(from, to, on(to), storage, key);
-            let seen = growth.gap_millis();
+            let seen = pulse.gap_millis();
             assert!(told <= seen, "{storage:?}: told {told} ms, seen {seen} ms");
             from.perform(vm, &Act::Destroy);
         }
