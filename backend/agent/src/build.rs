@@ -7,6 +7,7 @@
 use crate::edit::Edit;
 use crate::guest::Guest;
 use crate::layout::{Layout, Place, label};
+use crate::seed::seed;
 use model::blueprint::{
     Blueprint, BootLoader, Disk, EncryptedPart, Format, PartitionTable, Script,
 };
@@ -162,6 +163,16 @@ pub enum BuildError {
         /// What it should have.
         expected: &'static str,
     },
+    /// A disk cannot hold a seed.
+    #[error(
+        "disk {disk} has a seed and {why}\nhint: a seed is the one partition of a disk of its own, which is not the first"
+    )]
+    NoSeed {
+        /// The disk.
+        disk: String,
+        /// What is in its way.
+        why: &'static str,
+    },
     /// A script names a step that there is none of.
     #[error("script {script} runs after unknown step {after}")]
     NoSuchStep {
@@ -213,7 +224,8 @@ pub fn plan(blueprint: &Blueprint, index: usize) -> Result<Vec<BuildStep>, Build
     } else {
         BootLoader::Direct
     };
-    let layout = Layout::of(disk, loader)?;
+    let mut layout = Layout::of(disk, loader)?;
+    let seeded = seed_place(disk, boots, &mut layout)?;
     let mut steps = vec![BuildStep::Partition {
         layout: layout.clone(),
     }];
@@ -229,6 +241,12 @@ pub fn plan(blueprint: &Blueprint, index: usize) -> Result<Vec<BuildStep>, Build
                 command_line: command_line(blueprint, root),
             });
         }
+    }
+    if seeded {
+        steps.push(BuildStep::Modify {
+            edits: seed(blueprint),
+            parameters: BTreeMap::new(),
+        });
     }
     let formats = 0..layout.partitions.len();
     steps.extend(
@@ -249,6 +267,27 @@ pub fn plan(blueprint: &Blueprint, index: usize) -> Result<Vec<BuildStep>, Build
         insert_scripts(&mut steps, &blueprint.customisation.scripts)?;
     }
     Ok(steps)
+}
+
+/// Whether a disk is a seed, whose one partition then takes all files.
+fn seed_place(disk: &Disk, boots: bool, layout: &mut Layout) -> Result<bool, BuildError> {
+    let partitions = &disk.partitions;
+    let Some(partition) = partitions.iter().find(|p| p.format == Format::Seed) else {
+        return Ok(false);
+    };
+    let why = match () {
+        () if boots => "is the first of its VM",
+        () if disk.image.is_some() => "an image",
+        () if partitions.len() > 1 => "other partitions",
+        () if partition.mount.is_some() => "a place where the guest mounts it",
+        () => {
+            let place = layout.partitions.iter_mut();
+            place.for_each(|place| place.partition.mount = Some("/".to_owned()));
+            return Ok(true);
+        }
+    };
+    let disk = disk.name.clone();
+    Err(BuildError::NoSeed { disk, why })
 }
 
 /// The files alone: whatever runs the container brings kernel, partitions and all.
@@ -363,7 +402,7 @@ fn fstab(blueprint: &Blueprint, layout: &Layout) -> Edit {
             Format::Fat32 => ("vfat", 2),
             Format::Ntfs => ("ntfs", 0),
             Format::Swap => ("swap", 0),
-            Format::Unformatted => continue,
+            Format::Seed | Format::Unformatted => continue,
         };
         match &partition.mount {
             Some(mount) => {

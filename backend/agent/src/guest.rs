@@ -50,11 +50,8 @@ impl<'b> Guest<'b> {
             .collect();
         let lines: String = interfaces.iter().map(plain_line).collect();
         edits.push(Edit::file("/etc/gridwright/interfaces", lines, 0o644));
-        if interfaces
-            .iter()
-            .any(|interface| !interface.allowed.is_empty())
-        {
-            edits.push(Edit::file("/etc/nftables.conf", ruleset(interfaces), 0o600));
+        if let Some(rules) = self.ruleset() {
+            edits.push(Edit::file(Self::RULES, rules, 0o600));
             edits.push(Edit::link(
                 "/etc/systemd/system/sysinit.target.wants/nftables.service",
                 "/lib/systemd/system/nftables.service",
@@ -62,9 +59,19 @@ impl<'b> Guest<'b> {
         }
         edits
     }
+
+    /// Where its firewall rules lie.
+    pub(crate) const RULES: &'static str = "/etc/nftables.conf";
+
+    /// Its firewall rules; `None`: it has none.
+    pub(crate) fn ruleset(self) -> Option<String> {
+        let interfaces = &self.blueprint.interfaces;
+        let any = interfaces.iter().any(|i| !i.allowed.is_empty());
+        any.then(|| ruleset(interfaces))
+    }
 }
 
-fn mac(interface: &Interface) -> String {
+pub(crate) fn mac(interface: &Interface) -> String {
     interface.mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 

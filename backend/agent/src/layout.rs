@@ -130,7 +130,7 @@ impl Layout {
         if self.table == PartitionTable::Mbr {
             let kind = match format {
                 Format::Swap => "82",
-                Format::Fat32 => "c",
+                Format::Fat32 | Format::Seed => "c",
                 Format::Ntfs => "7",
                 _ => "83",
             };
@@ -140,7 +140,7 @@ impl Layout {
         let kind = match format {
             _ if place.grub_core => "21686148-6449-6E6F-744E-656564454649",
             Format::Fat32 if *bootable => "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
-            Format::Fat32 | Format::Ntfs => "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7",
+            Format::Fat32 | Format::Seed | Format::Ntfs => "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7",
             Format::Swap => "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F",
             _ => "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
         };
@@ -156,6 +156,7 @@ impl Layout {
 /// The label of a partition's file system: its name, as far as the format holds it.
 pub fn label(partition: &Partition) -> &str {
     let most = match partition.format {
+        Format::Seed => return crate::seed::LABEL,
         Format::Fat32 => 11,
         Format::Xfs => 12,
         _ => 16,

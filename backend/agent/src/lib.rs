@@ -6,6 +6,7 @@
 //! - [`mod@shared`]: what VMs of a node share of their disks
 //! - [`layout`]: where the partitions of a disk lie
 //! - [`guest`]: what makes an image the guest of one blueprint
+//! - [`seed`](mod@seed): the same for images in which cloud-init runs
 //! - [`edit`]: what is changed in a guest's files, as data
 //! - [`secret`]: keys that are never shown or written down
 //! - [`watch`]: how a long act is followed and called off
@@ -49,6 +50,7 @@ pub mod refusal;
 mod retry;
 pub mod scaling;
 pub mod secret;
+pub mod seed;
 pub mod settings;
 pub mod shared;
 pub mod step;

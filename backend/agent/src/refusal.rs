@@ -160,6 +160,10 @@ pub fn check_blueprint(blueprint: &Blueprint) -> Result<(), Refusal> {
         let whole = disk
             .encryption
             .is_some_and(|e| e.part == EncryptedPart::Whole);
+        if disk.encryption.is_some() && !whole {
+            let expected = "whole: what a guest is told is encrypted as the whole disk of its seed";
+            return Err(invalid(&field("encryption"), "configuration", expected));
+        }
         let folder = index == 0 && blueprint.virtualisation == Virtualisation::Container;
         if disk.shared_base && (whole || folder || disk.image.is_none()) {
             return Err(invalid(

@@ -52,7 +52,9 @@ pub(crate) fn format(
         Format::Ext4 => maker.ext4(),
         Format::Xfs => maker.xfs(),
         Format::Btrfs => maker.btrfs(),
-        Format::Fat32 => maker.fat32(),
+        Format::Fat32 => maker.fat(&["-F", "32"]),
+        // Small ones are FAT12: mkfs.vfat decides.
+        Format::Seed => maker.fat(&[]),
         Format::Ntfs => maker.ntfs(),
         Format::Swap => {
             let tool = Tool::new("mkswap").args(["-L", label(&place.partition)]);
@@ -75,7 +77,7 @@ pub(crate) fn check(format: Format, file: &Path, watch: &dyn Watch) -> Result<()
             Tool::new("xfs_repair").args(["-n", "-f"]).within(limits)
         }
         Format::Btrfs => Tool::new("btrfs").args(["check", "--readonly"]),
-        Format::Fat32 => Tool::new("fsck.fat").args(["-n"]),
+        Format::Fat32 | Format::Seed => Tool::new("fsck.fat").args(["-n"]),
         Format::Ntfs => Tool::new("ntfsfix").args(["-n"]),
         // Fails unless the file begins as swap space does.
         Format::Swap => Tool::new("swaplabel"),
@@ -291,13 +293,14 @@ impl Maker<'_> {
             .map(drop)
     }
 
-    fn fat32(&self) -> Result<(), Error> {
+    fn fat(&self, words: &[&str]) -> Result<(), Error> {
         let label = self.label().to_uppercase();
         let tool = Tool::new("mkfs.vfat")
-            .args(["-F", "32", "-n", &label])
+            .args(words)
+            .args(["-n", &label])
             .args([self.file]);
         tool.writes(self.file).run(self.watch)?;
-        self.only_plain("FAT32")?;
+        self.only_plain("FAT")?;
         let mut tops: Vec<_> = Vec::new();
         for entry in self.content.read_dir().at(self.content)? {
             tops.push(entry.at(self.content)?.path());

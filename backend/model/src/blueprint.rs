@@ -31,6 +31,9 @@ words! {
         Ntfs,
         /// Swap space.
         Swap,
+        /// A NoCloud seed: what cloud-init is told of the VM, for images that it runs in. It is the only
+        /// partition of a disk that is not the first, and mounted by cloud-init alone.
+        Seed,
         /// Nothing: the guest formats it.
         Unformatted,
     }

@@ -11,5 +11,6 @@ mod roots;
 mod scratch;
 mod scripted;
 mod sealing;
+mod seeding;
 mod standing;
 mod storing;
