@@ -3,7 +3,6 @@
 use super::instance::{self, Instance, name};
 use super::step::{FINGERPRINT, Step};
 use super::{Incus, probe, readings};
-use crate::admission::admit;
 use crate::process::{Process, kill_all};
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
@@ -40,7 +39,7 @@ impl Driver for Incus {
     }
 
     fn translate(&self, vm: VmId, act: &Act) -> Result<Vec<NativeCall>, DriverError> {
-        let steps = self.plan(vm, act, admit(self, vm, act)?)?;
+        let steps = self.steps(vm, act)?;
         let call = |step: &Step| step.call(&self.api, FINGERPRINT);
         Ok(steps.iter().map(call).collect())
     }
@@ -53,8 +52,7 @@ impl Driver for Incus {
         watch: &dyn Watch,
     ) -> Result<Effect, DriverError> {
         self.settle(vm, watch)?;
-        let admitted = admit(self, vm, act)?;
-        self.carry_out(&self.plan(vm, act, admitted)?, watch)?;
+        self.carry_out(&self.steps(vm, act)?, watch)?;
         Ok(Effect {
             state: self.inspect(vm)?.map(|seen| seen.state),
             ..Effect::default()

@@ -15,6 +15,9 @@ pub const VM: &str = "user.gridwright.vm";
 /// The key that holds the machine as it was ordered.
 const MACHINE: &str = "user.gridwright.machine";
 
+/// The key of an instance that is being rebooted: one that stands still was stopped to be started.
+pub const REBOOTS: &str = "user.gridwright.reboots";
+
 /// The name of a VM's instance.
 pub fn name(vm: VmId) -> String {
     format!("vm-{}", vm.0)
@@ -27,6 +30,8 @@ pub struct Instance {
     pub machine: Machine,
     /// What it does.
     pub state: VmState,
+    /// Whether somebody has begun to reboot it.
+    pub reboots: bool,
 }
 
 impl Instance {
@@ -48,7 +53,11 @@ impl Instance {
             "Stopped" => VmState::Stopped,
             _ => VmState::Failed,
         };
-        Some(Self { machine, state })
+        Some(Self {
+            machine,
+            state,
+            reboots: config[REBOOTS] == "true",
+        })
     }
 
     /// For the agent.

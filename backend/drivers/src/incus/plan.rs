@@ -1,9 +1,9 @@
 //! Which requests an act comes to, from what Incus has now.
 
-use super::instance::{self, name};
+use super::instance::{self, REBOOTS, name};
 use super::step::{self, FINGERPRINT, IMAGE_OF, Step};
 use super::{Incus, PROJECT};
-use crate::admission::Admitted;
+use crate::admission::{Admitted, admit};
 use agent::driver::{Act, DriverError};
 use agent::machine::{Boot, Machine};
 use agent::watch::Unwatched;
@@ -21,8 +21,22 @@ const TO_SAVE: &str = "gridwright-save";
 const REBOOT_PATIENCE_MILLIS: u32 = 30_000;
 
 impl Incus {
+    /// The steps of an act, if it may be: a reboot that was cut short goes on where it was.
+    pub fn steps(&self, vm: VmId, act: &Act) -> Result<Vec<Step>, DriverError> {
+        let cut_short = self.instance(vm)?.filter(|instance| instance.reboots);
+        let stopped = cut_short.as_ref().map(|instance| instance.state) == Some(VmState::Stopped);
+        if stopped && *act == Act::Reboot {
+            return Ok(self.ending_reboot(vm).to_vec());
+        }
+        let planned = self.plan(vm, act, admit(self, vm, act)?)?;
+        // Any other act takes the VM as it stands.
+        let other = cut_short.filter(|_| *act != Act::Reboot);
+        let forget = other.map(|_| self.note_reboot(vm, false));
+        Ok(forget.into_iter().chain(planned).collect())
+    }
+
     /// The steps of an act that was let through.
-    pub fn plan(&self, vm: VmId, act: &Act, admitted: Admitted) -> Result<Vec<Step>, DriverError> {
+    fn plan(&self, vm: VmId, act: &Act, admitted: Admitted) -> Result<Vec<Step>, DriverError> {
         use VmState::{Paused, Running, Stopped};
         let state = admitted.state();
         match act {
@@ -47,8 +61,9 @@ impl Incus {
             }
             Act::Reboot => {
                 let patience_millis = REBOOT_PATIENCE_MILLIS;
-                let mut steps = self.stopping(vm, state, Shutdown::Asked { patience_millis });
-                steps.push(self.turn(vm, "start", &["already running"]));
+                let mut steps = vec![self.note_reboot(vm, true)];
+                steps.extend(self.stopping(vm, state, Shutdown::Asked { patience_millis }));
+                steps.extend(self.ending_reboot(vm));
                 Ok(steps)
             }
             Act::Pause if state == Some(Paused) => Ok(Vec::new()),
@@ -116,6 +131,17 @@ impl Incus {
         let path = "/1.0/projects".to_owned();
         let project = json!({"name": PROJECT, "description": "VMs of Gridwright"});
         Step::try_to(Method::POST, path, project, &["already exists", "UNIQUE"])
+    }
+
+    fn ending_reboot(&self, vm: VmId) -> [Step; 2] {
+        let start = self.turn(vm, "start", &["already running"]);
+        [start, self.note_reboot(vm, false)]
+    }
+
+    /// Notes in the instance that it is to run again, or no longer.
+    fn note_reboot(&self, vm: VmId, begun: bool) -> Step {
+        let settings = json!({ "config": { REBOOTS: begun.to_string() } });
+        self.change(vm, settings)
     }
 
     /// Stops what runs; what does not heed is killed.
