@@ -1,6 +1,7 @@
 //! Fields of a machine that a driver cannot honour.
 
 use agent::driver::DriverError;
+use agent::machine::{AttachedDisk, DiskFormat};
 
 /// Refuses a field unless what is expected of it holds.
 ///
@@ -25,4 +26,18 @@ pub fn invalid(field: &str, found: &str, expected: &str) -> DriverError {
         found: found.to_owned(),
         expected: expected.to_owned(),
     }
+}
+
+/// Refuses a disk that is more than a file of its own bytes, read and written as fast as may be.
+///
+/// # Errors
+/// [`DriverError::Invalid`] with the field that says so; `index` is the disk's place.
+pub fn plain_disk(index: usize, disk: &AttachedDisk) -> Result<(), DriverError> {
+    let field = |name: &str| format!("disks[{index}].{name}");
+    let raw = disk.format == DiskFormat::Raw;
+    expect(raw, &field("format"), disk.format, "raw")?;
+    expect(disk.base.is_none(), &field("base"), "set", "none")?;
+    expect(disk.key.is_none(), &field("key"), "set", "none")?;
+    expect(disk.iops.is_none(), &field("iops"), "set", "no limit")?;
+    expect(disk.mibps.is_none(), &field("mibps"), "set", "no limit")
 }

@@ -1,6 +1,7 @@
 //! The only place that talks to hypervisors: one module for each, behind `agent::driver::Driver`.
 //!
 //! - [`admission`]: refuses what the lifecycle or the declared capabilities forbid
+//! - `copying`: what a copy of a VM asks for
 //! - [`field`]: fields of a machine that a driver cannot honour
 //! - [`folder`]: what a driver must remember of its VMs, in files that survive it
 //! - [`hold`]: one VM, held by whoever acts on it
@@ -14,9 +15,11 @@
 //! - [`shell`]: commands as a person would type them
 //! - [`sparse`]: copies files with their holes
 //! - [`uml`]: User-mode Linux, a kernel that is a process
+//! - [`wait`]: waits that may be called off
 //! - [`xen`]: Xen's paravirtual guests, by xl
 
 pub mod admission;
+mod copying;
 pub mod field;
 pub mod folder;
 pub mod hold;
@@ -30,4 +33,5 @@ mod recovery;
 pub mod shell;
 pub mod sparse;
 pub mod uml;
+pub mod wait;
 pub mod xen;

@@ -6,6 +6,7 @@ use rustix::process::{
 };
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ impl Process {
         Some(Self {
             pid,
             started_ticks: started.parse().ok()?,
-            boot: boot(),
+            boot: boot().ok()?,
         })
     }
 
@@ -109,9 +110,10 @@ pub fn kill_all(found: impl Fn() -> Vec<Process>) -> Result<(), DriverError> {
 }
 
 /// The node's boot, as the kernel names it.
-pub fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+///
+/// # Errors
+/// Where it does not tell.
+pub fn boot() -> io::Result<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(id.trim().to_owned())
 }

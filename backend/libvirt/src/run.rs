@@ -9,8 +9,8 @@ use agent::driver::DriverError;
 use agent::secret::Keys;
 use agent::watch::{Unwatched, Watch};
 use drivers::folder::Folder;
+use drivers::wait::pause;
 use model::id::VmId;
-use std::thread;
 use std::time::{Duration, Instant};
 use virt::connect::Connect;
 use virt::domain::Domain;
@@ -159,7 +159,7 @@ impl Runner<'_> {
         let begun = Instant::now();
         let patience = Duration::from_millis(patience_millis.into());
         while domain.is_active().map_err(&failed)? && begun.elapsed() < patience {
-            pause(&doing, watch)?;
+            pause(&doing, TICK, watch)?;
         }
         if !domain.is_active().map_err(&failed)? {
             return Ok(());
@@ -186,7 +186,7 @@ impl Runner<'_> {
                     said: format!("its guest stays at {mib} MiB; it may have no balloon driver"),
                 });
             }
-            pause(&doing, watch)?;
+            pause(&doing, TICK, watch)?;
         }
     }
 }
@@ -198,14 +198,6 @@ impl Affects {
             Self::Config => virt_sys::VIR_DOMAIN_AFFECT_CONFIG,
         }
     }
-}
-
-fn pause(doing: &str, watch: &dyn Watch) -> Result<(), DriverError> {
-    watch
-        .checkpoint()
-        .map_err(|why| DriverError::called_off(doing, why))?;
-    thread::sleep(TICK);
-    Ok(())
 }
 
 /// The answer of a call; a failed one is as good where its effect holds anyway.

@@ -2,9 +2,9 @@
 //! that go on while the node sleeps.
 
 use agent::settings::Boot;
+use drivers::process;
 use model::time::{Span, Time};
 use rustix::time::{ClockId, clock_gettime};
-use std::fs;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -36,7 +36,7 @@ impl Clock {
     /// Where the kernel does not tell which.
     pub fn boot(&self) -> io::Result<Boot> {
         Ok(Boot {
-            id: boot_id()?,
+            id: process::boot()?,
             at: self.booted,
         })
     }
@@ -46,13 +46,4 @@ impl Clock {
 pub fn since_boot() -> Span {
     let time = clock_gettime(ClockId::Boottime);
     Span(time.tv_sec * 1_000 + time.tv_nsec / 1_000_000)
-}
-
-/// The id of this boot, as the kernel names it.
-///
-/// # Errors
-/// Where it does not tell.
-pub fn boot_id() -> io::Result<String> {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    Ok(id.trim().to_owned())
 }

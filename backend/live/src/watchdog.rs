@@ -4,10 +4,11 @@
 //! The agent writes down when the lease lapses, by a clock that counts from the boot and that nobody
 //! sets, which VMs there are, and the command that stops one, before any of them can run.
 
-use crate::clock::{boot_id, since_boot};
+use crate::clock::since_boot;
 use crate::journal::replace;
 use agent::message::Guard;
 use agent::settings::Boot;
+use drivers::process;
 use model::id::VmId;
 use model::time::Span;
 use serde::{Deserialize, Serialize};
@@ -129,7 +130,7 @@ pub fn watch(root: &Path) -> io::Result<()> {
     let path = watchdog_lock(root);
     let mut options = OpenOptions::new();
     let options = options.create(true).write(true).truncate(false);
-    let boot = boot_id()?;
+    let boot = process::boot()?;
     loop {
         let lock = options.open(&path)?;
         // Whoever only looks at the lock holds it for a moment, together with others who look.

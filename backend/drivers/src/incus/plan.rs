@@ -4,6 +4,7 @@ use super::instance::{self, REBOOTS, name};
 use super::step::{self, FINGERPRINT, IMAGE_OF, Step};
 use super::{Incus, PROJECT};
 use crate::admission::{Admitted, admit};
+use crate::copying;
 use agent::driver::{Act, DriverError};
 use agent::machine::{Boot, Machine};
 use agent::watch::Unwatched;
@@ -190,15 +191,9 @@ impl Incus {
     }
 
     fn copying(&self, vm: VmId, to: &Machine) -> Result<Vec<Step>, DriverError> {
-        if let Some(there) = self.instance(to.vm)? {
-            if there.machine == *to {
-                return Ok(Vec::new()); // the copy is there, and may have changed since
-            }
-            return Err(DriverError::Illegal {
-                vm: to.vm,
-                act: "be copied to".into(),
-                state: "another VM".into(),
-            });
+        let there = self.instance(to.vm)?.map(|there| there.machine);
+        if copying::is_there(there.as_ref(), to)? {
+            return Ok(Vec::new());
         }
         self.check_free(to.vm)?;
         let mut copy = instance::settings(to, &self.server.pool)?;

@@ -141,7 +141,9 @@ impl Look {
         // gave up.
         let started = folder.load::<Process>(self.seen.vm, record::PROCESS)?;
         Ok(match started {
-            Some(process) if process.boot == record::boot() => VmState::Failed,
+            Some(process) if record::boot().is_ok_and(|boot| process.boot == boot) => {
+                VmState::Failed
+            }
             _ => VmState::Stopped,
         })
     }

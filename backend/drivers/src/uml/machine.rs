@@ -2,9 +2,9 @@
 
 use super::registers::Registers;
 use super::run::Run;
-use crate::field::{expect, invalid};
+use crate::field::{expect, invalid, plain_disk};
 use agent::driver::DriverError;
-use agent::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
+use agent::machine::{AttachedInterface, Boot, Machine, Plug};
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use std::path::Path;
 
@@ -75,7 +75,8 @@ pub fn validate(machine: &Machine, run: &Run) -> Result<(), DriverError> {
         &format!("at most {MAX_DISKS}"),
     )?;
     for (index, disk) in machine.disks.iter().enumerate() {
-        self::disk(index, disk)?;
+        plain_disk(index, disk)?;
+        plain_path(&format!("disks[{index}].path"), &disk.path)?;
     }
     for (index, interface) in machine.interfaces.iter().enumerate() {
         self::interface(index, interface)?;
@@ -150,17 +151,6 @@ fn boot(boot: &Boot) -> Result<(), DriverError> {
         expect(known, "boot.command_line", word, &expected)?;
     }
     Ok(())
-}
-
-fn disk(index: usize, disk: &AttachedDisk) -> Result<(), DriverError> {
-    let field = |name: &str| format!("disks[{index}].{name}");
-    let raw = disk.format == DiskFormat::Raw;
-    expect(raw, &field("format"), disk.format, "raw")?;
-    expect(disk.base.is_none(), &field("base"), "set", "none")?;
-    expect(disk.key.is_none(), &field("key"), "set", "none")?;
-    expect(disk.iops.is_none(), &field("iops"), "set", "no limit")?;
-    expect(disk.mibps.is_none(), &field("mibps"), "set", "no limit")?;
-    plain_path(&field("path"), &disk.path)
 }
 
 fn interface(index: usize, interface: &AttachedInterface) -> Result<(), DriverError> {

@@ -10,6 +10,7 @@ use super::mconsole;
 use super::registers::{Registers, execute};
 use crate::folder::failed;
 use crate::process::Process;
+use crate::wait::pause;
 use agent::driver::DriverError;
 use agent::watch::Watch;
 use model::id::VmId;
@@ -259,7 +260,7 @@ impl Run {
             if Instant::now() > deadline {
                 return Ok(false);
             }
-            pause("shut down", watch)?;
+            pause("shut down", LOOK_EVERY, watch)?;
         }
         Ok(true)
     }
@@ -328,7 +329,7 @@ impl Run {
                     said: format!("not within {limit:?}: {}", self.last_words()),
                 });
             }
-            pause(doing, watch)?;
+            pause(doing, LOOK_EVERY, watch)?;
         }
         Ok(())
     }
@@ -372,15 +373,6 @@ pub fn descendants(first: i32) -> Vec<i32> {
         next += 1;
     }
     pids
-}
-
-/// Sleeps a little within a wait that the watch may call off.
-fn pause(doing: &str, watch: &dyn Watch) -> Result<(), DriverError> {
-    watch
-        .checkpoint()
-        .map_err(|why| DriverError::called_off(doing, why))?;
-    thread::sleep(LOOK_EVERY);
-    Ok(())
 }
 
 /// Takes the lock that the guest is to hold. Somebody who looks holds it for microseconds.

@@ -1,8 +1,8 @@
 //! What of a machine Xen can honour here.
 
-use crate::field::{expect, invalid};
+use crate::field::{expect, invalid, plain_disk};
 use agent::driver::DriverError;
-use agent::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
+use agent::machine::{AttachedInterface, Boot, Machine, Plug};
 use agent::naming::MOST_INTERFACES;
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use std::path::Path;
@@ -39,7 +39,8 @@ pub fn validate(machine: &Machine) -> Result<(), DriverError> {
     let most = format!("at most {MOST_DISKS}");
     expect(count <= MOST_DISKS, "disks", count, &most)?;
     for (index, disk) in machine.disks.iter().enumerate() {
-        self::disk(index, disk)?;
+        plain_disk(index, disk)?;
+        path(&format!("disks[{index}].path"), &disk.path)?;
     }
     for (index, interface) in machine.interfaces.iter().enumerate() {
         self::interface(index, interface)?;
@@ -84,17 +85,6 @@ fn boot(boot: &Boot) -> Result<(), DriverError> {
         COMMAND_LINE_BYTES - 1
     );
     expect(whole, "boot.command_line", line, &expected)
-}
-
-fn disk(index: usize, disk: &AttachedDisk) -> Result<(), DriverError> {
-    let field = |name: &str| format!("disks[{index}].{name}");
-    let raw = disk.format == DiskFormat::Raw;
-    expect(raw, &field("format"), disk.format, "raw")?;
-    expect(disk.base.is_none(), &field("base"), "set", "none")?;
-    expect(disk.key.is_none(), &field("key"), "set", "none")?;
-    expect(disk.iops.is_none(), &field("iops"), "set", "no limit")?;
-    expect(disk.mibps.is_none(), &field("mibps"), "set", "no limit")?;
-    path(&field("path"), &disk.path)
 }
 
 fn interface(index: usize, interface: &AttachedInterface) -> Result<(), DriverError> {

@@ -1,12 +1,12 @@
 //! Which steps an act comes to.
 
 use super::check::within;
-use super::config::name;
 use super::look::{BEGUN, GOING_BACK, Look, RESTING, config_file};
 use super::snapshot;
 use super::step::{Note, Step, told};
 use super::told::Doing;
 use super::{Xen, console};
+use crate::copying;
 use agent::driver::{Act, DriverError};
 use agent::machine::Machine;
 use model::order::{Scale, Shutdown};
@@ -175,31 +175,12 @@ pub fn waking(look: &Look, then: VmState) -> Vec<Step> {
 }
 
 fn copying(xen: &Xen, look: &Look, to: &Machine) -> Result<Vec<Step>, DriverError> {
-    let there = xen.machine(to.vm)?;
-    if let Some(there) = there {
-        if there == *to {
-            return Ok(Vec::new()); // the copy is there, and may have changed its disks since
-        }
-        return Err(DriverError::Illegal {
-            vm: to.vm,
-            act: "be copied to".into(),
-            state: "another VM".into(),
-        });
+    if copying::is_there(xen.machine(to.vm)?.as_ref(), to)? {
+        return Ok(Vec::new());
     }
-    let from = look.machine()?;
-    if from.disks.len() != to.disks.len() {
-        return Err(DriverError::Invalid {
-            field: "disks".into(),
-            found: to.disks.len().to_string(),
-            expected: format!("as many as {} has, {}", name(look.vm), from.disks.len()),
-        });
-    }
-    let files = from.disks.iter().zip(&to.disks);
+    let files = copying::files(look.machine()?, to)?.into_iter();
     let mut steps: Vec<_> = files
-        .map(|(from, to)| Step::CopyFile {
-            from: from.path.clone(),
-            to: to.path.clone(),
-        })
+        .map(|(from, to)| Step::CopyFile { from, to })
         .collect();
     steps.push(Step::Remember(Box::new(to.clone())));
     Ok(at_rest(look, steps))

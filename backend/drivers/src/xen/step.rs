@@ -8,6 +8,7 @@ use crate::folder::{Folder, failed};
 use crate::hold::Hold;
 use crate::process::Process;
 use crate::sparse;
+use crate::wait::pause;
 use agent::driver::{DriverError, NativeCall};
 use agent::machine::Machine;
 use agent::watch::{Unwatched, Watch};
@@ -16,7 +17,6 @@ use model::report::VmState;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// A guest that has not followed by then has no driver for it; an emulated one takes seconds.
@@ -231,7 +231,7 @@ impl Tools<'_> {
             if Instant::now() > deadline {
                 return destroyed.and_then(|()| Err(self.stayed()));
             }
-            pause("end the guest", watch)?;
+            pause("end the guest", LOOK_EVERY, watch)?;
         }
     }
 
@@ -261,7 +261,7 @@ impl Tools<'_> {
             if Instant::now() > deadline {
                 return Ok(false);
             }
-            pause("end the guest", watch)?;
+            pause("end the guest", LOOK_EVERY, watch)?;
         }
         Ok(true)
     }
@@ -281,7 +281,7 @@ impl Tools<'_> {
                     said: format!("{found} after {GUEST_LIMIT:?}"),
                 });
             }
-            pause("wait for the guest", watch)?;
+            pause("wait for the guest", LOOK_EVERY, watch)?;
         }
     }
 }
@@ -313,13 +313,4 @@ fn save(vm: VmId, to: &std::path::Path) -> Vec<String> {
         name(vm),
         to.display().to_string(),
     ]
-}
-
-/// Sleeps a little within a wait that the watch may call off.
-fn pause(doing: &str, watch: &dyn Watch) -> Result<(), DriverError> {
-    watch
-        .checkpoint()
-        .map_err(|why| DriverError::called_off(doing, why))?;
-    thread::sleep(LOOK_EVERY);
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The watchdog alone, with commands that only say what they would stop.
 
 use crate::node::wait_until;
-use live::clock::boot_id;
+use drivers::process;
 use live::journal::replace;
 use live::watchdog::{Orders, agent_lock, is_held, watch, watchdog_lock};
 use model::id::VmId;
@@ -32,7 +32,7 @@ impl Watched {
         let told = self.root().join("stopped").display().to_string();
         let stop = ["sh", "-c", "echo \"$1\" >> \"$0\"", &told];
         let orders = Orders {
-            boot: boot_id().expect("a boot"),
+            boot: process::boot().expect("a boot"),
             until: Some(Span(0)),
             vms: vms.iter().copied().map(VmId).collect(),
             stop: stop.map(str::to_owned).to_vec(),
