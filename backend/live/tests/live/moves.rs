@@ -7,6 +7,9 @@ use model::order::{Shutdown, Verb};
 use model::report::{Outcome, VmState};
 use node::{Node, Pair, VM, wait_for};
 
+/// What the guest's shell says when it takes a line.
+const PROMPT: &str = "/ # ";
+
 /// What the guest counts on its console, and in a file, from the first line on this node.
 fn ticks(node: &Node) -> Vec<u64> {
     let console = node.console();
@@ -23,13 +26,14 @@ fn wait_tick(node: &Node, beyond: u64) -> u64 {
     last()
 }
 
-/// What a command in the guest prints, whose files are read from the disk anew.
+/// What a command in the guest prints, whose files are read from the disk anew; once the guest's shell
+/// asks for the next line, as what is typed before is lost at times.
 fn reads(node: &Node, command: &str) -> String {
     let asked = node.console().matches("read=").count();
     let found = || {
         let console = node.console();
-        let said = console.split("read=").nth(asked + 1)?;
-        Some(said.split_once('.')?.0.to_owned())
+        let (said, rest) = console.split("read=").nth(asked + 1)?.split_once('.')?;
+        rest.contains(PROMPT).then(|| said.to_owned())
     };
     let _open = node.type_line(&format!(
         "sync; echo 3 >/proc/sys/vm/drop_caches; echo rea''d=$({command})."
@@ -48,11 +52,16 @@ fn a_running_vm_moves_between_agents_and_back() {
     pair.order(0, Verb::Create { blueprint });
     pair.order(0, Verb::Start);
     pair.nodes[0].says("GUEST-UP host=web-7 root=ext4");
-    pair.nodes[0].says("/ # ");
+    pair.nodes[0].says(PROMPT);
     let digest = "sha256sum /srv/data | cut -c 1-64";
     let home = &pair.nodes[0];
     let open = home.type_line("dd if=/dev/urandom of=/srv/data bs=1M count=16; echo made''.");
-    home.says("made.");
+    wait_for("the data and a prompt", || {
+        let console = home.console();
+        console
+            .split_once("made.")
+            .is_some_and(|(_, rest)| rest.contains(PROMPT))
+    });
     drop(open);
     let data = reads(home, digest);
     assert_eq!(data.len(), 64, "{data}");
@@ -106,7 +115,7 @@ fn a_running_vm_moves_between_agents_and_back() {
         home.console()
             .rsplit("GUEST-UP")
             .next()
-            .is_some_and(|rest| rest.contains("/ # "))
+            .is_some_and(|rest| rest.contains(PROMPT))
     });
     assert_eq!(reads(home, digest), data);
     pair.order(0, Verb::Delete);
