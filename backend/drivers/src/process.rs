@@ -5,8 +5,11 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open, pidfd_send_signal,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,6 +61,17 @@ impl Process {
         words.filter(|word| !word.is_empty()).collect()
     }
 
+    /// Whether it has one of these files, by device and number, open for writing.
+    pub fn writes(&self, files: &BTreeSet<(u64, u64)>) -> bool {
+        let process = Path::new("/proc").join(self.pid.to_string());
+        let open = fs::read_dir(process.join("fd")).into_iter().flatten();
+        open.flatten().any(|entry| {
+            let about = fs::metadata(entry.path());
+            about.is_ok_and(|about| files.contains(&(about.dev(), about.ino())))
+                && is_writable(&process.join("fdinfo").join(entry.file_name()))
+        })
+    }
+
     /// Whether it runs.
     pub fn runs(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)
@@ -85,6 +99,13 @@ impl Process {
             pidfd_send_signal(&held, Signal::KILL).ok();
         }
     }
+}
+
+/// Whether a descriptor was opened for writing, by what the kernel tells of it (proc(5)).
+fn is_writable(told: &Path) -> bool {
+    let told = fs::read_to_string(told).unwrap_or_default();
+    let flags = told.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags.is_some_and(|octal| !octal.trim().ends_with(['0', '4']))
 }
 
 /// Kills all that is found, again and again, until nothing is.

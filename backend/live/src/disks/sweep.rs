@@ -1,17 +1,27 @@
 //! What killed builds left: put aside before anything begins, and wiped while the node works.
 //!
 //! Nothing under way has files of such names when an agent starts: the tools of a killed agent die
-//! with it, and what it had begun is begun again. What was fetched of an image stays, as its transfer
-//! goes on there.
+//! with it, if a moment later, and what it had begun is begun again. What was fetched of an image
+//! stays, as its transfer goes on there.
 
 use super::Disks;
-use super::outcome::{failed, gone};
+use super::outcome::failed;
 use agent::step::Failure;
-use agent::watch::{Unwatched, Watch};
+use agent::watch::Unwatched;
+use drivers::process::Process;
 use image::view::unmount;
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
+
+/// How long a tool of a killed agent is given to end before it is looked for again.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long after a wipe that failed it is tried again: a full disk or a stuck one is told of so often.
+const TRY_EVERY: Duration = Duration::from_secs(10);
 
 /// How the names end of files that are on their way to another name, or are needed no longer once
 /// that is there: half written, disks before they are encrypted, bases before they are kept, and of
@@ -47,8 +57,9 @@ impl Disks {
             fs::rename(path, &to).map_err(failed("put aside", path))?;
         }
         thread::spawn(move || {
-            if let Err(failure) = clear(&aside, &Unwatched) {
+            while let Err(failure) = clear(&aside) {
                 eprintln!("wipe what was left unfinished: {failure}");
+                thread::sleep(TRY_EVERY);
             }
         });
         Ok(())
@@ -77,9 +88,24 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     paths.map_err(failed("read", folder))
 }
 
-fn clear(aside: &Path, watch: &dyn Watch) -> Result<(), Failure> {
-    for path in entries(aside)? {
-        super::wipe(&path, watch)?;
+/// Wipes what is aside once nobody writes there any more.
+fn clear(aside: &Path) -> Result<(), Failure> {
+    let mut files = BTreeSet::new();
+    collect(aside, &mut files)?;
+    while Process::all().any(|process| process.writes(&files)) {
+        thread::sleep(LOOK_EVERY);
     }
-    gone(fs::remove_dir(aside)).map_err(failed("remove", aside))
+    super::wipe(aside, &Unwatched)
+}
+
+/// The files below a folder, by device and number.
+fn collect(folder: &Path, files: &mut BTreeSet<(u64, u64)>) -> Result<(), Failure> {
+    for path in entries(folder)? {
+        let about = fs::symlink_metadata(&path).map_err(failed("look at", &path))?;
+        match about.is_dir() {
+            true => collect(&path, files)?,
+            false => drop(files.insert((about.dev(), about.ino()))),
+        }
+    }
+    Ok(())
 }

@@ -9,8 +9,9 @@ use live::disks::Disks;
 use live::hands::Hand;
 use model::id::VmId;
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,6 +40,15 @@ impl Node {
         let done = self.disks.perform(step, &Keys::default(), &Unwatched);
         let done = done.map_err(|failure| (failure.kind, failure.reason));
         done.map(drop)
+    }
+
+    /// Waits until nothing is left to wipe.
+    fn is_swept(&self) {
+        let begun = Instant::now();
+        while self.root.join("swept").exists() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -213,7 +223,6 @@ fn only_what_is_gone_counts_as_wiped() {
 /// is finished stays.
 #[test]
 fn what_was_on_its_way_is_wiped() {
-    use std::io::Read;
     let node = Node::new();
     let left = [
         "vms/vm-7/root.raw.part",
@@ -236,11 +245,7 @@ fn what_was_on_its_way_is_wiped() {
     let open = |name: &&str| fs::File::open(node.root.join(name)).expect("it is there");
     let files: Vec<fs::File> = left.iter().map(open).collect();
     node.disks.sweep().expect("it begins");
-    let begun = Instant::now();
-    while node.root.join("swept").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
-        thread::sleep(Duration::from_millis(5));
-    }
+    node.is_swept();
     for (name, mut file) in left.iter().zip(files) {
         assert!(!node.root.join(name).exists(), "{name}");
         let mut bytes = Vec::new();
@@ -251,6 +256,33 @@ fn what_was_on_its_way_is_wiped() {
         let text = fs::read_to_string(node.root.join(name)).expect("it stays");
         assert_eq!(text, "a customer's bytes");
     }
+}
+
+/// What a killed agent left is wiped once its tools, which end a moment after it, write no more there.
+#[test]
+fn what_is_still_written_is_wiped_afterwards() {
+    let node = Node::new();
+    let left = node.root.join("build/vm-7/.work-x/spool");
+    fs::create_dir_all(left.parent().expect("a folder")).expect("a folder");
+    fs::write(&left, "a customer's bytes").expect("room");
+    let mut file = fs::File::open(&left).expect("it is there");
+    let mut command = Command::new("sh");
+    let late = command.args(["-c", "exec 3<> \"$0\"; echo; read go; echo late >&3"]);
+    let late = late.arg(&left).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut late = late.spawn().expect("a shell");
+    let mut opened = [0];
+    let mut said = late.stdout.take().expect("its output");
+    said.read_exact(&mut opened).expect("it has opened it");
+    node.disks.sweep().expect("it begins");
+    thread::sleep(Duration::from_millis(300));
+    assert!(node.root.join("swept").exists(), "somebody writes there");
+    let mut go = late.stdin.take().expect("its input");
+    go.write_all(b"go\n").expect("it reads");
+    assert!(late.wait().expect("a child").success());
+    node.is_swept();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).expect("it is open");
+    assert!(bytes.iter().all(|byte| *byte == 0), "{bytes:?}");
 }
 
 /// Several VMs that get disks on one base at once check it one after the other.
