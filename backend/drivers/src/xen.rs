@@ -22,8 +22,8 @@
 //! - [`readings`]: what can be measured
 //!
 //! It does not migrate: xl moves domains by a remote shell of its own choice, which orders do not
-//! name. A guest keeps its vCPUs, for one that was restored has not been seen to follow `xl vcpu-set`.
-//! Disks and interfaces keep their sizes and have no limits, as xl changes neither in a domain
+//! name. A guest is asked to follow a change of vCPUs or memory, and one that does not has kept what it
+//! had: Linux gives a vCPU by itself, and takes one that its user space brings online. Disks and interfaces keep their sizes and have no limits, as xl changes neither in a domain
 //! that runs. No guest's own boot loader is read, for that is done by programs of domain 0.
 
 mod check;
@@ -144,6 +144,7 @@ impl Driver for Xen {
         vec![
             Capability::Pause,
             Capability::Snapshot,
+            Capability::ScaleCpu,
             Capability::ScaleMem,
             Capability::Console,
             Capability::Copy,

@@ -208,7 +208,12 @@ fn scaling(look: &Look, scale: &Scale) -> Result<Vec<Step>, DriverError> {
             machine.mem_mib = *mem_mib;
             Step::SetMem(*mem_mib)
         }
-        Scale::Cpu { .. } | Scale::Disk { .. } | Scale::DiskIo { .. } | Scale::Net { .. } => {
+        Scale::Cpu { cpus } => {
+            within("cpus", *cpus, machine.max_cpus)?;
+            machine.cpus = *cpus;
+            Step::SetCpus(*cpus)
+        }
+        Scale::Disk { .. } | Scale::DiskIo { .. } | Scale::Net { .. } => {
             unreachable!("admission refuses what is not declared")
         }
     };

@@ -2,7 +2,7 @@
 
 use super::config::{self, name};
 use super::look::{BEGUN, GOING_BACK, Look, MACHINE, RESTING, config_file, domains, processes};
-use super::told::Doing;
+use super::told::{Doing, Domain};
 use super::xl::{CalledOffIt, Xl};
 use crate::folder::{Folder, failed};
 use crate::hold::Hold;
@@ -51,6 +51,8 @@ pub enum Step {
     Ask { patience: Duration },
     /// Gives and takes memory, and waits until the guest has followed.
     SetMem(u32),
+    /// Lets the guest have so many of its vCPUs, and waits until it has followed.
+    SetCpus(u32),
     /// Writes the guest's memory to a file and leaves it paused.
     Save(PathBuf),
     /// Ends what would begin the domain anew.
@@ -117,6 +119,7 @@ impl Step {
             Self::Build(words) | Self::Tell(words) => exec(words),
             Self::Ask { .. } => exec(&told(tools.vm, "shutdown")),
             Self::SetMem(mem_mib) => exec(&set_mem(tools.vm, *mem_mib)),
+            Self::SetCpus(cpus) => exec(&set_cpus(tools.vm, *cpus)),
             Self::Save(to) => exec(&save(tools.vm, to)),
             Self::Unwatch(process) => ("signal", format!("KILL to process {}", process.pid)),
             Self::End => exec(&told(tools.vm, "destroy")),
@@ -169,6 +172,10 @@ impl Step {
             Self::SetMem(mem_mib) => {
                 tell(&set_mem(vm, *mem_mib))?;
                 tools.await_memory(*mem_mib, watch)
+            }
+            Self::SetCpus(cpus) => {
+                tell(&set_cpus(vm, *cpus))?;
+                tools.await_cpus(*cpus, watch)
             }
             Self::Save(to) => xl.tell(&save(vm, to), hold, CalledOffIt::Ends, watch),
             Self::Unwatch(process) => {
@@ -266,18 +273,35 @@ impl Tools<'_> {
         Ok(true)
     }
 
-    /// Waits until the domain's memory is what the guest was asked for.
     fn await_memory(&self, mem_mib: u32, watch: &dyn Watch) -> Result<(), DriverError> {
+        let close = |has: u32| has.abs_diff(mem_mib) <= MEM_SLACK_MIB;
+        let wanted = format!("{mem_mib} mem_mib");
+        self.await_guest(&wanted, |domain| domain.mem_mib, close, watch)
+    }
+
+    fn await_cpus(&self, cpus: u32, watch: &dyn Watch) -> Result<(), DriverError> {
+        let wanted = format!("{cpus} vCPUs");
+        self.await_guest(&wanted, |domain| domain.cpus, |has| has == cpus, watch)
+    }
+
+    /// Waits until the domain has what the guest was asked to take or to give.
+    fn await_guest(
+        &self,
+        wanted: &str,
+        amount: impl Fn(&Domain) -> u32,
+        enough: impl Fn(u32) -> bool,
+        watch: &dyn Watch,
+    ) -> Result<(), DriverError> {
         let deadline = Instant::now() + GUEST_LIMIT;
         loop {
-            let has = self.look()?.domain.map(|domain| domain.mem_mib);
-            if has.is_some_and(|has| has.abs_diff(mem_mib) <= MEM_SLACK_MIB) {
+            let has = self.look()?.domain.map(|domain| amount(&domain));
+            if has.is_some_and(&enough) {
                 return Ok(());
             }
             if Instant::now() > deadline {
                 let found = has.map_or("it has gone".to_owned(), |has| format!("it has {has}"));
                 return Err(DriverError::Hypervisor {
-                    doing: format!("bring {} to {mem_mib} mem_mib", name(self.vm)),
+                    doing: format!("bring {} to {wanted}", name(self.vm)),
                     said: format!("{found} after {GUEST_LIMIT:?}"),
                 });
             }
@@ -304,6 +328,10 @@ pub fn told(vm: VmId, command: &str) -> Vec<String> {
 
 fn set_mem(vm: VmId, mem_mib: u32) -> Vec<String> {
     vec!["mem-set".into(), name(vm), format!("{mem_mib}m")]
+}
+
+fn set_cpus(vm: VmId, cpus: u32) -> Vec<String> {
+    vec!["vcpu-set".into(), name(vm), cpus.to_string()]
 }
 
 fn save(vm: VmId, to: &std::path::Path) -> Vec<String> {

@@ -136,6 +136,15 @@ fn acts_are_told_in_xls_words() {
     );
     check(
         Act::Scale {
+            scale: Scale::Cpu { cpus: 2 },
+        },
+        &[
+            "exec xl vcpu-set gridwright-7 2",
+            "file write /xen/vm-7/machine.json",
+        ],
+    );
+    check(
+        Act::Scale {
             scale: Scale::Mem { mem_mib: 128 },
         },
         &[
