@@ -279,6 +279,9 @@ pub enum Console {
     Socket {
         /// Its path.
         path: PathBuf,
+        /// A file to which the guest's output is appended as well, where there is one.
+        #[serde(default)]
+        log: Option<PathBuf>,
     },
     /// A file of the node to which the guest's output is appended.
     Log {

@@ -283,13 +283,15 @@ impl Driver for Qemu {
     }
 
     fn console(&self, vm: VmId) -> Result<Console, DriverError> {
-        let path = self.folder.of(vm).join(record::CONSOLE);
+        let log = self.folder.of(vm).join(record::CONSOLE_LOG);
         if record::running(&self.folder, vm)?.is_some() {
-            return Ok(Console::Socket { path });
+            return Ok(Console::Socket {
+                path: self.folder.of(vm).join(record::CONSOLE),
+                log: Some(log),
+            });
         }
-        let path = self.folder.of(vm).join(record::CONSOLE_LOG);
-        if path.exists() {
-            return Ok(Console::Log { path });
+        if log.exists() {
+            return Ok(Console::Log { path: log });
         }
         Err(DriverError::Illegal {
             vm,

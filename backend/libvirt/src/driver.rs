@@ -287,6 +287,7 @@ impl Driver for Libvirt {
         match look {
             Some(look) if look.is_active => Ok(Console::Socket {
                 path: folder.join(CONSOLE),
+                log: Some(log),
             }),
             Some(_) if log.exists() => Ok(Console::Log { path: log }),
             _ => Err(DriverError::Illegal {

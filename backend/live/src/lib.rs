@@ -13,6 +13,7 @@
 //! - [`measure`]: statistics of the node
 //! - [`rates`]: totals made rates
 //! - [`sampler`]: looks at VMs and measures
+//! - [`console`]: logs of consoles, bounded
 //! - [`hands`]: steps, on threads of their own
 //! - [`disks`]: the hand on disks and images
 //! - [`network`]: the network of a VM, from the bridge to the last rule
@@ -26,6 +27,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod disks;
 pub mod frame;
 pub mod hands;

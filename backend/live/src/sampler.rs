@@ -1,11 +1,12 @@
 //! Looks at VMs every second and measures them and the node now and then, on threads of its own.
 
 use crate::clock::Clock;
+use crate::console;
 use crate::hands::Tell;
 use crate::machine;
 use crate::measure::{Known, Meter};
 use crate::rates::Rates;
-use agent::driver::{Driver, Reading, Seen};
+use agent::driver::{Console, Driver, Reading, Seen};
 use agent::message::Input;
 use agent::step::SeenState;
 use drivers::process::Process;
@@ -134,8 +135,23 @@ impl Sampler {
                 let at = self.clock.now();
                 samples.extend(self.rates().samples(self.node, Some(vm), at, readings));
             }
+            self.bound_console(vm);
         }
         samples
+    }
+
+    fn bound_console(&self, vm: VmId) {
+        let log = match self.driver.console(vm) {
+            Ok(Console::Log { path }) => Some(path),
+            Ok(Console::Socket { log, .. }) => log,
+            // A VM without a console says nothing.
+            Err(_) => None,
+        };
+        if let Some(log) = log
+            && let Err(error) = console::bound(&log)
+        {
+            eprintln!("bound {}: {error}", log.display());
+        }
     }
 
     fn rates(&self) -> std::sync::MutexGuard<'_, Rates> {

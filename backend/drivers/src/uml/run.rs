@@ -180,7 +180,9 @@ impl Run {
             }
             _ => {}
         }
-        let log = File::create(self.console()).map_err(failed("make", &self.console()))?;
+        let log = File::create(self.console())
+            .and_then(|_emptied| OpenOptions::new().append(true).open(self.console()))
+            .map_err(failed("make", &self.console()))?;
         let errors = log.try_clone().map_err(failed("open", &self.console()))?;
         let mut begin = Command::new(&command[0]);
         begin

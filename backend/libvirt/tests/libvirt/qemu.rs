@@ -222,7 +222,7 @@ fn a_guest_grows_and_is_measured() {
     node.wait_booted(vm);
     assert!(node.console(vm).contains("disks=1"), "{}", node.console(vm));
     let driver = node.start();
-    let Ok(Console::Socket { path }) = driver.console(vm) else {
+    let Ok(Console::Socket { path, .. }) = driver.console(vm) else {
         panic!("a running VM has a console");
     };
     assert!(path.exists());

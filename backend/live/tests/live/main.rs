@@ -3,6 +3,7 @@
 mod agent;
 mod bases;
 mod components;
+mod console;
 mod crash;
 mod disks;
 mod emulated;
