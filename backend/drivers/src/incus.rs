@@ -103,8 +103,9 @@ impl Incus {
         Ok(instance.ok_or_else(gone)?.machine)
     }
 
-    /// Waits for what Incus still does for a driver that was killed: the instance's own operations.
-    fn settle(&self, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
+    /// What Incus still does for a driver that was killed or called off: paths of the instance's own
+    /// operations.
+    fn operations(&self, vm: VmId, watch: &dyn Watch) -> Result<Vec<String>, DriverError> {
         let told = self.api.read("operations?recursion=1", watch)?;
         let told = told.unwrap_or_default();
         let own = format!("/instances/{}", name(vm));
@@ -122,20 +123,21 @@ impl Incus {
                     .is_some_and(|path| path.ends_with(&own))
             })
         };
-        for operation in told["running"]
-            .as_array()
-            .into_iter()
-            .flatten()
+        let running = told["running"].as_array().into_iter().flatten();
+        let ids = running
             .filter(concerns)
-        {
-            if let Some(id) = operation["id"].as_str() {
-                // How it ended is seen in what there is afterwards.
-                let path = format!("/1.0/operations/{id}");
-                if let Err(error @ DriverError::CalledOff { .. }) =
-                    self.api.finish("settle", &path, watch)
-                {
-                    return Err(error);
-                }
+            .filter_map(|operation| operation["id"].as_str());
+        Ok(ids.map(|id| format!("/1.0/operations/{id}")).collect())
+    }
+
+    /// Waits for them.
+    fn settle(&self, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
+        for path in self.operations(vm, watch)? {
+            // How it ended is seen in what there is afterwards.
+            if let Err(error @ DriverError::CalledOff { .. }) =
+                self.api.finish("settle", &path, watch)
+            {
+                return Err(error);
             }
         }
         Ok(())

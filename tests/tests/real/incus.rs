@@ -3,21 +3,22 @@
 use crate::conformance::{self, Subject};
 use crate::guest::{BOOTED, run, wait_for, wait_to_see};
 use crate::incusd::Incusd;
-use agent::driver::{Act, Console, Driver, DriverError};
+use agent::driver::{Act, Console, Driver, DriverError, NativeCall};
 use agent::machine::{Boot, Machine};
 use agent::secret::Keys;
-use agent::watch::Unwatched;
+use agent::watch::{CalledOff, Unwatched, Watch};
 use drivers::incus::{Incus, Server};
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::VmId;
-use model::order::Scale;
+use model::order::{Scale, Shutdown};
 use model::report::VmState;
 use model::sample::Metric;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// Waits are cut off after this; the machine may be busy with other tests.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -292,4 +293,64 @@ fn a_saved_root_boots_elsewhere() {
     let vm = there.define(machine);
     there.perform(vm, &Act::Start);
     there.wait_booted(vm);
+}
+
+/// Calls an act off a moment after it has asked a guest to stop.
+struct CallsOff {
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Watch for CallsOff {
+    fn progressed(&self, _done_milli: u16) {}
+
+    fn calling(&self, call: &NativeCall) {
+        if call.call.contains("\"stop\"") {
+            *self.asked.lock().expect("no panic") = Some(Instant::now());
+        }
+    }
+
+    fn checkpoint(&self) -> Result<(), CalledOff> {
+        let asked = *self.asked.lock().expect("no panic");
+        match asked.is_some_and(|asked| asked.elapsed() > Duration::from_millis(300)) {
+            true => Err(CalledOff::Cancelled),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A stop that a deaf guest holds up for ten minutes can be called off, and neither it nor what Incus
+/// still does for it holds up the next act.
+#[test]
+fn what_is_called_off_holds_nothing_up() {
+    let node = Node::new();
+    let machine = node.machine(VmId(1));
+    let Boot::Folder { root } = &machine.boot else {
+        panic!("a folder");
+    };
+    let init = root.join("sbin/init");
+    let deaf = INIT.replace("'echo GUEST-DOWN; exit 0'", "''");
+    fs::write(init, deaf).expect("init");
+    let vm = node.define(machine);
+    node.perform(vm, &Act::Start);
+    node.wait_booted(vm);
+    let begun = Instant::now();
+    let shutdown = Shutdown::Asked {
+        patience_millis: 600_000,
+    };
+    let watch = CallsOff {
+        asked: Mutex::new(None),
+    };
+    let stop = Act::Stop { shutdown };
+    let ended = node.incus().perform(vm, &stop, &Keys::default(), &watch);
+    assert!(
+        matches!(ended, Err(DriverError::CalledOff { .. })),
+        "{ended:?}"
+    );
+    let seen = node.incus().inspect(vm).expect("an answer").expect("a VM");
+    assert!(
+        matches!(seen.state, VmState::Running | VmState::Stopping),
+        "{seen:?}"
+    );
+    assert_eq!(node.perform(vm, &Act::Destroy), None);
+    assert!(begun.elapsed() < Duration::from_secs(300), "held up");
 }

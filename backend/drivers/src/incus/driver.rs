@@ -11,6 +11,18 @@ use agent::watch::{Unwatched, Watch};
 use model::fingerprint::FoundHypervisor;
 use model::hypervisor::Capability;
 use model::id::VmId;
+use model::order::Shutdown;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What Incus says of a container that ends as it looks at it.
+const ENDS_MEANWHILE: &str = "Invalid PID";
+
+/// A container's end takes the kernel less than this.
+const ENDING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often Incus is asked whether one has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Driver for Incus {
     fn name(&self) -> &str {
@@ -51,6 +63,13 @@ impl Driver for Incus {
         _keys: &Keys,
         watch: &dyn Watch,
     ) -> Result<Effect, DriverError> {
+        let kills = Act::Stop {
+            shutdown: Shutdown::Forced,
+        };
+        if (*act == Act::Destroy || *act == kills) && !self.operations(vm, watch)?.is_empty() {
+            // A guest that is deaf to a stop that was called off would hold it up for as long as it likes.
+            self.halt(vm, watch)?;
+        }
         self.settle(vm, watch)?;
         self.carry_out(&self.steps(vm, act)?, watch)?;
         Ok(Effect {
@@ -63,8 +82,16 @@ impl Driver for Incus {
     /// stop would wait for whatever Incus does for somebody else. Incus itself takes note of it.
     fn halt(&self, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
         let path = format!("instances/{}/state", name(vm));
+        let begun = Instant::now();
         let told = || {
-            let told = self.api.read(&path, watch)?;
+            let told = loop {
+                match self.api.read(&path, watch) {
+                    Err(DriverError::Hypervisor { said, .. })
+                        if said.contains(ENDS_MEANWHILE) && begun.elapsed() < ENDING_PATIENCE => {}
+                    told => break told?,
+                }
+                thread::sleep(LOOK_EVERY);
+            };
             let first = told.and_then(|told| u32::try_from(told["pid"].as_i64()?).ok());
             // Without one it is told to be 0, or -1.
             Ok::<_, DriverError>(first.filter(|pid| *pid > 0))
