@@ -26,7 +26,6 @@ mod registers;
 mod run;
 mod step;
 
-use crate::admission::admit;
 use crate::folder::Folder;
 use crate::process::kill_all;
 use crate::recovery;
@@ -117,7 +116,7 @@ impl Driver for Uml {
     }
 
     fn translate(&self, vm: VmId, act: &Act) -> Result<Vec<NativeCall>, DriverError> {
-        let steps = self.plan(vm, act, admit(self, vm, act)?)?;
+        let steps = self.steps(vm, act)?;
         let run = self.run(vm);
         let call = |step: &Step| step.call(vm, &self.folder, &run);
         Ok(steps.iter().map(call).collect())
@@ -132,8 +131,7 @@ impl Driver for Uml {
     ) -> Result<Effect, DriverError> {
         let run = self.run(vm);
         run.settle(watch)?;
-        let admitted = admit(self, vm, act)?;
-        for step in self.plan(vm, act, admitted)? {
+        for step in self.steps(vm, act)? {
             watch
                 .checkpoint()
                 .map_err(|why| DriverError::called_off("go on", why))?;

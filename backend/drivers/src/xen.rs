@@ -38,7 +38,6 @@ mod step;
 pub mod told;
 mod xl;
 
-use crate::admission::admit;
 use crate::folder::Folder;
 use crate::hold::Hold;
 use crate::recovery;
@@ -87,12 +86,6 @@ impl Xen {
             folder: &self.folder,
             vm,
         }
-    }
-
-    /// The steps of an act that is let through.
-    fn steps(&self, vm: VmId, act: &Act) -> Result<Vec<Step>, DriverError> {
-        admit(self, vm, act)?;
-        plan::plan(self, &self.look(vm)?, act)
     }
 
     fn carry_out(
@@ -157,7 +150,7 @@ impl Driver for Xen {
     }
 
     fn translate(&self, vm: VmId, act: &Act) -> Result<Vec<NativeCall>, DriverError> {
-        let steps = self.steps(vm, act)?;
+        let steps = plan::steps(self, vm, act)?;
         let call = |step: &Step| step.call(self.tools(vm));
         Ok(steps.iter().map(call).collect())
     }
@@ -175,7 +168,7 @@ impl Driver for Xen {
             let steps = plan::settling(&self.look(vm)?);
             self.carry_out(vm, &steps, &hold, watch)?;
         }
-        let steps = self.steps(vm, act)?;
+        let steps = plan::steps(self, vm, act)?;
         let done = self.carry_out(vm, &steps, &hold, watch);
         if done.is_err() {
             self.wake(vm, &hold);

@@ -2,9 +2,9 @@
 
 use super::step::{self, MACHINE, Step};
 use super::{Uml, machine};
-use crate::admission::Admitted;
+use crate::admission::{Admitted, admit};
 use crate::copying;
-use agent::driver::{Act, DriverError};
+use agent::driver::{Act, Driver, DriverError};
 use agent::machine::Machine;
 use model::id::VmId;
 use model::order::{Scale, Shutdown};
@@ -15,13 +15,22 @@ use std::time::Duration;
 const REBOOT_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Uml {
+    /// The steps of an act, if it may be: a reboot that was cut short goes on where it was.
+    pub(super) fn steps(&self, vm: VmId, act: &Act) -> Result<Vec<Step>, DriverError> {
+        let cut_short = step::is_rebooting(vm, &self.folder);
+        let state = self.inspect(vm)?.map(|seen| seen.state);
+        let has_ended = matches!(state, Some(VmState::Stopped | VmState::Failed));
+        if cut_short && has_ended && *act == Act::Reboot {
+            return self.booting_again(vm, state);
+        }
+        let planned = self.plan(vm, act, admit(self, vm, act)?)?;
+        // Any other act takes the VM as it stands.
+        let forget = (cut_short && *act != Act::Reboot).then_some(Step::ForgetReboot);
+        Ok(forget.into_iter().chain(planned).collect())
+    }
+
     /// The steps of an act that was let through.
-    pub(super) fn plan(
-        &self,
-        vm: VmId,
-        act: &Act,
-        admitted: Admitted,
-    ) -> Result<Vec<Step>, DriverError> {
+    fn plan(&self, vm: VmId, act: &Act, admitted: Admitted) -> Result<Vec<Step>, DriverError> {
         let state = admitted.state();
         match act {
             Act::Define { machine } => Ok(vec![Step::Remember(machine.clone())]),
@@ -49,9 +58,8 @@ impl Uml {
             }
             Act::Reboot => {
                 let patience = REBOOT_PATIENCE;
-                let mut steps = vec![Step::Ask { patience }];
-                steps.extend(self.ending(vm, state)?);
-                steps.extend(self.beginning(&self.machine(vm)?)?);
+                let mut steps = vec![Step::NoteReboot, Step::Ask { patience }];
+                steps.extend(self.booting_again(vm, state)?);
                 Ok(steps)
             }
             Act::Pause if state == Some(VmState::Paused) => Ok(vec![Step::ForgetFreeze]),
@@ -95,6 +103,14 @@ impl Uml {
         if !matches!(state, None | Some(VmState::Stopped)) {
             steps.extend([Step::Sweep, Step::ForgetFreeze]);
         }
+        Ok(steps)
+    }
+
+    /// The second half of a reboot.
+    fn booting_again(&self, vm: VmId, state: Option<VmState>) -> Result<Vec<Step>, DriverError> {
+        let mut steps = self.ending(vm, state)?;
+        steps.extend(self.beginning(&self.machine(vm)?)?);
+        steps.push(Step::ForgetReboot);
         Ok(steps)
     }
 

@@ -23,6 +23,9 @@ const GIVEN: &str = "given.json";
 /// There while the driver has frozen a running guest for its own sake.
 const FROZEN: &str = "frozen.json";
 
+/// There while the guest is being rebooted: one that stands still was stopped to be started.
+const REBOOTING: &str = "rebooting.json";
+
 /// Memory that a reduced guest is left with beyond what is taken, in MiB: its kernel takes pages one
 /// by one, and stops without a word where none is free.
 const SPARE_MIB: u32 = 4;
@@ -55,6 +58,10 @@ pub enum Step {
     NoteFreeze,
     /// Takes the note back.
     ForgetFreeze,
+    /// Notes that a reboot has begun, before it, so that whoever resumes the act starts the guest.
+    NoteReboot,
+    /// Takes the note back.
+    ForgetReboot,
     /// Checks that the guest can do without this much beside what it lacks already.
     Spare { mem_mib: u32 },
     /// Gives the guest back all that was taken.
@@ -89,6 +96,8 @@ impl Step {
             Self::Thaw => mconsole("go".into()),
             Self::NoteFreeze => file("write", folder.of(vm).join(FROZEN)),
             Self::ForgetFreeze => file("remove", folder.of(vm).join(FROZEN)),
+            Self::NoteReboot => file("write", folder.of(vm).join(REBOOTING)),
+            Self::ForgetReboot => file("remove", folder.of(vm).join(REBOOTING)),
             Self::Spare { .. } => mconsole("proc meminfo".into()),
             Self::GiveAll { mem_mib } => mconsole(format!("config mem=+{mem_mib}M")),
             Self::Take { mem_mib } => mconsole(format!("config mem=-{mem_mib}M")),
@@ -138,6 +147,8 @@ impl Step {
             }
             Self::NoteFreeze => folder.save(vm, FROZEN, &()),
             Self::ForgetFreeze => remove(&folder.of(vm).join(FROZEN)),
+            Self::NoteReboot => folder.save(vm, REBOOTING, &()),
+            Self::ForgetReboot => remove(&folder.of(vm).join(REBOOTING)),
             Self::Spare { mem_mib } => spare(&tell("proc meminfo")?, *mem_mib),
             Self::GiveAll { mem_mib } => tell(&format!("config mem=+{mem_mib}M")).map(drop),
             Self::Take { mem_mib } => {
@@ -169,6 +180,11 @@ pub fn given_mib(vm: VmId, folder: &Folder, run: &Run) -> Result<Option<u32>, Dr
 /// Whether a freeze of this VM is the driver's own, so that the act that made it must undo it.
 pub fn is_frozen_by_driver(vm: VmId, folder: &Folder) -> bool {
     folder.of(vm).join(FROZEN).exists()
+}
+
+/// Whether somebody has begun to reboot a VM.
+pub fn is_rebooting(vm: VmId, folder: &Folder) -> bool {
+    folder.of(vm).join(REBOOTING).exists()
 }
 
 /// A figure of the guest's `/proc/meminfo`, in KiB.

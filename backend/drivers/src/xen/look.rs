@@ -21,6 +21,8 @@ pub const BEGUN: &str = "begun.json";
 pub const RESTING: &str = "resting.json";
 /// The state in which a VM that goes back to a snapshot is to end.
 pub const GOING_BACK: &str = "going-back.json";
+/// There while the guest is being rebooted: one that stands still was stopped to be started.
+pub const REBOOTING: &str = "rebooting.json";
 /// What xl is told of it.
 const CONFIG: &str = "domain.cfg";
 
@@ -39,6 +41,8 @@ pub struct Look {
     pub resting: Option<VmState>,
     /// See [`GOING_BACK`].
     pub going_back: Option<VmState>,
+    /// See [`REBOOTING`].
+    pub rebooting: bool,
     begun: bool,
     held: bool,
     /// A domain that has the name and is not ours, or is ours and has another name.
@@ -72,6 +76,7 @@ impl Look {
             monitors: processes(&config_file(folder, vm)),
             resting: folder.load(vm, RESTING)?,
             going_back: folder.load(vm, GOING_BACK)?,
+            rebooting: folder.of(vm).join(REBOOTING).exists(),
             begun: folder.of(vm).join(BEGUN).exists(),
             held: is_held(&folder.of(vm).join("lock"))?,
             misnamed: domains.iter().filter(alive).find(wrong).cloned(),

@@ -1,14 +1,16 @@
 //! Which steps an act comes to.
 
 use super::check::within;
-use super::look::{BEGUN, GOING_BACK, Look, RESTING, config_file};
+use super::look::{BEGUN, GOING_BACK, Look, REBOOTING, RESTING, config_file};
 use super::snapshot;
 use super::step::{Note, Step, told};
 use super::told::Doing;
 use super::{Xen, console};
+use crate::admission::admit;
 use crate::copying;
 use agent::driver::{Act, DriverError};
 use agent::machine::Machine;
+use model::id::VmId;
 use model::order::{Scale, Shutdown};
 use model::report::VmState;
 use std::path::Path;
@@ -17,8 +19,25 @@ use std::time::Duration;
 /// A guest that is rebooted gets this long for its own shutdown; then its plug is pulled.
 const REBOOT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The steps of an act, if it may be: a reboot that was cut short goes on where it was.
+pub fn steps(xen: &Xen, vm: VmId, act: &Act) -> Result<Vec<Step>, DriverError> {
+    let look = xen.look(vm)?;
+    let has_ended = matches!(look.state(), Some(VmState::Stopped | VmState::Failed));
+    if look.rebooting && has_ended && *act == Act::Reboot {
+        look.check_named()?;
+        return booting_again(xen, &look);
+    }
+    admit(xen, vm, act)?;
+    let mut steps = plan(xen, &look, act)?;
+    if look.rebooting && *act != Act::Reboot {
+        // Any other act takes the VM as it stands.
+        steps.insert(0, Step::Forget(REBOOTING));
+    }
+    Ok(steps)
+}
+
 /// The steps of an act that was let through.
-pub fn plan(xen: &Xen, look: &Look, act: &Act) -> Result<Vec<Step>, DriverError> {
+fn plan(xen: &Xen, look: &Look, act: &Act) -> Result<Vec<Step>, DriverError> {
     look.check_named()?;
     let state = look.state();
     match act {
@@ -41,9 +60,8 @@ pub fn plan(xen: &Xen, look: &Look, act: &Act) -> Result<Vec<Step>, DriverError>
         }
         Act::Reboot => {
             let patience = REBOOT_PATIENCE;
-            let mut steps = vec![Step::Ask { patience }];
-            steps.extend(ending(look));
-            steps.extend(beginning(xen, look.machine()?));
+            let mut steps = vec![Step::Note(Note::Rebooting), Step::Ask { patience }];
+            steps.extend(booting_again(xen, look)?);
             Ok(steps)
         }
         Act::Pause if state == Some(VmState::Paused) => Ok(vec![Step::Forget(RESTING)]),
@@ -63,6 +81,14 @@ pub fn plan(xen: &Xen, look: &Look, act: &Act) -> Result<Vec<Step>, DriverError>
             unreachable!("admission refuses what is not declared")
         }
     }
+}
+
+/// The second half of a reboot.
+fn booting_again(xen: &Xen, look: &Look) -> Result<Vec<Step>, DriverError> {
+    let mut steps = ending(look);
+    steps.extend(beginning(xen, look.machine()?));
+    steps.push(Step::Forget(REBOOTING));
+    Ok(steps)
 }
 
 /// Nothing of the domain is left, and nothing brings it back.

@@ -1,7 +1,9 @@
 //! The calls of Xen's toolstack as data: shown to the admin, or carried out.
 
 use super::config::{self, name};
-use super::look::{BEGUN, GOING_BACK, Look, MACHINE, RESTING, config_file, domains, processes};
+use super::look::{
+    BEGUN, GOING_BACK, Look, MACHINE, REBOOTING, RESTING, config_file, domains, processes,
+};
 use super::told::{Doing, Domain};
 use super::xl::{CalledOffIt, Xl};
 use crate::folder::{Folder, failed};
@@ -81,6 +83,8 @@ pub enum Note {
     Resting(VmState),
     /// See [`GOING_BACK`].
     GoingBack(VmState),
+    /// See [`REBOOTING`].
+    Rebooting,
 }
 
 impl Note {
@@ -89,6 +93,7 @@ impl Note {
             Self::Begun => BEGUN,
             Self::Resting(_) => RESTING,
             Self::GoingBack(_) => GOING_BACK,
+            Self::Rebooting => REBOOTING,
         }
     }
 }
@@ -153,7 +158,7 @@ impl Step {
                 fs::write(&path, config::text(machine)).map_err(failed("write", &path))
             }
             Self::Note(note) => match note {
-                Note::Begun => folder.save(vm, BEGUN, &()),
+                Note::Begun | Note::Rebooting => folder.save(vm, note.file(), &()),
                 Note::Resting(then) | Note::GoingBack(then) => {
                     folder.save::<VmState>(vm, note.file(), then)
                 }
