@@ -44,6 +44,8 @@ pub struct Agent {
     ledger: Ledger,
     /// States of VMs as last seen.
     seen: BTreeMap<VmId, VmState>,
+    /// VMs that the driver has and that have not answered since the agent started.
+    silent: BTreeSet<VmId>,
     /// When an act on a VM last ended.
     acted: BTreeMap<VmId, Time>,
     /// Keys of open operations.
@@ -69,11 +71,13 @@ struct Counts {
 
 impl Agent {
     /// An agent that goes on where the journal's writer was killed: begun steps are begun again, or
-    /// undone where the operation is over in the meantime. `seen`: the VMs that the driver found.
+    /// undone where the operation is over in the meantime. `seen`: the VMs that the driver found;
+    /// `silent`: those of them that do not answer, whose orders wait until they do.
     pub fn recover(
         settings: Settings,
         entries: impl IntoIterator<Item = Entry>,
         seen: impl IntoIterator<Item = SeenState>,
+        silent: impl IntoIterator<Item = VmId>,
         now: Time,
         out: &mut Vec<Output>,
     ) -> Self {
@@ -87,6 +91,7 @@ impl Agent {
             settings,
             ledger,
             seen: BTreeMap::new(),
+            silent: silent.into_iter().collect(),
             acted: BTreeMap::new(),
             keys: BTreeMap::new(),
             at_hand: BTreeMap::new(),
@@ -281,6 +286,7 @@ impl Agent {
             host: self.settings.host.as_deref(),
             vms: &self.ledger.vms,
             seen: &self.seen,
+            silent: &self.silent,
             free_mib: self
                 .settings
                 .disk_mib

@@ -37,6 +37,8 @@ pub struct Circumstances<'a> {
     pub vms: &'a BTreeMap<VmId, Record>,
     /// Their states, as last seen; a VM that is not in here is not there.
     pub seen: &'a BTreeMap<VmId, VmState>,
+    /// VMs that are there and do not answer.
+    pub silent: &'a BTreeSet<VmId>,
     /// Disk space that is promised to nobody, in MiB.
     pub free_mib: u64,
     /// Whether the node may run highly available VMs.
@@ -186,7 +188,9 @@ impl Planner<'_> {
     }
 
     fn state(&self, vm: VmId) -> Option<VmState> {
-        self.now.seen.get(&vm).copied()
+        let seen = self.now.seen.get(&vm).copied();
+        // What does not answer runs, as far as anybody can tell.
+        seen.or_else(|| self.now.silent.contains(&vm).then_some(VmState::Running))
     }
 
     fn delete(&self, vm: VmId) -> Vec<Planned> {

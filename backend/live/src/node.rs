@@ -173,7 +173,7 @@ impl Node {
         let settings = config.settings(boot.clone());
         let settings = settings.map_err(failed("ask for the size of the node's disk"))?;
         let known: BTreeSet<VmId> = tools.driver.list()?.into_iter().collect();
-        let seen = find(&*tools.driver, &known)?;
+        let (seen, silent) = find(&*tools.driver, &known)?;
         let (sender, inbox) = sync_channel(MOST_WAITING);
         let asks = sender.clone();
         socket::listen(&config.listen(), socket::Limits::default(), move |asked| {
@@ -205,7 +205,7 @@ impl Node {
             tell: tell.clone(),
         });
         let mut first = Vec::new();
-        let agent = Agent::recover(settings, entries, seen, clock.now(), &mut first);
+        let agent = Agent::recover(settings, entries, seen, silent, clock.now(), &mut first);
         let node = Self {
             agent,
             journal,
@@ -336,19 +336,24 @@ impl Node {
     }
 }
 
-/// The VMs that answer; the sampler looks at the others again.
-fn find(driver: &dyn Driver, known: &BTreeSet<VmId>) -> Result<Vec<SeenState>, DriverError> {
-    let found = driver.recover()?;
-    for vm in known {
-        if found.iter().all(|seen| seen.vm != *vm) {
-            eprintln!("{vm} does not answer; its state is unknown until it does");
+/// The VMs that answer, and those that do not; the sampler looks at these again.
+fn find(
+    driver: &dyn Driver,
+    known: &BTreeSet<VmId>,
+) -> Result<(Vec<SeenState>, BTreeSet<VmId>), DriverError> {
+    let mut silent = known.clone();
+    let found = driver.recover()?.into_iter().map(|seen| {
+        silent.remove(&seen.vm);
+        SeenState {
+            vm: seen.vm,
+            state: Some(seen.state),
         }
-    }
-    let told = found.iter().map(|seen| SeenState {
-        vm: seen.vm,
-        state: Some(seen.state),
     });
-    Ok(told.collect())
+    let found = found.collect();
+    for vm in &silent {
+        eprintln!("{vm} does not answer; its state is unknown until it does");
+    }
+    Ok((found, silent))
 }
 
 /// The word by which an entry is written.

@@ -31,6 +31,7 @@ impl Agent {
         operation: Option<OperationId>,
         out: &mut Vec<Output>,
     ) {
+        self.silent.remove(&seen.vm);
         let before = match seen.state {
             Some(state) => self.seen.insert(seen.vm, state),
             None => self.seen.remove(&seen.vm),

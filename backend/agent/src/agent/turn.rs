@@ -8,6 +8,7 @@ use crate::step::{Failure, FailureKind, Gained, Planned, Step, Undo};
 use crate::steps::{steps, vms_of};
 use crate::watch::CalledOff;
 use model::id::{KeyId, OperationId};
+use model::order::{Order, Shutdown, Verb};
 use model::report::Outcome;
 use model::time::Time;
 
@@ -79,7 +80,11 @@ impl Agent {
     fn next_move(&self, now: Time, operation: OperationId, open: &Open) -> Move {
         let early = early_end(now, open);
         let Some(run) = &open.run else {
-            return early.map_or(Move::Plan, Move::Finish);
+            return match early {
+                Some(outcome) => Move::Finish(outcome),
+                None if self.waits_for_answer(&open.order) => Move::Wait,
+                None => Move::Plan,
+            };
         };
         let Some(next) = run.step() else {
             return Move::Finish(run.back.clone().unwrap_or(Outcome::Done));
@@ -100,6 +105,13 @@ impl Agent {
         } else {
             Move::Want(missing)
         }
+    }
+
+    /// Whether an order must know more of a VM than that it is there.
+    fn waits_for_answer(&self, order: &Order) -> bool {
+        let shutdown = Shutdown::Forced;
+        let by_force = order.verb == Verb::Delete || order.verb == Verb::Stop { shutdown };
+        !by_force && vms_of(order).iter().any(|vm| self.silent.contains(vm))
     }
 
     fn missing(&self, operation: OperationId, next: &Planned) -> Vec<KeyId> {

@@ -13,7 +13,7 @@ use model::blueprint::{Blueprint, BootLoader, Format, Partition, PartitionTable}
 use model::hypervisor::Virtualisation;
 use model::id::{NetworkId, VmId};
 use model::order::Verb;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Taps and bridges fit in the 15 characters that Linux allows, whatever the numbers.
 #[test]
@@ -98,6 +98,7 @@ fn a_copied_root_is_wiped() {
             host: Some("192.0.2.1"),
             vms: &BTreeMap::new(),
             seen: &BTreeMap::new(),
+            silent: &BTreeSet::new(),
             free_mib: 1_000,
             leased: true,
         };

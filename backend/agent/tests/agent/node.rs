@@ -9,7 +9,7 @@ use agent::naming::{Naming, Plugging, Roots};
 use agent::secret::Keys;
 use agent::settings::{Boot, Settings};
 use model::fingerprint::Reserved;
-use model::id::{KeyId, NodeId, OperationId};
+use model::id::{KeyId, NodeId, OperationId, VmId};
 use model::order::Order;
 use model::report::{Outcome, Report};
 use model::time::{Span, Time};
@@ -53,6 +53,8 @@ pub struct Node {
     pub choices: VecDeque<usize>,
     /// What the watchdog was told last.
     pub guard: Option<Guard>,
+    /// VMs that do not answer an agent that starts.
+    pub silent: BTreeSet<VmId>,
     /// Orders whose end was not reported.
     pub sent: BTreeMap<OperationId, Order>,
     out: VecDeque<Output>,
@@ -99,7 +101,7 @@ impl Node {
             id: "boot".to_owned(),
             at: Time(400),
         };
-        let agent = Agent::recover(settings(&boot), [], [], now, &mut out);
+        let agent = Agent::recover(settings(&boot), [], [], [], now, &mut out);
         let mut node = Self {
             world: World::default(),
             journal: Vec::new(),
@@ -113,6 +115,7 @@ impl Node {
             meanwhile: Meanwhile::Nothing,
             breaks: BTreeSet::new(),
             choices: VecDeque::new(),
+            silent: BTreeSet::new(),
             guard: None,
             sent: BTreeMap::new(),
             out: out.into(),
@@ -188,11 +191,13 @@ impl Node {
             let entry: Entry = serde_json::from_str(line).expect("what was written is read");
             entry
         });
+        let seen = self.world.seen().into_iter();
         let mut out = Vec::new();
         self.agent = Agent::recover(
             settings(&self.boot),
             entries,
-            self.world.seen(),
+            seen.filter(|seen| !self.silent.contains(&seen.vm)),
+            self.silent.clone(),
             self.now,
             &mut out,
         );

@@ -302,6 +302,35 @@ fn an_old_look_hides_nothing() {
     assert_eq!((last.vm, &last.outcome), (Some(VM), &failed));
 }
 
+/// A VM that does not answer an agent that has just started is there all the same: its orders wait for
+/// it, but those that end it by force.
+#[test]
+fn orders_wait_for_a_vm_that_does_not_answer() {
+    let up = [order(1, create(VM)), order(2, Verb::Start)];
+    let silent = || {
+        let mut node = settled(&up);
+        node.silent.insert(VM);
+        node.restart();
+        node
+    };
+    let mut node = silent();
+    node.order(&order(3, Verb::Pause));
+    while node.turn().expect("nobody kills") {}
+    assert_eq!(outcomes(&node, 3), [Outcome::Accepted]);
+    let asked = node.now;
+    let states = node.world.seen();
+    node.tell(Input::Seen { asked, states });
+    node.settle();
+    assert_eq!(outcomes(&node, 3), [Outcome::Accepted, Outcome::Done]);
+
+    for verb in [stop(), Verb::Delete] {
+        let mut node = silent();
+        node.order(&order(3, verb));
+        node.settle();
+        assert_eq!(outcomes(&node, 3), [Outcome::Accepted, Outcome::Done]);
+    }
+}
+
 /// What no guest could take is refused before anything is done, by the field that is wrong.
 #[test]
 fn a_configuration_that_leads_elsewhere_is_refused() {

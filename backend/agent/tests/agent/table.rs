@@ -57,6 +57,7 @@ fn outcome(verb: &Verb, state: Option<VmState>) -> String {
         host: Some("192.0.2.1"),
         vms: &vms,
         seen: &seen,
+        silent: &BTreeSet::new(),
         free_mib: 1_000,
         leased: true,
     };
