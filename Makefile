@@ -31,7 +31,8 @@ test: packages-TEST guests lint
 crash: packages-TEST guests
 	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: --nocapture
 
-# Components of a design in guests of their own, a shop of six VMs among them; some minutes.
+# Components of a design in guests of their own, a shop of six VMs among them, and a guest set up by
+# cloud-init; some minutes on an idle machine.
 test-components: packages-TEST guests
 	$(CARGO) test --package live --test live -- components:: --include-ignored --nocapture
 

@@ -32,7 +32,8 @@ words! {
         /// Swap space.
         Swap,
         /// A NoCloud seed: what cloud-init is told of the VM, for images that it runs in. It is the only
-        /// partition of a disk that is not the first, and mounted by cloud-init alone.
+        /// partition of a disk that is not the first, and mounted by cloud-init alone. A published disk
+        /// in which cloud-init runs is then left as it was published.
         Seed,
         /// Nothing: the guest formats it.
         Unformatted,
@@ -97,6 +98,14 @@ pub struct Blueprint {
     /// Stopped by the node itself once its lease has lapsed.
     #[serde(default)]
     pub highly_available: bool,
+}
+
+impl Blueprint {
+    /// Whether a disk of it tells cloud-init what it is.
+    pub fn has_seed(&self) -> bool {
+        let mut partitions = self.disks.iter().flat_map(|disk| &disk.partitions);
+        partitions.any(|partition| partition.format == Format::Seed)
+    }
 }
 
 /// One disk of a VM.

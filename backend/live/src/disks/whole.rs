@@ -127,14 +127,17 @@ impl Disks {
         if bytes_seen(made, Shape::Raw).map_err(failure)? != disk.size_mib << 20 {
             done(resize(made, Shape::Raw, disk.size_mib, watch))?;
         }
-        let steps = shared(blueprint, index);
-        let steps = without_mounts(steps.map_err(|error| refused(&error.to_string()))?.own);
-        let workshop = Workshop {
-            store: &self.store,
-            keys,
-            watch,
-        };
-        done(make_own(&steps, &[&image.id], made, workshop))?;
+        // Where cloud-init is told what is the VM's own, the disk stays as it was published.
+        if !(image.manifest.cloud_init && blueprint.has_seed()) {
+            let steps = shared(blueprint, index);
+            let steps = without_mounts(steps.map_err(|error| refused(&error.to_string()))?.own);
+            let workshop = Workshop {
+                store: &self.store,
+                keys,
+                watch,
+            };
+            done(make_own(&steps, &[&image.id], made, workshop))?;
+        }
         let Some(key) = whole.map(|encryption| encryption.key) else {
             return Ok(());
         };

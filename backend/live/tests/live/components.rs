@@ -3,4 +3,5 @@
 mod backup;
 mod firewall;
 mod grid;
+mod seeded;
 mod shop;

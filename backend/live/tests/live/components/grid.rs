@@ -5,6 +5,7 @@ use crate::network::node::Room;
 use agent::naming::bridge_name;
 use ed25519_dalek::SigningKey;
 use image::manifest::hex;
+use image::publish::{Published, publish};
 use image::store::{Store, file_digest};
 use model::blueprint::{
     Blueprint, BootLoader, Customisation, Disk, Format, Interface, Partition, PartitionTable,
@@ -47,11 +48,16 @@ pub struct Grid {
 
 impl Grid {
     pub fn new() -> Self {
+        Self::of(IMAGES)
+    }
+
+    /// One whose guests are made of these images: a system, and a kernel.
+    pub fn of(names: [&str; 2]) -> Self {
         let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
         let folder = folder.expect("a folder in memory");
         image::sandbox::let_through(folder.path()).expect("our folder");
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let (store, images) = images(&key);
+        let key = key();
+        let (store, images) = images(&key, names);
         let file = folder.path().join("agent.toml");
         let config = format!(
             "node = 1\nroot = {:?}\ndriver = \"qemu\"\nplugging = \"tap\"\nimages = {store:?}\n\
@@ -179,15 +185,23 @@ impl Grid {
     }
 
     fn blueprint(&self, instance: &Instance, outfit: &Outfit) -> Blueprint {
-        let [system, linux] = self.images.clone();
         assert_eq!(outfit.image, IMAGES[0], "the one image of all components");
-        let mut disks = vec![disk("root", 1_200, Some(system), "/")];
+        let mut blueprint = self.guest(instance.vm, &instance.name);
         let data = outfit.data.iter();
-        disks.extend(data.map(|mount| disk("data", 256, None, mount)));
+        let data = data.map(|mount| disk("data", 256, None, mount));
+        blueprint.disks.extend(data);
+        let addresses = instance.addresses.iter().map(|ip| (*ip, 24));
+        blueprint.interfaces[0].addresses = addresses.collect();
+        blueprint
+    }
+
+    /// A VM of the images, with one disk and one interface.
+    pub fn guest(&self, vm: VmId, name: &str) -> Blueprint {
+        let [system, linux] = self.images.clone();
         Blueprint {
-            vm: instance.vm,
+            vm,
             tenant: TenantId(1),
-            name: instance.name.clone(),
+            name: name.to_owned(),
             arch: Arch::X86_64,
             guest: Guest::Linux,
             virtualisation: Virtualisation::Full,
@@ -197,12 +211,12 @@ impl Grid {
             max_mem_mib: 256,
             boot: BootLoader::Extlinux,
             kernel_arguments: "console=ttyS0 quiet panic=-1".to_owned(),
-            disks,
+            disks: vec![disk("root", 1_200, Some(system), "/")],
             interfaces: vec![Interface {
                 name: "front".to_owned(),
                 network: NetworkId(1),
-                mac: [0x52, 0x54, 0, 0, 0, instance.vm.0 as u8],
-                addresses: instance.addresses.iter().map(|ip| (*ip, 24)).collect(),
+                mac: [0x52, 0x54, 0, 0, 0, vm.0 as u8],
+                addresses: Vec::new(),
                 gateway: None,
                 mbps: None,
                 allowed: Vec::new(),
@@ -213,6 +227,29 @@ impl Grid {
             },
             highly_available: false,
         }
+    }
+
+    /// Publishes the first disk of a VM as one in which cloud-init runs; the node has the image then.
+    pub fn publish(&self, vm: VmId) -> String {
+        let key = key();
+        let store = Store::open(
+            &self.root().join("images"),
+            vec![key.verifying_key()],
+            2 << 30,
+        );
+        let published = Published {
+            name: "published".to_owned(),
+            version: "1".to_owned(),
+            arch: Arch::X86_64,
+            guest: Guest::Linux,
+            cloud_init: true,
+            most_bytes: 2 << 30,
+        };
+        let disk = self.root().join(format!("vms/vm-{}/root.raw", vm.0));
+        let store = (&store.expect("the node's store"), &key);
+        let watch = &agent::watch::Unwatched;
+        let image = publish(&disk, &published, self.folder.path(), store, watch);
+        image.expect("an image").id
     }
 
     /// Where the password is on the node, in files but those of guests' disks, and in arguments.
@@ -288,11 +325,16 @@ fn disk(name: &str, size_mib: u64, image: Option<String>, mount: &str) -> Disk {
     }
 }
 
+/// Who signs the images.
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
 /// A store of the images, and their ids; Debian's packages are fetched once for each state of the
 /// recipes.
-fn images(key: &SigningKey) -> (PathBuf, [String; 2]) {
+fn images(key: &SigningKey, names: [&str; 2]) -> (PathBuf, [String; 2]) {
     let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/recipes");
-    let digests = IMAGES.map(|name| {
+    let digests = names.map(|name| {
         let recipe = recipes.join(format!("{name}.toml"));
         file_digest(&recipe, &agent::watch::Unwatched).expect("a recipe")
     });
@@ -304,7 +346,7 @@ fn images(key: &SigningKey) -> (PathBuf, [String; 2]) {
         let work = tempfile::tempdir_in(made).expect("a folder");
         let folder = work.path().join("store");
         let store = open(&folder);
-        for name in IMAGES {
+        for name in names {
             make(name, work.path(), &store, key);
         }
         // Another test may have been first.
@@ -313,7 +355,7 @@ fn images(key: &SigningKey) -> (PathBuf, [String; 2]) {
         }
     }
     let images = open(&kept).images().expect("images");
-    let ids = IMAGES.map(|name| {
+    let ids = names.map(|name| {
         let image = images.iter().find(|image| image.manifest.name == name);
         image.expect("it was made").id.clone()
     });
