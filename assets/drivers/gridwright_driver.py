@@ -23,6 +23,7 @@ NEEDS = {
     "copy": "copy",
     "save-image": "save-image",
     "configure": "configure",
+    "rekey": "rotate-key",
     "receive": "live-migration",
     "send": "live-migration",
 }

@@ -94,6 +94,14 @@ pub enum Act {
         /// What.
         configuration: Box<Configuration>,
     },
+    /// Open its disks of one key by another one from its next start on; both open them by now. A VM
+    /// without such disks is as it was.
+    Rekey {
+        /// The key by which they were opened.
+        old: KeyId,
+        /// The key by which they are to be.
+        new: KeyId,
+    },
     /// Define it and listen for it, as it moves here; its disks are there and empty. It runs once its
     /// sender has given it up, and never before ([`crate::handover`]).
     Receive {
@@ -133,6 +141,7 @@ impl Act {
             Self::Copy { .. } => Some(Capability::Copy),
             Self::SaveImage { .. } => Some(Capability::SaveImage),
             Self::Configure { .. } => Some(Capability::Configure),
+            Self::Rekey { .. } => Some(Capability::RotateKey),
             Self::Scale { scale } => Some(scale.needs()),
             Self::Receive { .. } | Self::Send { .. } => Some(Capability::LiveMigration),
         }

@@ -6,10 +6,12 @@
 use crate::driver::NativeCall;
 use crate::journal::Entry;
 use crate::own::is_own;
+use crate::rotation;
 use crate::scaling;
 use crate::settings::Lease;
+use crate::space::{base_mib, disk_mib, space_mib};
 use crate::step::{Gained, Planned, Undo};
-use crate::steps::{Record, base_mib, disk_mib, plain, space_mib, vms_of};
+use crate::steps::{Record, plain, vms_of};
 use model::blueprint::Blueprint;
 use model::id::{Generation, OperationId, VmId};
 use model::order::{Order, Verb};
@@ -102,7 +104,11 @@ impl Run {
             Undo::By { steps } => steps.clone(),
             Undo::Nothing | Undo::AskAgain | Undo::Forward => Vec::new(),
         });
-        undo.map(plain).collect()
+        let planned = undo.map(|step| Planned {
+            keys: step.key().into_iter().collect(),
+            ..plain(step)
+        });
+        planned.collect()
     }
 }
 
@@ -289,6 +295,11 @@ impl Ledger {
             Verb::DropSnapshot { name } => {
                 if let Some(record) = self.vms.get_mut(&vm) {
                     record.snapshots.remove(name);
+                }
+            }
+            Verb::RotateKey { from, to } => {
+                if let Some(record) = self.vms.get_mut(&vm) {
+                    rotation::write(&mut record.blueprint, *from, *to);
                 }
             }
             Verb::Start

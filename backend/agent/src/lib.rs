@@ -17,7 +17,9 @@
 //! - [`step`]: one act of an order on a node, as data, with its way back
 //! - [`refusal`]: why an order is not carried out
 //! - [`steps`]: turns an order into steps
+//! - [`space`]: how much disk space orders may come to take
 //! - [`scaling`]: the steps of giving a VM more or less
+//! - [`rotation`]: the steps of giving its disks another key
 //! - [`journal`]: what is written down before it is acted on
 //! - [`ledger`]: the sum of a journal
 //! - [`settings`]: what an agent is told of its node
@@ -48,11 +50,13 @@ pub mod naming;
 mod own;
 pub mod refusal;
 mod retry;
+pub mod rotation;
 pub mod scaling;
 pub mod secret;
 pub mod seed;
 pub mod settings;
 pub mod shared;
+pub mod space;
 pub mod step;
 pub mod steps;
 pub mod watch;

@@ -49,7 +49,7 @@ pub fn after(state: Option<VmState>, act: ActKind) -> Result<Option<VmState>, Il
         (Some(S::Stopped | S::Running), A::Scale) => Ok(state),
         (
             Some(S::Stopped | S::Running | S::Paused),
-            A::Snapshot | A::Restore | A::DropSnapshot | A::Copy | A::SaveImage,
+            A::Snapshot | A::Restore | A::DropSnapshot | A::Copy | A::SaveImage | A::Rekey,
         ) => Ok(state),
         (Some(S::Running), A::Send) => Ok(Some(S::Stopped)),
         (state, act) => Err(Illegal { act, state }),

@@ -35,6 +35,14 @@ pub struct Machine {
     pub interfaces: Vec<AttachedInterface>,
 }
 
+impl Machine {
+    /// Has another key open the disks that one opens.
+    pub fn rekey(&mut self, old: KeyId, new: KeyId) {
+        let keys = self.disks.iter_mut().filter_map(|disk| disk.key.as_mut());
+        keys.filter(|key| **key == old).for_each(|key| *key = new);
+    }
+}
+
 /// What a VM starts from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "kebab-case")]

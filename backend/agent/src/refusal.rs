@@ -65,13 +65,15 @@ pub enum Refusal {
         /// The name.
         name: String,
     },
-    /// Snapshots stay where they are.
-    #[error("{vm} has {count} snapshots, which cannot move; hint: drop them first")]
+    /// Snapshots stay as and where they are.
+    #[error("{vm} has {count} snapshots, which {what}; hint: drop them first")]
     HasSnapshots {
         /// The VM.
         vm: VmId,
         /// How many.
         count: usize,
+        /// What stands in the way, as `cannot move`.
+        what: &'static str,
     },
     /// A field of the order cannot be honoured.
     #[error("{field} is {found}, expected {expected}")]

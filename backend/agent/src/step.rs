@@ -113,6 +113,18 @@ pub enum Step {
         /// The disk, with its new size.
         disk: AttachedDisk,
     },
+    /// Let another key open an encrypted disk, beside its own.
+    AddKey {
+        /// The disk, with its own key.
+        disk: AttachedDisk,
+        /// The other one.
+        key: KeyId,
+    },
+    /// Let nothing but its own key open an encrypted disk; that it does is seen first.
+    KeepKey {
+        /// The disk, with its own key.
+        disk: AttachedDisk,
+    },
     /// Overwrite a file, or all files of a folder, read them back, and remove them.
     Wipe {
         /// The file or folder; done once it is gone.
@@ -172,6 +184,16 @@ pub enum Step {
         /// Which.
         vm: VmId,
     },
+}
+
+impl Step {
+    /// The key without which it cannot undo another step.
+    pub fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Resize { disk } | Self::KeepKey { disk } => disk.key,
+            _ => None,
+        }
+    }
 }
 
 /// Where kernel and initial RAM disk of a VM lie.
@@ -313,6 +335,11 @@ impl fmt::Display for Step {
             Self::Verify { place, .. } => write!(f, "verify {}", name(place.path())),
             Self::Blank { disk } => write!(f, "blank {}", disk.name),
             Self::Resize { disk } => write!(f, "resize {} to {} MiB", disk.name, disk.size_mib),
+            Self::AddKey { disk, key } => write!(f, "add {key} to {}", disk.name),
+            Self::KeepKey { disk } => {
+                let key = disk.key.map_or("no key".to_owned(), |key| key.to_string());
+                write!(f, "keep {key} of {} alone", disk.name)
+            }
             Self::Wipe { path } => write!(f, "wipe {}", path.display()),
             Self::Release { vm, .. } => write!(f, "release {vm}"),
             Self::Plug { interface, .. } => write!(f, "plug {}", interface.name),

@@ -6,13 +6,15 @@ use crate::driver::{Act, ActKind};
 use crate::lifecycle::after;
 use crate::naming::Naming;
 use crate::refusal::{Refusal, check_configuration, check_name, invalid, keys_of};
+use crate::rotation::rotate;
 use crate::scaling::scale;
-use crate::shared::{base_name, bases};
+use crate::shared::bases;
+use crate::space::space_mib;
 use crate::step::{Planned, Step, Undo};
 use model::blueprint::Blueprint;
 use model::configuration::Configuration;
 use model::id::{KeyId, VmId};
-use model::order::{Order, Scale, Shutdown, Storage, Verb};
+use model::order::{Order, Shutdown, Storage, Verb};
 use model::report::VmState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -79,6 +81,9 @@ pub fn steps(order: &Order, now: Circumstances) -> Result<Vec<Planned>, Refusal>
         }
         Verb::SaveImage { name } => node.save_image(vm, name),
         Verb::Configure { configuration } => node.configure(vm, configuration),
+        Verb::RotateKey { from, to } => {
+            rotate(node.record(vm)?, node.state(vm), (*from, *to), now.naming)
+        }
         Verb::Receive {
             blueprint,
             storage,
@@ -98,52 +103,6 @@ pub fn vms_of(order: &Order) -> Vec<VmId> {
     match &order.verb {
         Verb::Copy { to } => vec![order.vm, to.vm],
         _ => vec![order.vm],
-    }
-}
-
-/// Space that a VM's disks may come to take, in MiB.
-pub fn disk_mib(blueprint: &Blueprint) -> u64 {
-    blueprint.disks.iter().map(|disk| disk.size_mib).sum()
-}
-
-/// Space that the bases of VMs may come to take, each once, in MiB: no base is larger than the
-/// largest disk on it, unless that disk is gone.
-pub fn base_mib<'a>(blueprints: impl IntoIterator<Item = &'a Blueprint>) -> u64 {
-    let mut largest = BTreeMap::new();
-    for blueprint in blueprints {
-        for disk in &blueprint.disks {
-            if let Some(base) = base_name(blueprint, disk) {
-                let most: &mut u64 = largest.entry(base).or_default();
-                *most = disk.size_mib.max(*most);
-            }
-        }
-    }
-    largest.values().sum()
-}
-
-/// Space that an order may come to take beside what its VM has, in MiB.
-pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
-    let blueprint = vms.get(&order.vm).map(|record| &record.blueprint);
-    let disks = blueprint.map_or(&[][..], |blueprint| &blueprint.disks);
-    match &order.verb {
-        Verb::Create { blueprint } => {
-            // A disk is built beside its place and wiped there before the next one is.
-            let largest = blueprint.disks.iter().map(|disk| disk.size_mib).max();
-            disk_mib(blueprint) + base_mib([blueprint.as_ref()]) + largest.unwrap_or(0)
-        }
-        Verb::Copy { to } => disk_mib(to),
-        Verb::Receive {
-            blueprint, storage, ..
-        } if *storage == Storage::Local => disk_mib(blueprint) + base_mib([blueprint.as_ref()]),
-        // The disk as it is, what it has in use of that, and the stream of it.
-        Verb::SaveImage { .. } => disks.first().map_or(0, |disk| 3 * disk.size_mib),
-        Verb::Scale {
-            scale: Scale::Disk { disk, size_mib },
-        } => {
-            let old = disks.iter().find(|old| old.name == *disk);
-            size_mib.saturating_sub(old.map_or(0, |old| old.size_mib))
-        }
-        _ => 0,
     }
 }
 
@@ -368,7 +327,8 @@ impl Planner<'_> {
         after(self.state(vm), ActKind::Send)?;
         if !record.snapshots.is_empty() {
             let count = record.snapshots.len();
-            return Err(Refusal::HasSnapshots { vm, count });
+            let what = "cannot move";
+            return Err(Refusal::HasSnapshots { vm, count, what });
         }
         let send = Act::Send {
             address: address.to_owned(),

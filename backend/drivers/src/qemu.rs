@@ -78,6 +78,7 @@ const CAPABILITIES: &[Capability] = &[
     Capability::Copy,
     Capability::SaveImage,
     Capability::Configure,
+    Capability::RotateKey,
 ];
 
 /// QEMU on this node.
@@ -134,6 +135,7 @@ impl Qemu {
             Act::SaveImage { file } => disks::save_image(there()?, file),
             Act::Scale { scale } => scale::scale(self, there()?, scale),
             Act::Configure { configuration } => Ok(guest_agent::configure(configuration)),
+            Act::Rekey { old, new } => Ok(power::rekey(there()?, *old, *new)),
             Act::Receive {
                 machine,
                 storage,

@@ -54,11 +54,7 @@ pub fn format(disk: &Path, key: &[u8], watch: &dyn Watch) -> Result<(), Error> {
 /// # Errors
 /// Where it is no encrypted disk.
 pub fn opens(disk: &Path, key: &[u8], watch: &dyn Watch) -> Result<bool, Error> {
-    hand_over(disk)?;
-    let tool = Tool::new("cryptsetup").args(["open", "--test-passphrase", "--type", "luks1"]);
-    // 2: no slot is opened by this key.
-    let tool = tool.args(["--key-file", "-"]).args([disk]).accept(&[0, 2]);
-    Ok(tool.input(key).writes(disk).run(watch)?.code == 0)
+    Ok(slot(disk, key, watch)?.is_some())
 }
 
 /// Lets another key open a disk, beside the one that does.
@@ -82,33 +78,25 @@ pub fn add_key(disk: &Path, key: &[u8], new: &[u8], watch: &dyn Watch) -> Result
         .map(drop)
 }
 
-/// Lets a key open a disk no more; another must be left.
+/// Lets nothing but this key open a disk.
 ///
 /// # Errors
-/// Where it is the last one.
-pub fn remove_key(disk: &Path, key: &[u8], watch: &dyn Watch) -> Result<(), Error> {
-    if !opens(disk, key, watch)? {
-        return Ok(());
-    }
-    if slots(disk, watch)? < 2 {
-        let why = "it is the last key\nhint: add another first, or destroy the keys";
+/// Where it does not open the disk; nothing has changed then.
+pub fn keep_key(disk: &Path, key: &[u8], watch: &dyn Watch) -> Result<(), Error> {
+    let Some(kept) = slot(disk, key, watch)? else {
+        let why = "the key that is to stay does not open it";
         return Err(Error::refused(disk.display().to_string(), why));
+    };
+    for other in slots(disk, watch)? {
+        if other != kept {
+            // Asked for no key in batch mode (cryptsetup-luksKillSlot(8)): also one that was killed by
+            // half, and that no key opens, goes.
+            let tool = Tool::new("cryptsetup").args(["--batch-mode", "luksKillSlot"]);
+            let tool = tool.args([disk]).args([other.as_str()]);
+            tool.writes(disk).run(watch)?;
+        }
     }
-    let tool = Tool::new("cryptsetup").args(["--batch-mode", "luksRemoveKey", "--key-file", "-"]);
-    tool.args([disk])
-        .input(key)
-        .writes(disk)
-        .run(watch)
-        .map(drop)
-}
-
-/// Puts a new key in place of the old one. It may be repeated with the same two keys.
-///
-/// # Errors
-/// Where neither opens the disk.
-pub fn rotate(disk: &Path, old: &[u8], new: &[u8], watch: &dyn Watch) -> Result<(), Error> {
-    add_key(disk, old, new, watch)?;
-    remove_key(disk, old, watch)
+    Ok(())
 }
 
 /// Makes an encrypted disk unreadable for ever by overwriting its header with all key slots: the
@@ -121,18 +109,40 @@ pub fn destroy_keys(disk: &Path, watch: &dyn Watch) -> Result<(), Error> {
     wipe_range(disk, 0..len.min(HEADER_BYTES), Pattern::Random, watch)
 }
 
-/// How many keys open a disk.
-fn slots(disk: &Path, watch: &dyn Watch) -> Result<usize, Error> {
+/// The number of the slot that a key opens; `None`: it opens none.
+fn slot(disk: &Path, key: &[u8], watch: &dyn Watch) -> Result<Option<String>, Error> {
+    hand_over(disk)?;
+    let tool = Tool::new("cryptsetup").args(["--verbose", "open", "--test-passphrase"]);
+    // 2: no slot is opened by this key.
+    let tool = tool.args(["--type", "luks1"]).accept(&[0, 2]);
+    let tool = tool.args(["--key-file", "-"]).args([disk]);
+    let said = tool.input(key).writes(disk).run(watch)?;
+    if said.code != 0 {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&said.out);
+    let number = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Key slot ")?.strip_suffix(" unlocked."));
+    let number = number.map(str::to_owned);
+    let unknown = || Error::refused(disk.display().to_string(), "cryptsetup names no key slot");
+    number.map(Some).ok_or_else(unknown)
+}
+
+/// The numbers of the slots that are in use.
+fn slots(disk: &Path, watch: &dyn Watch) -> Result<Vec<String>, Error> {
     let tool = Tool::new("cryptsetup")
         .args(["luksDump"])
         .args([disk])
         .reads(disk);
     let said = tool.run(watch)?;
     let said = String::from_utf8_lossy(&said.out);
-    Ok(said
-        .lines()
-        .filter(|line| line.starts_with("Key Slot") && line.contains("ENABLED"))
-        .count())
+    let number = |line: &str| {
+        line.strip_prefix("Key Slot ")?
+            .strip_suffix(": ENABLED")
+            .map(str::to_owned)
+    };
+    Ok(said.lines().filter_map(number).collect())
 }
 
 /// The key as QEMU's tools read it from their input.

@@ -8,7 +8,7 @@ use agent::machine::Machine;
 use agent::secret::Keys;
 use agent::watch::{CalledOff, Watch};
 use model::hypervisor::Capability;
-use model::id::VmId;
+use model::id::{KeyId, VmId};
 use model::order::{Scale, Shutdown};
 use model::report::VmState;
 use std::sync::Mutex;
@@ -279,6 +279,11 @@ pub(crate) fn acts(subject: &dyn Subject, vm: VmId, kind: ActKind) -> Vec<Act> {
         // Nothing to take, for whatever guest: what it takes is tried with one that has an agent.
         ActKind::Configure => vec![Act::Configure {
             configuration: Box::default(),
+        }],
+        // No disk of it is encrypted, so that it is as it was.
+        ActKind::Rekey => vec![Act::Rekey {
+            old: KeyId(1),
+            new: KeyId(2),
         }],
         ActKind::Receive | ActKind::Send => Vec::new(),
     }

@@ -2,6 +2,7 @@
 
 mod bases;
 mod outcome;
+mod sealing;
 mod size;
 mod sweep;
 mod whole;
@@ -139,6 +140,8 @@ impl Disks {
             Step::CopyFile { from, to } => copy(from, to),
             Step::Blank { disk } => self.blank(disk, keys, watch),
             Step::Resize { disk } => size::change(disk, keys, watch),
+            Step::AddKey { disk, key } => sealing::add_key(disk, *key, keys, watch),
+            Step::KeepKey { disk } => sealing::keep_key(disk, keys, watch),
             Step::Wipe { path } => wipe(path, watch),
             Step::Release { folders, .. } => folders.iter().try_for_each(|folder| {
                 gone(fs::remove_dir(folder)).map_err(failed("remove", folder))

@@ -96,6 +96,8 @@ words! {
         SaveImage,
         /// Write files into a running guest and run commands there.
         Configure,
+        /// Open a VM's disks by other keys from its next start on.
+        RotateKey,
         /// Pass a whole accelerator, or a share of one, to the guest.
         Accelerator,
     }

@@ -143,6 +143,14 @@ pub enum Verb {
         /// What.
         configuration: Box<Configuration>,
     },
+    /// Let its encrypted disks that one key opens be opened by another one, and by that one no more.
+    /// Both keys come beside the order.
+    RotateKey {
+        /// The key that opens them.
+        from: KeyId,
+        /// The key that is to, which no disk of the VM has yet.
+        to: KeyId,
+    },
     /// Make room for a VM that moves here, and listen for it.
     Receive {
         /// All that there is to know of it.
@@ -184,6 +192,7 @@ impl Verb {
             }
             Self::SaveImage { .. } => Some(Capability::SaveImage),
             Self::Configure { .. } => Some(Capability::Configure),
+            Self::RotateKey { .. } => Some(Capability::RotateKey),
             Self::Receive { .. } | Self::Migrate { .. } => Some(Capability::LiveMigration),
         }
     }

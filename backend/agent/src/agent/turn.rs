@@ -100,7 +100,8 @@ impl Agent {
             return Move::Wait;
         }
         let missing = self.missing(operation, next);
-        if missing.is_empty() || early.is_some() {
+        // What must come to its end gets nowhere without its keys, however late it is.
+        if missing.is_empty() || early.is_some() && !run.is_bound() {
             Move::Begin
         } else {
             Move::Want(missing)

@@ -5,7 +5,7 @@ use crate::orders::{DEADLINE, VM, create, order};
 use crate::rules::{outcomes, settled};
 use agent::message::Input;
 use agent::secret::Keys;
-use model::id::KeyId;
+use model::id::{KeyId, OperationId};
 use model::order::{Order, Verb};
 use model::report::Outcome;
 
@@ -55,6 +55,80 @@ fn keys_are_never_written() {
             );
         }
     }
+}
+
+/// A rotation that is turned back, or is past its point of no return, asks for the one key that it needs
+/// and waits for it, whoever is impatient; the disk then opens by one key, which the ledger names.
+#[test]
+fn a_rotation_waits_for_its_keys_on_either_way() {
+    let (from, to) = (KeyId(1), KeyId(2));
+    let rotation = order(2, Verb::RotateKey { from, to });
+    for (last, is_back) in [("rekey vm 7", true), ("keep key 2 of data alone", false)] {
+        let mut node = settled(&[order(1, create(VM))]);
+        node.order(&rotation);
+        let at = |point: &String| *point == format!("before {last}");
+        while !node.points.iter().any(at) {
+            node.turn().expect("nobody kills");
+        }
+        node.sent.clear();
+        node.restart();
+        node.tell(Input::CalledOff {
+            operation: OperationId(2),
+        });
+        node.now = DEADLINE;
+        node.tell(Input::Ticked);
+        while node.turn().expect("nobody kills") {}
+        let keys = vec![if is_back { from } else { to }];
+        let told = outcomes(&node, 2);
+        assert_eq!(told.last(), Some(&Outcome::KeysWanted { keys }), "{last}");
+        node.order(&rotation);
+        node.settle();
+        let end = if is_back {
+            Outcome::Cancelled
+        } else {
+            Outcome::Done
+        };
+        assert_eq!(node.ends[&OperationId(2)], [end], "{last}");
+        node.world.check(node.agent.ledger(), &naming());
+        let disks = &node.agent.ledger().vms[&VM].blueprint.disks;
+        let key = disks[1].encryption.expect("it is encrypted").key;
+        assert_eq!(key, if is_back { from } else { to }, "{last}");
+    }
+}
+
+/// A key that opens nothing is not rotated, nor one into another that opens something else; one that
+/// was rotated already is.
+#[test]
+fn a_rotation_is_from_a_known_key_to_a_new_one() {
+    let rotate = |from, to| Verb::RotateKey {
+        from: KeyId(from),
+        to: KeyId(to),
+    };
+    let failed = |reason: &str| Outcome::Failed {
+        reason: reason.to_owned(),
+    };
+    for (from, to, end) in [
+        (1, 2, Outcome::Done),
+        (5, 1, Outcome::Done),
+        (
+            5,
+            6,
+            failed("from is key 5, expected a key of a disk of vm 7"),
+        ),
+        (
+            1,
+            1,
+            failed("to is key 1, expected a key that no disk of vm 7 has"),
+        ),
+    ] {
+        let node = settled(&[order(1, create(VM)), order(2, rotate(from, to))]);
+        assert_eq!(node.ends[&OperationId(2)], [end], "{from} to {to}");
+    }
+    let name = "before".to_owned();
+    let kept = order(2, Verb::Snapshot { name });
+    let node = settled(&[order(1, create(VM)), kept, order(3, rotate(1, 2))]);
+    let reason = "vm 7 has 1 snapshots, which keep their keys; hint: drop them first";
+    assert_eq!(node.ends[&OperationId(3)], [failed(reason)]);
 }
 
 /// A deadline that passes while keys are waited for ends the order, undone.

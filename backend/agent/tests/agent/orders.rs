@@ -154,6 +154,10 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
         Verb::Configure {
             configuration: Box::new(configuration()),
         },
+        Verb::RotateKey {
+            from: KeyId(1),
+            to: KeyId(2),
+        },
     ]);
     for storage in [Storage::Local, Storage::Shared] {
         verbs.push(Verb::Receive {

@@ -1,17 +1,18 @@
 //! A modelled node: folders, files, taps, and the VMs of a driver. Every step has its effect in two
 //! halves, and a kill may come between them.
 
+use crate::noted::resize;
+use crate::seals::Seals;
 use agent::driver::Act;
 use agent::driver::ActKind;
 use agent::ledger::Ledger;
 use agent::lifecycle::after;
 use agent::machine::{Machine, Plug};
 use agent::naming::Naming;
-use agent::step::{Failure, FailureKind, Gained, KernelFiles, SeenState, Step};
+use agent::step::{Failure, FailureKind, Gained, KernelFiles, Place, SeenState, Step};
 use model::blueprint::BootLoader;
 use model::hypervisor::Virtualisation;
 use model::id::VmId;
-use model::order::Scale;
 use model::report::VmState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub struct World {
     pub folders: BTreeSet<PathBuf>,
     /// Files of VMs, and whether they are whole.
     pub files: BTreeMap<PathBuf, bool>,
+    /// The keys that open encrypted disks.
+    pub seals: Seals,
     /// Bases, and who stands on them.
     pub bases: BTreeMap<PathBuf, BTreeSet<VmId>>,
     /// Taps and bridge ends.
@@ -111,18 +114,28 @@ impl World {
             Step::Replicate { from, to } => {
                 assert_eq!(self.files.get(from), Some(&true), "replicated too early");
                 self.make(to.path().clone());
+                if let Place::Disk { disk } = to {
+                    self.seals.format(disk);
+                }
             }
             Step::Verify { built, place } => {
                 for path in [built, place.path()] {
                     assert_eq!(self.files.get(path), Some(&true), "{}", path.display());
                 }
             }
-            Step::Blank { disk } | Step::Resize { disk } => self.make(disk.path.clone()),
+            Step::Blank { disk } => {
+                self.make(disk.path.clone());
+                self.seals.format(disk);
+            }
+            Step::Resize { disk } => self.make(disk.path.clone()),
+            Step::AddKey { disk, key } => self.seals.add(disk, *key),
+            Step::KeepKey { disk } => self.seals.keep(disk),
             Step::Kernel { files, .. } => self.make_kernel(files),
             Step::CopyFile { to, .. } => self.make(to.clone()),
             Step::Wipe { path } => {
                 for file in self.below(path) {
                     self.files.remove(&file);
+                    self.seals.wipe(&file);
                 }
                 self.folders.remove(path);
             }
@@ -152,6 +165,9 @@ impl World {
                 !users.is_empty()
             }),
             Step::Fetch { .. } | Step::Measure { .. } => {}
+        }
+        for modelled in self.vms.values() {
+            self.seals.open(&modelled.machine);
         }
         Ok(Gained::default())
     }
@@ -202,6 +218,7 @@ impl World {
             }
             let modelled = &self.vms[&vm];
             assert_eq!(modelled.machine, naming.machine(blueprint), "{vm}");
+            self.seals.check(&modelled.machine);
             assert_eq!(modelled.snapshots, record.snapshots, "{vm}");
             assert!(!modelled.given, "{vm} was given away");
         }
@@ -272,6 +289,7 @@ impl World {
             Act::Copy { to } => {
                 for disk in &to.disks {
                     self.make(disk.path.clone());
+                    self.seals.format(disk);
                 }
                 self.define(to.vm, to, VmState::Stopped);
                 touched.push(to.vm);
@@ -298,6 +316,7 @@ impl World {
             Act::SaveImage { file } => self.make(file.clone()),
             Act::Configure { .. } => {}
             Act::Scale { scale } => resize(&mut self.vm(vm).machine, scale),
+            Act::Rekey { old, new } => self.vm(vm).machine.rekey(*old, *new),
             Act::Send { .. } => {
                 let modelled = self.vm(vm);
                 modelled.state = VmState::Stopped;
@@ -373,28 +392,4 @@ impl World {
 
 fn plug_name(plug: &Plug) -> String {
     format!("{plug:?}")
-}
-
-/// What the driver does to its note of a machine.
-fn resize(machine: &mut Machine, scale: &Scale) {
-    match scale {
-        Scale::Cpu { cpus } => machine.cpus = *cpus,
-        Scale::Mem { mem_mib } => machine.mem_mib = *mem_mib,
-        Scale::Disk { disk, size_mib } => {
-            for found in machine.disks.iter_mut().filter(|d| d.name == *disk) {
-                found.size_mib = *size_mib;
-            }
-        }
-        Scale::DiskIo { disk, iops, mibps } => {
-            for found in machine.disks.iter_mut().filter(|d| d.name == *disk) {
-                (found.iops, found.mibps) = (*iops, *mibps);
-            }
-        }
-        Scale::Net { interface, mbps } => {
-            let all = machine.interfaces.iter_mut();
-            for found in all.filter(|i| i.name == *interface) {
-                found.mbps = *mbps;
-            }
-        }
-    }
 }

@@ -82,7 +82,7 @@ impl Incus {
             Act::Copy { to } => self.copying(vm, to),
             Act::SaveImage { file } => self.saving(vm, file, state),
             Act::Scale { scale } => self.scaling(vm, scale),
-            Act::Configure { .. } | Act::Receive { .. } | Act::Send { .. } => {
+            Act::Configure { .. } | Act::Rekey { .. } | Act::Receive { .. } | Act::Send { .. } => {
                 unreachable!("admission refuses what is not declared")
             }
         }

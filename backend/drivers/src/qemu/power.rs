@@ -8,6 +8,7 @@ use super::{Qemu, check};
 use agent::driver::DriverError;
 use agent::machine::{AttachedDisk, AttachedInterface, Machine, Plug};
 use agent::naming::tap_name;
+use model::id::KeyId;
 use model::order::Shutdown;
 use model::report::VmState;
 use serde_json::{Value, json};
@@ -20,6 +21,16 @@ pub(super) fn define(machine: &Machine, look: Option<&Look>) -> Result<Plan, Dri
     plan.steps
         .push(Step::SaveMachine(Box::new(machine.clone())));
     Ok(plan)
+}
+
+/// Opens its disks by another key from its next start on. A QEMU that runs has no use for either: it
+/// has read the headers of its disks, and never writes them.
+pub(super) fn rekey(look: &Look, old: KeyId, new: KeyId) -> Plan {
+    let mut plan = Plan::default();
+    let mut machine = look.machine.clone();
+    machine.rekey(old, new);
+    plan.steps.push(Step::SaveMachine(Box::new(machine)));
+    plan
 }
 
 /// Boots it, unless it runs.

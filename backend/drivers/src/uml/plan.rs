@@ -88,6 +88,7 @@ impl Uml {
             | Act::Restore { .. }
             | Act::DropSnapshot { .. }
             | Act::Configure { .. }
+            | Act::Rekey { .. }
             | Act::Receive { .. }
             | Act::Send { .. } => unreachable!("admission refuses what is not declared"),
         }

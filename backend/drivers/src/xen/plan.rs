@@ -77,7 +77,7 @@ fn plan(xen: &Xen, look: &Look, act: &Act) -> Result<Vec<Step>, DriverError> {
         Act::Copy { to } => copying(xen, look, to),
         Act::SaveImage { file } => saving(look, file),
         Act::Scale { scale } => scaling(look, scale),
-        Act::Configure { .. } | Act::Receive { .. } | Act::Send { .. } => {
+        Act::Configure { .. } | Act::Rekey { .. } | Act::Receive { .. } | Act::Send { .. } => {
             unreachable!("admission refuses what is not declared")
         }
     }

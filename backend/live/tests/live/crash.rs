@@ -3,7 +3,7 @@
 //! Orders are tried in cycles, which lead back to where they began: a cycle is repeated with the agent
 //! killed one point later each time, until it is through before its point comes.
 
-use crate::node::{Hypervisor, Node, VM, stop, wait_until};
+use crate::node::{Hypervisor, KEYS, Node, VM, stop, wait_until};
 use model::id::VmId;
 use model::order::{Scale, Verb};
 use model::report::Outcome;
@@ -38,6 +38,12 @@ fn cycles(node: &Node) -> Vec<Cycle> {
         Verb::DropSnapshot { name: name() },
     ];
     let kept = |runs| kept.clone().map(|verb| (VM, verb, runs)).to_vec();
+    let rotated = |runs| {
+        let [from, to] = KEYS;
+        let there = Verb::RotateKey { from, to };
+        let back = Verb::RotateKey { from: to, to: from };
+        vec![(VM, there, runs), (VM, back, runs)]
+    };
     let save = Verb::SaveImage { name: name() };
     let all = [
         (
@@ -58,6 +64,8 @@ fn cycles(node: &Node) -> Vec<Cycle> {
         (vec![node.create_kept()], kept(0)),
         (vec![node.create_kept(), Verb::Start], kept(1)),
         (created(), vec![(VM, save, 0)]),
+        (vec![node.create_sealed()], rotated(0)),
+        (vec![node.create_sealed(), Verb::Start], rotated(1)),
     ];
     let able = node.driver().capabilities();
     let is_able = |(_, verb, _): &(VmId, Verb, usize)| {

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 /// An emulated guest boots in 4 s alone; with all tests on two cores it takes many times that.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const KEY: KeyId = KeyId(5);
+/// The key of encrypted disks, unless a test says otherwise.
+pub const KEY: KeyId = KeyId(5);
 
 /// A node in a network namespace of its own; nothing of it outlives a test.
 pub struct Node {
@@ -33,6 +34,8 @@ pub struct Node {
     images: [String; 2],
     agent: Child,
     operations: u64,
+    /// The keys that come with its orders.
+    pub keys: Vec<KeyId>,
 }
 
 impl Node {
@@ -81,6 +84,7 @@ impl Node {
             images: made,
             agent,
             operations: 0,
+            keys: vec![KEY],
         };
         node.hears();
         node
@@ -142,11 +146,30 @@ impl Node {
     }
 
     fn order_command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gridwright-agent"));
-        let folder = self.folder.path();
-        command.arg("--config").arg(folder.join("agent.toml"));
-        command.arg("order").arg(folder.join("order.json"));
+        let mut command = self.command("order");
+        command.arg(self.folder.path().join("order.json"));
         command
+    }
+
+    /// The agent's own command of a name.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gridwright-agent"));
+        let config = self.folder.path().join("agent.toml");
+        command.arg("--config").arg(config).arg(name);
+        command
+    }
+
+    /// What the agent would do for an order, and the calls that it has made.
+    pub fn shown(&mut self, vm: VmId, verb: Verb) -> String {
+        self.write_order(vm, verb);
+        let mut dry_run = self.command("dry-run");
+        dry_run.arg(self.folder.path().join("order.json"));
+        let shown = [dry_run, self.command("log")].map(|mut command| {
+            let run = command.output().expect("it runs");
+            assert!(run.status.success(), "{run:?}");
+            String::from_utf8_lossy(&run.stdout).into_owned()
+        });
+        shown.concat()
     }
 
     fn write_order(&mut self, vm: VmId, verb: Verb) {
@@ -160,7 +183,9 @@ impl Node {
             deadline: Time::NEVER,
         };
         let file = self.folder.path().join("order.json");
-        let text: Value = json!({ "order": order, "keys": [(KEY, "6b".repeat(32))] });
+        let keys = self.keys.iter();
+        let keys: Vec<_> = keys.map(|&key| (key, hex(&key_bytes(key)))).collect();
+        let text: Value = json!({ "order": order, "keys": keys });
         fs::write(&file, text.to_string()).expect("an order");
     }
 
@@ -314,6 +339,11 @@ impl Node {
             highly_available: false,
         }
     }
+}
+
+/// What a key is.
+pub fn key_bytes(KeyId(key): KeyId) -> [u8; 32] {
+    [0x66 + key as u8; 32]
 }
 
 /// Whatever a failed test leaves running ends with its node.

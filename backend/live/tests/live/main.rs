@@ -19,6 +19,7 @@ mod moves;
 mod network;
 mod node;
 mod rates;
+mod rotation;
 mod saved;
 mod sockets;
 mod statistics;

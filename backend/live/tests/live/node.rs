@@ -11,7 +11,7 @@ mod shelf;
 mod traces;
 
 pub use hypervisor::Hypervisor;
-pub use orders::{order, stop};
+pub use orders::{KEYS, order, stop};
 
 use crate::incusd::Incusd;
 use agent::driver::Driver;

@@ -2,12 +2,13 @@
 
 use super::{Node, VM};
 use live::frame;
-use live::protocol::{Answer, Request};
+use live::protocol::{Answer, HexKey, Request};
 use model::blueprint::{
-    Blueprint, BootLoader, Customisation, Disk, Format, Partition, PartitionTable,
+    Blueprint, BootLoader, Customisation, Disk, EncryptedPart, Encryption, Format, Partition,
+    PartitionTable,
 };
 use model::hypervisor::{Arch, Guest};
-use model::id::{Generation, NodeId, OperationId, TenantId, VmId};
+use model::id::{Generation, KeyId, NodeId, OperationId, TenantId, VmId};
 use model::order::{Order, Shutdown, Verb};
 use model::report::Outcome;
 use model::time::Time;
@@ -72,6 +73,16 @@ impl Node {
         Verb::Create { blueprint }
     }
 
+    /// Makes it with an encrypted disk.
+    pub fn create_sealed(&self) -> Verb {
+        let mut blueprint = self.blueprint(VM);
+        blueprint.disks[0].encryption = Some(Encryption {
+            key: KEYS[0],
+            part: EncryptedPart::Whole,
+        });
+        Verb::Create { blueprint }
+    }
+
     /// Makes it highly available.
     pub fn create_available(&self) -> Verb {
         let mut blueprint = self.blueprint(VM);
@@ -79,6 +90,9 @@ impl Node {
         Verb::Create { blueprint }
     }
 }
+
+/// Keys that come with every order.
+pub const KEYS: [KeyId; 2] = [KeyId(1), KeyId(2)];
 
 /// Stops a VM at once.
 pub fn stop() -> Verb {
@@ -117,7 +131,9 @@ pub(super) fn through(stream: &mut UnixStream, order: Box<Order>) -> io::Result<
 }
 
 pub(super) fn send(stream: &mut UnixStream, order: Box<Order>) -> io::Result<()> {
-    let keys = Vec::new();
+    let keys = KEYS
+        .map(|key| (key, HexKey::new(&[key.0 as u8; 32])))
+        .into();
     frame::send(stream, &Request::Follow)?;
     frame::send(stream, &Request::Order { order, keys })
 }

@@ -1,0 +1,54 @@
+//! How much disk space VMs and orders may come to take.
+
+use crate::shared::base_name;
+use crate::steps::Record;
+use model::blueprint::Blueprint;
+use model::id::VmId;
+use model::order::{Order, Scale, Storage, Verb};
+use std::collections::BTreeMap;
+
+/// Space that a VM's disks may come to take, in MiB.
+pub fn disk_mib(blueprint: &Blueprint) -> u64 {
+    blueprint.disks.iter().map(|disk| disk.size_mib).sum()
+}
+
+/// Space that the bases of VMs may come to take, each once, in MiB: no base is larger than the
+/// largest disk on it, unless that disk is gone.
+pub fn base_mib<'a>(blueprints: impl IntoIterator<Item = &'a Blueprint>) -> u64 {
+    let mut largest = BTreeMap::new();
+    for blueprint in blueprints {
+        for disk in &blueprint.disks {
+            if let Some(base) = base_name(blueprint, disk) {
+                let most: &mut u64 = largest.entry(base).or_default();
+                *most = disk.size_mib.max(*most);
+            }
+        }
+    }
+    largest.values().sum()
+}
+
+/// Space that an order may come to take beside what its VM has, in MiB.
+pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
+    let blueprint = vms.get(&order.vm).map(|record| &record.blueprint);
+    let disks = blueprint.map_or(&[][..], |blueprint| &blueprint.disks);
+    match &order.verb {
+        Verb::Create { blueprint } => {
+            // A disk is built beside its place and wiped there before the next one is.
+            let largest = blueprint.disks.iter().map(|disk| disk.size_mib).max();
+            disk_mib(blueprint) + base_mib([blueprint.as_ref()]) + largest.unwrap_or(0)
+        }
+        Verb::Copy { to } => disk_mib(to),
+        Verb::Receive {
+            blueprint, storage, ..
+        } if *storage == Storage::Local => disk_mib(blueprint) + base_mib([blueprint.as_ref()]),
+        // The disk as it is, what it has in use of that, and the stream of it.
+        Verb::SaveImage { .. } => disks.first().map_or(0, |disk| 3 * disk.size_mib),
+        Verb::Scale {
+            scale: Scale::Disk { disk, size_mib },
+        } => {
+            let old = disks.iter().find(|old| old.name == *disk);
+            size_mib.saturating_sub(old.map_or(0, |old| old.size_mib))
+        }
+        _ => 0,
+    }
+}
