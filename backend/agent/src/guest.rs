@@ -1,7 +1,7 @@
 //! What makes an image the guest of one blueprint: its name, users, addresses and firewall rules.
 
 use crate::edit::Edit;
-use model::blueprint::{Blueprint, FirewallRule, Interface, Protocol};
+use model::blueprint::{Blueprint, FirewallRule, GuestFile, Interface, Protocol};
 use std::net::IpAddr;
 
 /// What makes an image the guest of one blueprint.
@@ -32,9 +32,23 @@ impl<'b> Guest<'b> {
         let customisation = &self.blueprint.customisation;
         let users = customisation.users.iter().cloned();
         edits.extend(users.map(|user| Edit::User { user }));
-        let files = customisation.files.iter();
-        edits.extend(files.map(|(path, file)| Edit::file(path, &file.text, file.mode)));
+        edits.extend(self.files().map(edit));
         edits
+    }
+
+    /// The files that it has beneath the mount point of its encrypted configuration.
+    pub fn configuration(self, mount: &str) -> Vec<Edit> {
+        let files = self.blueprint.customisation.files.iter();
+        let sealed = files.filter(|(path, _)| is_beneath(mount, path));
+        sealed.map(edit).collect()
+    }
+
+    /// All its other files.
+    pub(crate) fn files(self) -> impl Iterator<Item = (&'b String, &'b GuestFile)> {
+        let mut disks = self.blueprint.disks.iter();
+        let mount = disks.find_map(|disk| disk.configuration());
+        let files = self.blueprint.customisation.files.iter();
+        files.filter(move |(path, _)| mount.is_none_or(|mount| !is_beneath(mount, path)))
     }
 
     /// Its addresses and firewall rules: for systemd-networkd, and as one line an interface for
@@ -69,6 +83,15 @@ impl<'b> Guest<'b> {
         let any = interfaces.iter().any(|i| !i.allowed.is_empty());
         any.then(|| ruleset(interfaces))
     }
+}
+
+fn edit((path, file): (&String, &GuestFile)) -> Edit {
+    Edit::file(path, &file.text, file.mode)
+}
+
+fn is_beneath(mount: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(mount);
+    rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 pub(crate) fn mac(interface: &Interface) -> String {

@@ -11,7 +11,7 @@
 use crate::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
 use crate::shared::base_name;
 use crate::step::KernelFiles;
-use model::blueprint::{Blueprint, BootLoader, Disk, EncryptedPart, Interface, PartitionTable};
+use model::blueprint::{Blueprint, BootLoader, Disk, Interface, PartitionTable};
 use model::hypervisor::{Virtualisation, words};
 use model::id::{NetworkId, VmId};
 use serde::{Deserialize, Serialize};
@@ -138,8 +138,7 @@ impl Naming {
     /// A disk as it is attached.
     pub fn attached_disk(&self, blueprint: &Blueprint, disk: &Disk) -> AttachedDisk {
         let base = self.base(blueprint, disk);
-        let whole = disk.encryption.filter(|e| e.part == EncryptedPart::Whole);
-        let (format, extension) = match (whole, &base) {
+        let (format, extension) = match (disk.encryption, &base) {
             (Some(_), _) => (DiskFormat::Luks, "luks"),
             (None, Some(_)) => (DiskFormat::Qcow2, "qcow2"),
             (None, None) => (DiskFormat::Raw, "raw"),
@@ -152,7 +151,7 @@ impl Naming {
             format,
             size_mib: disk.size_mib,
             base,
-            key: whole.map(|encryption| encryption.key),
+            key: disk.encryption.map(|encryption| encryption.key),
             read_only: false,
             iops: disk.iops,
             mibps: disk.mibps,

@@ -3,7 +3,7 @@
 use crate::edit::{EditError, check_path};
 use crate::lifecycle::Illegal;
 use crate::naming::MOST_INTERFACES;
-use model::blueprint::{Blueprint, EncryptedPart};
+use model::blueprint::{Blueprint, Disk, EncryptedPart, Format};
 use model::configuration::{Configuration, Piece};
 use model::hypervisor::Virtualisation;
 use model::id::{KeyId, NodeId, VmId};
@@ -150,6 +150,7 @@ pub fn check_blueprint(blueprint: &Blueprint) -> Result<(), Refusal> {
     for (index, disk) in blueprint.disks.iter().enumerate() {
         let field = |part: &str| format!("disks[{index}].{part}");
         check_name(&field("name"), &disk.name)?;
+        check_sealed(blueprint, index)?;
         if !names.insert(&disk.name) {
             return Err(invalid(&field("name"), &disk.name, "a name of its own"));
         }
@@ -159,19 +160,13 @@ pub fn check_blueprint(blueprint: &Blueprint) -> Result<(), Refusal> {
         if let Some(image) = &disk.image {
             check_digest(&field("image"), image)?;
         }
-        let whole = disk
-            .encryption
-            .is_some_and(|e| e.part == EncryptedPart::Whole);
-        if disk.encryption.is_some() && !whole {
-            let expected = "whole: what a guest is told is encrypted as the whole disk of its seed";
-            return Err(invalid(&field("encryption"), "configuration", expected));
-        }
         let folder = index == 0 && blueprint.virtualisation == Virtualisation::Container;
-        if disk.shared_base && (whole || folder || disk.image.is_none()) {
+        let sealed = disk.encryption.is_some();
+        if disk.shared_base && (sealed || folder || disk.image.is_none()) {
             return Err(invalid(
                 &field("shared_base"),
                 "true",
-                "false where the disk is encrypted as a whole, begins empty or is a container's root",
+                "false where the disk is encrypted, begins empty or is a container's root",
             ));
         }
     }
@@ -192,6 +187,38 @@ pub fn check_blueprint(blueprint: &Blueprint) -> Result<(), Refusal> {
         check_digest(&format!("customisation.add[{index}]"), image)?;
     }
     Ok(())
+}
+
+/// That a disk that is to hold the VM's configuration can.
+fn check_sealed(blueprint: &Blueprint, index: usize) -> Result<(), Refusal> {
+    let is_configuration = |disk: &Disk| {
+        disk.encryption
+            .is_some_and(|e| e.part == EncryptedPart::Configuration)
+    };
+    let disk = &blueprint.disks[index];
+    if !is_configuration(disk) {
+        return Ok(());
+    }
+    let field = format!("disks[{index}].encryption.part");
+    let refused = |expected| Err(invalid(&field, "configuration", expected));
+    if blueprint.virtualisation == Virtualisation::Container {
+        return refused("none: a container's files lie in a folder");
+    }
+    if index == 0 || disk.image.is_some() {
+        return refused("whole, as the VM boots from it or it has an image");
+    }
+    if blueprint.disks[..index].iter().any(is_configuration) {
+        return refused("whole, as another disk holds the configuration");
+    }
+    let [partition] = disk.partitions.as_slice() else {
+        return refused("whole, or one partition");
+    };
+    let mount = partition.mount.as_deref().unwrap_or("/");
+    let holds_files = matches!(partition.format, Format::Ext4 | Format::Xfs | Format::Btrfs);
+    if !holds_files || mount.trim_end_matches('/').is_empty() {
+        return refused("whole, or ext4, xfs or btrfs mounted elsewhere than at /");
+    }
+    Ok(check_path(mount)?)
 }
 
 /// The most text of a configuration, in bytes: it travels through the journal and the guest's

@@ -48,7 +48,7 @@ fn user_data(blueprint: &Blueprint) -> Value {
         data["users"] = users.collect();
     }
     let rules = Guest::new(blueprint).ruleset();
-    let files = customisation.files.iter();
+    let files = Guest::new(blueprint).files();
     let files = files.map(|(path, file)| written(path, &file.text, file.mode));
     let firewall = rules
         .iter()

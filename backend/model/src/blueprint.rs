@@ -53,7 +53,12 @@ words! {
     EncryptedPart {
         /// All of it.
         Whole,
-        /// The partition of the configuration alone.
+        /// The VM's configuration alone, on a disk of its own beside others in the clear. It is not the
+        /// first, begins empty, and has one partition with a mount point. The customisation's files
+        /// beneath that lie on it and nowhere else, as does what the guest writes there later, such as
+        /// credentials that an order to configure it brings. The guest sees the disk plain and mounts it
+        /// by `/etc/fstab`. The files' texts are part of the blueprint all the same, which a node
+        /// keeps: what it must not know comes by key, in an order to configure.
         Configuration,
     }
 }
@@ -136,6 +141,15 @@ pub struct Disk {
     /// Limit in MiB a second; `None`: none.
     #[serde(default)]
     pub mibps: Option<u32>,
+}
+
+impl Disk {
+    /// Where the guest mounts it, if it holds the VM's encrypted configuration.
+    pub fn configuration(&self) -> Option<&str> {
+        let encryption = self.encryption?;
+        let mount = self.partitions.first()?.mount.as_deref()?;
+        (encryption.part == EncryptedPart::Configuration).then_some(mount.trim_end_matches('/'))
+    }
 }
 
 /// One partition of a disk.

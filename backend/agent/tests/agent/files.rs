@@ -144,7 +144,7 @@ fn a_blueprint_that_leads_elsewhere_is_refused() {
     check(&|b| b.mem_mib = 0, "mem_mib is 0, expected 1 to 1024");
     check(
         &|b| b.disks[1].shared_base = true,
-        "disks[1].shared_base is true, expected false where the disk is encrypted as a whole, begins empty or is a container's root",
+        "disks[1].shared_base is true, expected false where the disk is encrypted, begins empty or is a container's root",
     );
 }
 

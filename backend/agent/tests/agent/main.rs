@@ -1,6 +1,7 @@
 //! The agent at its door: orders in, steps and reports out, on a modelled node that may be killed
 //! at any point.
 
+mod configuration;
 mod crash;
 mod files;
 mod handover;

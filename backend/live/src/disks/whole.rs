@@ -80,6 +80,8 @@ impl Disks {
             None
         } else if blueprint.boot == BootLoader::Direct {
             Some("it boots by its own loader alone\nhint: ask for extlinux or grub")
+        } else if blueprint.disks.iter().any(|d| d.configuration().is_some()) {
+            Some("it does not mount a configuration of its own\nhint: encrypt its seed as a whole")
         } else if !(customisation.add.is_empty()
             && customisation.remove.is_empty()
             && customisation.scripts.is_empty())

@@ -3,6 +3,7 @@
 mod agent;
 mod bases;
 mod components;
+mod configuration;
 mod console;
 mod crash;
 mod disks;
