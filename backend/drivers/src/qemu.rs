@@ -234,6 +234,9 @@ impl Driver for Qemu {
     ) -> Result<Effect, DriverError> {
         let hold = Hold::take(&self.folder, vm, record::MACHINE, watch)?;
         self.end_frozen(vm, act, watch)?;
+        if act.needs() == Some(Capability::Snapshot) {
+            snapshot::settle(&self.folder, vm, watch)?;
+        }
         let admitted = self.admitted(vm, act)?;
         let plan = self.plan(vm, act)?;
         let mut runner = Runner {

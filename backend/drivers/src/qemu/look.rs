@@ -92,7 +92,11 @@ impl Look {
         Self::connect_under(folder, vm, &Unwatched)
     }
 
-    fn connect_under(folder: &Folder, vm: VmId, watch: &dyn Watch) -> Result<Qmp, DriverError> {
+    pub(super) fn connect_under(
+        folder: &Folder,
+        vm: VmId,
+        watch: &dyn Watch,
+    ) -> Result<Qmp, DriverError> {
         Qmp::connect(&folder.of(vm).join(record::LOOK_SOCKET), watch)
     }
 

@@ -8,6 +8,8 @@ use model::id::VmId;
 use model::order::Shutdown;
 use model::report::VmState;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 /// Writes a word to the guest's first disk, and waits until it is there.
@@ -68,6 +70,50 @@ fn instants_copies_and_images() {
         .try_perform(vm, &Act::Restore { name: name() })
         .expect_err("it was dropped");
     assert!(error.to_string().contains("there is none"), "{error}");
+}
+
+/// The job of a snapshot that nobody has followed to its end stands in no later one's way.
+#[test]
+fn a_snapshot_that_was_left_alone_is_ended() {
+    let node = Node::new();
+    let vm = VmId(1);
+    node.boot(node.machine(vm));
+    let name = |name: &str| name.to_owned();
+    node.perform(
+        vm,
+        &Act::Snapshot {
+            name: name("first"),
+        },
+    );
+    for end in ["left", "kept"] {
+        let mut qemu = UnixStream::connect(node.path("vms/vm-1/qmp")).expect("QEMU listens");
+        let save = format!(
+            r#"{{"execute":"qmp_capabilities"}}
+            {{"execute":"snapshot-save","arguments":{{"job-id":"snapshot","tag":"{end}",
+            "vmstate":"memory","devices":["disk0","memory"]}}}}
+            {{"execute":"query-jobs"}}"#
+        );
+        qemu.write_all(save.as_bytes()).expect("QEMU reads");
+        let mut lines = BufReader::new(&qemu).lines();
+        let told = lines.find_map(|line| {
+            let line = line.expect("an answer");
+            assert!(!line.contains("error"), "{line}");
+            line.contains("snapshot-save").then_some(line)
+        });
+        told.expect("the job is there");
+        drop(qemu);
+        match end {
+            "left" => node.perform(
+                vm,
+                &Act::Restore {
+                    name: name("first"),
+                },
+            ),
+            _ => node.perform(vm, &Act::Snapshot { name: name(end) }),
+        };
+        assert_eq!(node.state(vm), Some(VmState::Running));
+    }
+    node.perform(vm, &Act::Restore { name: name("kept") });
 }
 
 /// A VM over a shared base writes to its own disk alone, and its copy shares the base.
