@@ -3,14 +3,14 @@
 //! [`Ledger::apply`] alone changes it, both when the agent writes an entry and when a later one
 //! reads it back, so that the two cannot differ.
 
-use crate::driver::NativeCall;
+use crate::driver::{Act, NativeCall};
 use crate::journal::Entry;
 use crate::own::is_own;
 use crate::rotation;
 use crate::scaling;
 use crate::settings::Lease;
 use crate::space::{base_mib, disk_mib, space_mib};
-use crate::step::{Gained, Planned, Undo};
+use crate::step::{Gained, Planned, Step, Undo};
 use crate::steps::{Record, plain, vms_of};
 use model::blueprint::Blueprint;
 use model::id::{Generation, OperationId, VmId};
@@ -100,15 +100,26 @@ impl Run {
     pub fn way_back(&self) -> Vec<Planned> {
         let begun = self.next + usize::from(self.begun);
         let begun = self.steps.iter().take(begun).rev();
-        let undo = begun.flat_map(|step| match &step.undo {
-            Undo::By { steps } => steps.clone(),
+        let undo = begun.flat_map(|planned| match &planned.undo {
+            Undo::By { steps } => steps.iter().map(|step| undoing(planned, step)).collect(),
             Undo::Nothing | Undo::AskAgain | Undo::Forward => Vec::new(),
         });
-        let planned = undo.map(|step| Planned {
-            keys: step.key().into_iter().collect(),
-            ..plain(step)
-        });
-        planned.collect()
+        undo.collect()
+    }
+}
+
+/// A step of the way back, with its keys. What was stopped and is started again needs those that it
+/// had.
+fn undoing(planned: &Planned, step: &Step) -> Planned {
+    let keys = match step {
+        Step::Act {
+            act: Act::Start, ..
+        } => planned.keys.clone(),
+        other => other.key().into_iter().collect(),
+    };
+    Planned {
+        keys,
+        ..plain(step.clone())
     }
 }
 
@@ -285,6 +296,11 @@ impl Ledger {
             Verb::Scale { scale } => {
                 if let Some(record) = self.vms.get_mut(&vm) {
                     scaling::write(&mut record.blueprint, scale);
+                }
+            }
+            Verb::Modify { blueprint, .. } => {
+                if let Some(record) = self.vms.get_mut(&vm) {
+                    record.blueprint = (**blueprint).clone();
                 }
             }
             Verb::Snapshot { name } => {

@@ -8,6 +8,7 @@
 //! - [`guest`]: what makes an image the guest of one blueprint
 //! - [`seed`](mod@seed): the same for images in which cloud-init runs
 //! - [`edit`]: what is changed in a guest's files, as data
+//! - [`modify`]: what makes one VM of another on its system disk
 //! - [`secret`]: keys that are never shown or written down
 //! - [`watch`]: how a long act is followed and called off
 //! - [`lifecycle`]: the states of a VM and what each act does to them, as one table
@@ -46,6 +47,7 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod machine;
 pub mod message;
+pub mod modify;
 pub mod naming;
 mod own;
 pub mod refusal;

@@ -4,7 +4,7 @@
 //! ROOT/images/           the store of images
 //! ROOT/bases/SHA.raw     read-only bases that VMs share, with notes of who does beside them
 //! ROOT/vms/vm-7/         all that is VM 7's: DISK.raw, kernel, initrd, root/ of a container
-//! ROOT/build/vm-7/       where its disks are built before they are replicated
+//! ROOT/build/vm-7/       where its disks are built before they are replicated, and modified
 //! ROOT/saved/vm-7-NAME/  an image on its way into the store
 //! ```
 
@@ -54,6 +54,17 @@ pub struct Naming {
     pub first_disk: String,
 }
 
+/// Where a VM's system disk is on its way to a modified one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Modified {
+    /// A copy of it, taken while the VM ran.
+    pub copy: PathBuf,
+    /// The modified one, until it takes its place.
+    pub made: PathBuf,
+    /// The old one, from then on.
+    pub before: PathBuf,
+}
+
 impl Naming {
     /// The folder of all that is a VM's own.
     pub fn vm_folder(&self, vm: VmId) -> PathBuf {
@@ -68,6 +79,16 @@ impl Naming {
     /// Where a disk, or the root folder of a container, is built.
     pub fn built(&self, vm: VmId, disk: &str) -> PathBuf {
         self.build_folder(vm).join(disk)
+    }
+
+    /// Where its system disk is on its way to a modified one.
+    pub fn modified(&self, vm: VmId) -> Modified {
+        let folder = self.build_folder(vm);
+        Modified {
+            copy: folder.join("copy"),
+            made: folder.join("made"),
+            before: folder.join("before"),
+        }
     }
 
     /// The root folder of a container.

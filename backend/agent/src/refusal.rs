@@ -1,12 +1,13 @@
 //! Why an order is not carried out, and what of a blueprint a node would not touch.
 
 use crate::edit::{EditError, check_path};
-use crate::lifecycle::Illegal;
+use crate::lifecycle::{Illegal, state_word};
 use crate::naming::MOST_INTERFACES;
 use model::blueprint::{Blueprint, Disk, EncryptedPart, Format};
 use model::configuration::{Configuration, Piece};
 use model::hypervisor::Virtualisation;
 use model::id::{KeyId, NodeId, VmId};
+use model::report::VmState;
 use std::collections::BTreeSet;
 
 /// Why an order cannot begin.
@@ -74,6 +75,28 @@ pub enum Refusal {
         count: usize,
         /// What stands in the way, as `cannot move`.
         what: &'static str,
+    },
+    /// Snapshots hold what is to be changed.
+    #[error(
+        "{vm} has {count} snapshots, which would bring back what is modified; hint: drop them first"
+    )]
+    KeepsSnapshots {
+        /// The VM.
+        vm: VmId,
+        /// How many.
+        count: usize,
+    },
+    /// A VM is not modified in this way in this state.
+    #[error("{vm} is {}, so it cannot be modified {way}; hint: {hint}", state_word(*state))]
+    WrongWay {
+        /// The VM.
+        vm: VmId,
+        /// How it was to be modified, in words.
+        way: &'static str,
+        /// Its state; `None`: it is gone.
+        state: Option<VmState>,
+        /// What can be done.
+        hint: &'static str,
     },
     /// A field of the order cannot be honoured.
     #[error("{field} is {found}, expected {expected}")]

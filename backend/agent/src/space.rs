@@ -4,7 +4,7 @@ use crate::shared::base_name;
 use crate::steps::Record;
 use model::blueprint::Blueprint;
 use model::id::VmId;
-use model::order::{Order, Scale, Storage, Verb};
+use model::order::{Order, Scale, Storage, Verb, Way};
 use std::collections::BTreeMap;
 
 /// Space that a VM's disks may come to take, in MiB.
@@ -43,6 +43,11 @@ pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
         } if *storage == Storage::Local => disk_mib(blueprint) + base_mib([blueprint.as_ref()]),
         // The disk as it is, what it has in use of that, and the stream of it.
         Verb::SaveImage { .. } => disks.first().map_or(0, |disk| 3 * disk.size_mib),
+        // The modified disk beside the old one, and what it is made of where the VM runs on.
+        Verb::Modify { way, .. } => {
+            let copies = 1 + u64::from(matches!(way, Way::Duplicate { .. }));
+            disks.first().map_or(0, |disk| copies * disk.size_mib)
+        }
         Verb::Scale {
             scale: Scale::Disk { disk, size_mib },
         } => {

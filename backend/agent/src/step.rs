@@ -125,6 +125,26 @@ pub enum Step {
         /// The disk, with its own key.
         disk: AttachedDisk,
     },
+    /// Make a modified copy of a VM's system disk that nobody has open, and check it.
+    Modify {
+        /// The disk, or a copy of it as it was while it ran.
+        from: PathBuf,
+        /// Where: all or nothing.
+        at: PathBuf,
+        /// How the bytes lie in both.
+        disk: AttachedDisk,
+        /// The VM as it is on the disk.
+        before: Box<Blueprint>,
+        /// The VM as it is to be.
+        after: Box<Blueprint>,
+    },
+    /// Give a file another name that no file has; done where it has that already.
+    Rename {
+        /// What it is called.
+        from: PathBuf,
+        /// What it is to be called.
+        to: PathBuf,
+    },
     /// Overwrite a file, or all files of a folder, read them back, and remove them.
     Wipe {
         /// The file or folder; done once it is gone.
@@ -340,6 +360,8 @@ impl fmt::Display for Step {
                 let key = disk.key.map_or("no key".to_owned(), |key| key.to_string());
                 write!(f, "keep {key} of {} alone", disk.name)
             }
+            Self::Modify { disk, .. } => write!(f, "modify {}", disk.name),
+            Self::Rename { from, to } => write!(f, "rename {} to {}", name(from), name(to)),
             Self::Wipe { path } => write!(f, "wipe {}", path.display()),
             Self::Release { vm, .. } => write!(f, "release {vm}"),
             Self::Plug { interface, .. } => write!(f, "plug {}", interface.name),

@@ -10,7 +10,7 @@ use crate::error::{At, Error};
 use crate::folder::write_root;
 use crate::format::{Filling, check, format};
 use crate::luks;
-use crate::manifest::{Content, Template};
+use crate::manifest::{Content, Manifest, Template};
 use crate::package;
 use crate::replicate::{create, partial, put_in_place, replicate_into};
 use crate::sandbox::hand_over;
@@ -75,12 +75,7 @@ pub fn make_own(
     disk: &Path,
     workshop: Workshop<'_>,
 ) -> Result<(), Error> {
-    let (mut templates, mut parameters) = (Vec::new(), BTreeMap::new());
-    for id in images {
-        let manifest = workshop.store.image(id)?.manifest;
-        templates.extend(manifest.templates);
-        parameters.extend(manifest.parameters);
-    }
+    let (templates, mut parameters) = templates(images.iter().copied(), workshop.store)?;
     let mut all = Vec::new();
     for step in steps {
         match step {
@@ -101,8 +96,22 @@ pub fn make_own(
     }
 }
 
+/// The templates of images, and the defaults of all that they are filled with.
+pub(crate) fn templates<'i>(
+    images: impl IntoIterator<Item = &'i String>,
+    store: &Store,
+) -> Result<(Vec<Template>, BTreeMap<String, String>), Error> {
+    let (mut templates, mut parameters) = (Vec::new(), BTreeMap::new());
+    for id in images {
+        let manifest = store.image(id)?.manifest;
+        templates.extend(manifest.templates);
+        parameters.extend(manifest.parameters);
+    }
+    Ok((templates, parameters))
+}
+
 /// The edits that fill templates with the values that were set and the defaults of all others.
-fn filled(
+pub(crate) fn filled(
     templates: &[Template],
     parameters: &mut BTreeMap<String, String>,
     set: &BTreeMap<String, String>,
@@ -121,6 +130,24 @@ fn filled(
         Ok(Edit::file(&template.path, text, template.mode))
     });
     edits.collect()
+}
+
+/// Puts the files of an image over those of a tree; what the image says of itself.
+pub(crate) fn put_over(
+    id: &str,
+    tree: &mut Tree,
+    workshop: Workshop<'_>,
+) -> Result<Manifest, Error> {
+    let image = workshop.store.image(id)?;
+    let manifest = &image.manifest;
+    if manifest.content == Content::Disk {
+        let why = "it is a whole disk, not files";
+        return Err(Error::refused(&manifest.name, why));
+    }
+    let stream = workshop.store.stream(&image)?;
+    let (name, bounds) = (&manifest.name, manifest.bounds);
+    unpack(stream, name, bounds, tree, workshop.watch)?;
+    Ok(image.manifest)
 }
 
 /// Builds the root folder of a container by steps as [`agent::build::plan`] gives them, with the
@@ -237,23 +264,9 @@ impl<'a> Bench<'a> {
     }
 
     fn unpack(&mut self, id: &str) -> Result<(), Error> {
-        let image = self.workshop.store.image(id)?;
-        let manifest = &image.manifest;
-        if manifest.content == Content::Disk {
-            let why = "it is a whole disk, not files";
-            return Err(Error::refused(&manifest.name, why));
-        }
-        let stream = self.workshop.store.stream(&image)?;
-        let watch = self.workshop.watch;
-        unpack(
-            stream,
-            &manifest.name,
-            manifest.bounds,
-            &mut self.tree,
-            watch,
-        )?;
-        self.templates.extend(manifest.templates.iter().cloned());
-        self.parameters.extend(manifest.parameters.clone());
+        let manifest = put_over(id, &mut self.tree, self.workshop)?;
+        self.templates.extend(manifest.templates);
+        self.parameters.extend(manifest.parameters);
         Ok(())
     }
 

@@ -110,7 +110,7 @@ impl<'a> Ext4<'a> {
     }
 
     /// Replays the journal of a file system that was not unmounted.
-    fn recover(self) -> Result<(), Error> {
+    pub(crate) fn recover(self) -> Result<(), Error> {
         let mut flags = [0];
         let file = File::open(self.image).at(self.image)?;
         file.read_exact_at(&mut flags, self.offset + INCOMPATIBLE_AT)
@@ -270,7 +270,12 @@ impl<'a> Ext4<'a> {
     }
 
     /// Runs a script; what it says, or an error if it complains.
-    fn debugfs(self, write: bool, script: String, work: Option<&Path>) -> Result<Vec<u8>, Error> {
+    pub(crate) fn debugfs(
+        self,
+        write: bool,
+        script: String,
+        work: Option<&Path>,
+    ) -> Result<Vec<u8>, Error> {
         let options: &[&str] = if write {
             &["-w", "-f", "-"]
         } else {
@@ -336,7 +341,7 @@ fn parse_stat(answer: &str) -> Found {
     }
 }
 
-fn set_access(path: &str, kind: u32, access: Access) -> String {
+pub(crate) fn set_access(path: &str, kind: u32, access: Access) -> String {
     let Access { mode, uid, gid } = access;
     let mode = kind | mode & 0o7777;
     format!("sif \"{path}\" mode 0{mode:o}\nsif \"{path}\" uid {uid}\nsif \"{path}\" gid {gid}\n")

@@ -14,6 +14,8 @@
 //! - [`folder`]: root folders of containers
 //! - [`customise`](mod@customise): edits of disks that are built already
 //! - [`build`]: carries out the steps that build a disk
+//! - [`modify`](mod@modify): VMs that are deployed made others on their disks
+//! - `deployed`: a file system that is there, as a tree of files and back
 //! - [`boot`]: the kernel of a guest, and the boot loaders that start it
 //! - [`recipe`]: images made from what the machine can install
 //! - [`publish`](mod@publish): whole disks that others publish, as images
@@ -31,6 +33,7 @@ pub mod boot;
 pub mod build;
 mod crew;
 pub mod customise;
+mod deployed;
 pub mod error;
 pub mod ext4;
 pub mod extent;
@@ -40,6 +43,7 @@ pub mod folder;
 mod format;
 pub mod luks;
 pub mod manifest;
+pub mod modify;
 pub mod pack;
 mod package;
 pub mod publish;

@@ -8,6 +8,11 @@ use std::collections::BTreeSet;
 const STATUS: &str = "/var/lib/dpkg/status";
 const LISTS: &str = "/var/lib/dpkg/info";
 
+/// Whether the removal of components reads what is in a file.
+pub fn is_listed(path: &str) -> bool {
+    path == STATUS || path.starts_with(LISTS) && path.ends_with(".list")
+}
+
 /// Takes components out: package names, or absolute paths.
 ///
 /// # Errors

@@ -178,6 +178,18 @@ impl Tree {
         Ok(self.spooled)
     }
 
+    /// Takes note of what a disk has at this very path. The bytes of a file are put into the spool by
+    /// whoever needs them.
+    pub(crate) fn note(&mut self, path: String, node: Node) {
+        self.nodes.insert(path, node);
+    }
+
+    /// The number of a file whose bytes lie elsewhere until they are needed.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.spooled += 1;
+        self.spooled
+    }
+
     /// Takes a node away with all beneath it; nothing happens where there is none.
     pub fn remove(&mut self, path: &str) {
         let Ok(path) = self.place(path) else { return };

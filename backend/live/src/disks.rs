@@ -1,6 +1,7 @@
 //! The hand on disks and images: steps carried out by the crate `image`.
 
 mod bases;
+mod modified;
 mod outcome;
 mod sealing;
 mod size;
@@ -8,6 +9,7 @@ mod sweep;
 mod whole;
 
 use self::bases::{Bases, Own};
+use self::modified::rename;
 use self::outcome::{done, failed, failure, gone};
 use crate::hands::{Hand, broken, refused};
 use agent::build::{BuildStep, BuildStepKind, plan};
@@ -142,6 +144,14 @@ impl Disks {
             Step::Resize { disk } => size::change(disk, keys, watch),
             Step::AddKey { disk, key } => sealing::add_key(disk, *key, keys, watch),
             Step::KeepKey { disk } => sealing::keep_key(disk, keys, watch),
+            Step::Modify {
+                from,
+                at,
+                disk,
+                before,
+                after,
+            } => self.modify((from, at), disk, (before, after), keys, watch),
+            Step::Rename { from, to } => rename(from, to),
             Step::Wipe { path } => wipe(path, watch),
             Step::Release { folders, .. } => folders.iter().try_for_each(|folder| {
                 gone(fs::remove_dir(folder)).map_err(failed("remove", folder))

@@ -82,6 +82,26 @@ pub enum Storage {
     Local,
 }
 
+/// How a VM that is deployed is modified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "way", rename_all = "kebab-case")]
+pub enum Way {
+    /// While it is off, and it stays off.
+    InPlace,
+    /// Running, it is shut down, modified, and started again; as it was, where that fails.
+    Suspended {
+        /// How it is shut down.
+        shutdown: Shutdown,
+    },
+    /// While it runs on, a duplicate of its system disk is modified; then it is shut down and started
+    /// from that. What it writes to its system disk after the duplicate was begun is lost with the old
+    /// disk.
+    Duplicate {
+        /// How it is shut down.
+        shutdown: Shutdown,
+    },
+}
+
 /// What is to be done to a VM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case")]
@@ -151,6 +171,14 @@ pub enum Verb {
         /// The key that is to, which no disk of the VM has yet.
         to: KeyId,
     },
+    /// Change what is on its system disk: components, applications, name, addresses, users, keys,
+    /// firewall rules, files and settings; all else of it stays as it is.
+    Modify {
+        /// The VM as it is to be.
+        blueprint: Box<Blueprint>,
+        /// How.
+        way: Way,
+    },
     /// Make room for a VM that moves here, and listen for it.
     Receive {
         /// All that there is to know of it.
@@ -183,14 +211,22 @@ impl Verb {
             | Self::Start
             | Self::Stop { .. }
             | Self::Reboot
-            | Self::ReportStatistics => None,
+            | Self::ReportStatistics
+            | Self::Modify {
+                way: Way::InPlace | Way::Suspended { .. },
+                ..
+            } => None,
             Self::Copy { .. } => Some(Capability::Copy),
             Self::Scale { scale } => Some(scale.needs()),
             Self::Pause | Self::Resume => Some(Capability::Pause),
             Self::Snapshot { .. } | Self::Restore { .. } | Self::DropSnapshot { .. } => {
                 Some(Capability::Snapshot)
             }
-            Self::SaveImage { .. } => Some(Capability::SaveImage),
+            Self::SaveImage { .. }
+            | Self::Modify {
+                way: Way::Duplicate { .. },
+                ..
+            } => Some(Capability::SaveImage),
             Self::Configure { .. } => Some(Capability::Configure),
             Self::RotateKey { .. } => Some(Capability::RotateKey),
             Self::Receive { .. } | Self::Migrate { .. } => Some(Capability::LiveMigration),

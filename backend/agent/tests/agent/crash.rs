@@ -2,10 +2,10 @@
 //! outside call, for every verb.
 
 use crate::node::{Meanwhile, Node, keys, naming};
-use crate::orders::{OTHER, VM, blueprint, create, order, verbs};
+use crate::orders::{OTHER, VM, beginning, blueprint, order, verbs};
 use crate::world::{Modelled, World};
 use agent::message::Input;
-use model::order::{Order, Verb};
+use model::order::{Order, Verb, Way};
 use model::report::{Outcome, VmState};
 
 /// The operation under test; those that lead there have smaller ids.
@@ -58,7 +58,12 @@ fn cases() -> Vec<(Option<VmState>, Verb)> {
     for verb in verbs(VM, OTHER) {
         let starts: &[Option<VmState>] = match &verb {
             Verb::Create { .. } | Verb::Receive { .. } => &[None],
-            Verb::Migrate { .. } | Verb::Reboot | Verb::Configure { .. } => &[Some(Running)],
+            Verb::Modify {
+                way: Way::InPlace, ..
+            } => &[Some(Stopped)],
+            Verb::Modify { .. } | Verb::Migrate { .. } | Verb::Reboot | Verb::Configure { .. } => {
+                &[Some(Running)]
+            }
             Verb::Start => &[Some(Stopped), Some(Running)],
             Verb::Pause | Verb::Resume => &[Some(Running), Some(Paused)],
             Verb::Delete => &[None, Some(Stopped), Some(Running), Some(Paused)],
@@ -75,7 +80,8 @@ fn node(start: Option<VmState>, verb: &Verb) -> Node {
     let mut node = Node::new();
     let mut before = Vec::new();
     if start.is_some() {
-        before.push(create(VM));
+        let blueprint = Box::new(beginning(VM, verb));
+        before.push(Verb::Create { blueprint });
     }
     if matches!(verb, Verb::Restore { .. } | Verb::DropSnapshot { .. }) {
         let name = "before".to_owned();

@@ -7,6 +7,7 @@ mod files;
 mod handover;
 mod keys;
 mod lease;
+mod modify;
 mod node;
 mod noted;
 mod orders;

@@ -7,7 +7,7 @@ use model::blueprint::{
 use model::configuration::{Configuration, ConfiguredFile, Piece};
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::{Generation, KeyId, NetworkId, NodeId, OperationId, TenantId, VmId};
-use model::order::{Order, Scale, Shutdown, Storage, Verb};
+use model::order::{Order, Scale, Shutdown, Storage, Verb, Way};
 use model::time::Time;
 
 /// The VM that most tests are about.
@@ -159,6 +159,14 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
             to: KeyId(2),
         },
     ]);
+    let shutdown = Shutdown::Forced;
+    for way in [
+        Way::InPlace,
+        Way::Suspended { shutdown },
+        Way::Duplicate { shutdown },
+    ] {
+        verbs.push(modify(vm, way));
+    }
     for storage in [Storage::Local, Storage::Shared] {
         verbs.push(Verb::Receive {
             blueprint: Box::new(blueprint(vm)),
@@ -173,6 +181,38 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
         });
     }
     verbs
+}
+
+/// Another name and another address; a VM that is modified on a duplicate has a plain system disk.
+fn modify(vm: VmId, way: Way) -> Verb {
+    let mut blueprint = match way {
+        Way::Duplicate { .. } => plain_blueprint(vm),
+        Way::InPlace | Way::Suspended { .. } => blueprint(vm),
+    };
+    blueprint.name = "renamed".to_owned();
+    blueprint.interfaces[0].addresses = vec![([192, 0, 2, 7].into(), 24)];
+    Verb::Modify {
+        blueprint: Box::new(blueprint),
+        way,
+    }
+}
+
+/// The VM with a system disk of its own.
+pub fn plain_blueprint(vm: VmId) -> Blueprint {
+    let mut blueprint = blueprint(vm);
+    blueprint.disks[0].shared_base = false;
+    blueprint
+}
+
+/// The blueprint with which a VM begins that a verb is about.
+pub fn beginning(vm: VmId, verb: &Verb) -> Blueprint {
+    match verb {
+        Verb::Modify {
+            way: Way::Duplicate { .. },
+            ..
+        } => plain_blueprint(vm),
+        _ => blueprint(vm),
+    }
 }
 
 /// A file with a key in it, and a command.

@@ -1,7 +1,7 @@
 //! The table of what each order becomes, from every state that a VM can be in.
 
 use crate::node::naming;
-use crate::orders::{OTHER, VM, blueprint, order, verbs};
+use crate::orders::{OTHER, VM, beginning, order, verbs};
 use agent::steps::{Circumstances, Record, steps};
 use model::order::Verb;
 use model::report::VmState;
@@ -45,7 +45,7 @@ fn outcome(verb: &Verb, state: Option<VmState>) -> String {
     if let Some(state) = state {
         let wanted = matches!(verb, Verb::Restore { .. } | Verb::DropSnapshot { .. });
         let record = Record {
-            blueprint: blueprint(VM),
+            blueprint: beginning(VM, verb),
             snapshots: BTreeSet::from_iter(wanted.then(|| "before".to_owned())),
         };
         vms.insert(VM, record);

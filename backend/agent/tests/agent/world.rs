@@ -1,12 +1,11 @@
 //! A modelled node: folders, files, taps, and the VMs of a driver. Every step has its effect in two
 //! halves, and a kill may come between them.
 
-use crate::noted::resize;
+mod acts;
+
 use crate::seals::Seals;
 use agent::driver::Act;
-use agent::driver::ActKind;
 use agent::ledger::Ledger;
-use agent::lifecycle::after;
 use agent::machine::{Machine, Plug};
 use agent::naming::Naming;
 use agent::step::{Failure, FailureKind, Gained, KernelFiles, Place, SeenState, Step};
@@ -26,6 +25,8 @@ pub struct World {
     pub files: BTreeMap<PathBuf, bool>,
     /// The keys that open encrypted disks.
     pub seals: Seals,
+    /// Those of them that were modified.
+    pub modified: BTreeSet<PathBuf>,
     /// Bases, and who stands on them.
     pub bases: BTreeMap<PathBuf, BTreeSet<VmId>>,
     /// Taps and bridge ends.
@@ -72,6 +73,7 @@ impl World {
             Step::Blank { disk } => self.touch(disk.path.clone()),
             Step::Kernel { files, .. } => self.touch(files.kernel.clone()),
             Step::CopyFile { to, .. } => self.touch(to.clone()),
+            Step::Modify { at, .. } => self.touch(at.with_extension("part")),
             Step::Wipe { path } => {
                 if let Some(first) = self.below(path).first() {
                     self.files.insert(first.clone(), false);
@@ -132,8 +134,30 @@ impl World {
             Step::KeepKey { disk } => self.seals.keep(disk),
             Step::Kernel { files, .. } => self.make_kernel(files),
             Step::CopyFile { to, .. } => self.make(to.clone()),
+            Step::Modify { from, at, .. } => {
+                assert_eq!(self.files.get(from), Some(&true), "modified too early");
+                let open = self.vms.values().find(|modelled| {
+                    modelled.state != VmState::Stopped
+                        && modelled.machine.disks.iter().any(|disk| disk.path == *from)
+                });
+                assert_eq!(open, None, "modified while it was open");
+                self.files.remove(&at.with_extension("part"));
+                self.make(at.clone());
+                self.modified.insert(at.clone());
+            }
+            Step::Rename { from, to } => match self.files.remove(from) {
+                Some(whole) => {
+                    let replaced = self.files.insert(to.clone(), whole);
+                    assert_eq!(replaced, None, "{} was lost", to.display());
+                    if self.modified.remove(from) {
+                        self.modified.insert(to.clone());
+                    }
+                }
+                None => assert!(self.files.contains_key(to), "{} is gone", from.display()),
+            },
             Step::Wipe { path } => {
                 for file in self.below(path) {
+                    self.modified.remove(&file);
                     self.files.remove(&file);
                     self.seals.wipe(&file);
                 }
@@ -228,126 +252,6 @@ impl World {
         assert_eq!(self.plugs, expected.plugs, "plugs");
         let known: Vec<&VmId> = ledger.vms.keys().collect();
         assert_eq!(self.vms.keys().collect::<Vec<_>>(), known, "VMs");
-    }
-
-    fn begin_act(&mut self, vm: VmId, act: &Act) {
-        match act {
-            Act::Copy { to } => {
-                for disk in &to.disks {
-                    self.touch(disk.path.clone());
-                }
-            }
-            Act::SaveImage { file } => self.touch(file.clone()),
-            Act::Snapshot { name } => {
-                self.vm(vm).snapshots.insert(name.clone());
-            }
-            Act::Start if self.vm(vm).state == VmState::Stopped => {
-                self.vm(vm).state = VmState::Starting;
-            }
-            Act::Stop { .. } | Act::Reboot if self.vm(vm).state != VmState::Stopped => {
-                self.vm(vm).state = VmState::Stopping;
-            }
-            Act::Destroy => {
-                if let Some(modelled) = self.vms.get_mut(&vm) {
-                    modelled.state = VmState::Failed;
-                }
-            }
-            Act::Send { .. } if !self.vm(vm).given => self.vm(vm).state = VmState::Migrating,
-            _ => {}
-        }
-    }
-
-    fn end_act(&mut self, vm: VmId, act: &Act, late: bool) -> Result<Gained, Failure> {
-        let before = self.vms.get(&vm).map(|modelled| modelled.state);
-        if late {
-            // What has begun and cannot be taken back is carried through; a move can be.
-            let through = match act {
-                Act::Send { .. } => self.vm(vm).given,
-                Act::Stop { .. } | Act::Reboot => before == Some(VmState::Stopping),
-                Act::Destroy => before.is_none_or(|state| state == VmState::Failed),
-                Act::DropSnapshot { name } => !self.vm(vm).snapshots.contains(name),
-                _ => false,
-            };
-            if !through {
-                if before == Some(VmState::Migrating) && matches!(act, Act::Send { .. }) {
-                    self.vm(vm).state = VmState::Running;
-                }
-                return Err(Failure {
-                    kind: FailureKind::CalledOff,
-                    reason: "called off".to_owned(),
-                });
-            }
-        }
-        let mut touched = vec![vm];
-        let mut listening = None;
-        match act {
-            Act::Define { machine } => self.define(vm, machine, VmState::Stopped),
-            Act::Receive { machine, .. } => {
-                self.define(vm, machine, VmState::Migrating);
-                listening = Some(format!("somewhere:{}", vm.0));
-            }
-            Act::Copy { to } => {
-                for disk in &to.disks {
-                    self.make(disk.path.clone());
-                    self.seals.format(disk);
-                }
-                self.define(to.vm, to, VmState::Stopped);
-                touched.push(to.vm);
-            }
-            Act::Destroy => {
-                let gone = self.vms.remove(&vm);
-                let heard = gone.is_none_or(|modelled| modelled.given == modelled.sent);
-                assert!(heard, "{vm} is gone before its receiver has answered");
-            }
-            Act::Start | Act::Reboot => {
-                assert!(!self.elsewhere.contains(&vm), "{vm} runs twice");
-                self.vm(vm).state = VmState::Running;
-            }
-            Act::Stop { .. } => self.vm(vm).state = VmState::Stopped,
-            Act::Pause => self.vm(vm).state = VmState::Paused,
-            Act::Resume => self.vm(vm).state = VmState::Running,
-            Act::Snapshot { name } => {
-                self.vm(vm).snapshots.insert(name.clone());
-            }
-            Act::DropSnapshot { name } => {
-                self.vm(vm).snapshots.remove(name);
-            }
-            Act::Restore { name } => assert!(self.vm(vm).snapshots.contains(name)),
-            Act::SaveImage { file } => self.make(file.clone()),
-            Act::Configure { .. } => {}
-            Act::Scale { scale } => resize(&mut self.vm(vm).machine, scale),
-            Act::Rekey { old, new } => self.vm(vm).machine.rekey(*old, *new),
-            Act::Send { .. } => {
-                let modelled = self.vm(vm);
-                modelled.state = VmState::Stopped;
-                (modelled.given, modelled.sent) = (true, true);
-                self.elsewhere.insert(vm);
-            }
-        }
-        let kind = ActKind::from(act);
-        if let Ok(then) = after(before, kind) {
-            assert_eq!(self.vms.get(&vm).map(|m| m.state), then, "{kind} {vm}");
-        }
-        Ok(Gained {
-            listening,
-            ..self.told(&touched)
-        })
-    }
-
-    fn define(&mut self, vm: VmId, machine: &Machine, state: VmState) {
-        for disk in &machine.disks {
-            assert_eq!(self.files.get(&disk.path), Some(&true), "{vm}: {disk:?}");
-            let based = |base: &PathBuf| self.bases.get(base).is_some_and(|b| b.contains(&vm));
-            assert!(disk.base.as_ref().is_none_or(based), "{vm}: {disk:?}");
-        }
-        let modelled = Modelled {
-            machine: machine.clone(),
-            state,
-            snapshots: BTreeSet::new(),
-            given: false,
-            sent: false,
-        };
-        self.vms.insert(vm, modelled);
     }
 
     fn told(&self, vms: &[VmId]) -> Gained {

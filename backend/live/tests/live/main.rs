@@ -16,6 +16,7 @@ mod journal;
 mod lease;
 mod machine;
 mod measure;
+mod modified;
 mod moves;
 mod network;
 mod node;
