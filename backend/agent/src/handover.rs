@@ -38,6 +38,10 @@
 //! | the order to receive it | the copy fails and the sender goes on by itself | it is dropped, and the sender takes it back |
 //! | a node, for ever | what it may run is lost with it | the other waits for who has proof of the death |
 //!
+//! A VM that stands still goes by the same rules: the sender's record is its agent's journal, where the
+//! beginning of [`Cede`](crate::step::Step::Cede) is *given*, and the VM is *whole* once its disks have
+//! been copied, which the sender alone knows and says by its word.
+//!
 //! [`duty`] and [`hear`] are the rules. Drivers act by them, and a test walks through all that can
 //! happen between two nodes.
 

@@ -1,7 +1,7 @@
 //! One act of an order on a node, as data: what a hand is told, and how it is undone.
 
 use crate::driver::Act;
-use crate::machine::{AttachedDisk, Plug};
+use crate::machine::{AttachedDisk, Machine, Plug};
 use model::blueprint::{Blueprint, Interface};
 use model::hypervisor::{Arch, Guest};
 use model::id::{KeyId, VmId};
@@ -188,6 +188,60 @@ pub enum Step {
         /// Which.
         vm: VmId,
     },
+    /// Listen for a VM that comes as its disks alone, which are there and empty.
+    Expect {
+        /// As it is to be here.
+        machine: Box<Machine>,
+        /// Which of its disks come; none where both nodes see the same.
+        disks: Vec<AttachedDisk>,
+        /// The node's address on which to listen.
+        host: String,
+        /// The key of this move, which its sender has too.
+        key: KeyId,
+    },
+    /// Let its disks in until its sender has given it up ([`crate::handover`]). Called off, it tells its
+    /// sender from then on that it was dropped, unless it has been taken, of which it tells by succeeding.
+    Arrive {
+        /// Which.
+        vm: VmId,
+        /// As [`Self::Expect`] says.
+        disks: Vec<AttachedDisk>,
+        /// As [`Self::Expect`] says.
+        key: KeyId,
+    },
+    /// Tell the sender of a VM that has not been taken, from then on, that it was dropped.
+    Dismiss {
+        /// Which.
+        vm: VmId,
+    },
+    /// See that a VM can go, and that its receiver listens.
+    Knock {
+        /// Which.
+        vm: VmId,
+        /// Where its receiver listens.
+        address: String,
+    },
+    /// Copy disks of a VM that stands still to where they are expected; holes are left out.
+    Ship {
+        /// Which.
+        vm: VmId,
+        /// Its disks.
+        disks: Vec<AttachedDisk>,
+        /// Where its receiver listens.
+        address: String,
+        /// The key of this move.
+        key: KeyId,
+    },
+    /// Give a VM up that has been shipped: done once its receiver has taken it, broken once it has
+    /// dropped it, and unfinished until one of them is known.
+    Cede {
+        /// Which.
+        vm: VmId,
+        /// Where its receiver listens.
+        address: String,
+        /// The key of this move.
+        key: KeyId,
+    },
     /// Take a saved disk into the store as an image of this name.
     Store {
         /// What was saved.
@@ -288,7 +342,7 @@ pub struct Gained {
     /// Of [`Step::Act`] and [`Step::Await`]: the states after it of all VMs that it touched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<SeenState>,
-    /// Of [`Act::Receive`]: where the other agent connects to.
+    /// Of [`Act::Receive`] and [`Step::Expect`]: where the other agent connects to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listening: Option<String>,
     /// Of [`Step::Measure`].
@@ -368,6 +422,12 @@ impl fmt::Display for Step {
             Self::Unplug { interface, .. } => write!(f, "unplug {}", interface.name),
             Self::Act { vm, act } => write!(f, "{} {vm}", crate::driver::ActKind::from(act)),
             Self::Await { vm } => write!(f, "await {vm}"),
+            Self::Expect { machine, .. } => write!(f, "expect {}", machine.vm),
+            Self::Arrive { vm, .. } => write!(f, "let in {vm}"),
+            Self::Dismiss { vm } => write!(f, "dismiss {vm}"),
+            Self::Knock { vm, .. } => write!(f, "knock for {vm}"),
+            Self::Ship { vm, .. } => write!(f, "ship {vm}"),
+            Self::Cede { vm, .. } => write!(f, "cede {vm}"),
             Self::Store { name, .. } => write!(f, "store {name}"),
             Self::Measure { vm } => write!(f, "measure {vm}"),
         }

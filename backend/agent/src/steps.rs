@@ -3,6 +3,7 @@
 mod control;
 mod making;
 mod modifying;
+mod moving;
 
 use crate::driver::{Act, ActKind};
 use crate::lifecycle::after;
@@ -16,7 +17,7 @@ use crate::step::{Planned, Step, Undo};
 use model::blueprint::Blueprint;
 use model::configuration::Configuration;
 use model::id::{KeyId, VmId};
-use model::order::{Order, Storage, Verb};
+use model::order::{Order, Passage, Storage, Verb};
 use model::report::VmState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -91,13 +92,18 @@ pub fn steps(order: &Order, now: Circumstances) -> Result<Vec<Planned>, Refusal>
             blueprint,
             storage,
             key,
-        } => node.receive(vm, blueprint, *storage, *key),
+            passage,
+        } => node.receive(vm, blueprint, (*storage, *key), *passage),
         Verb::Migrate {
             address,
             storage,
             key,
+            passage,
             ..
-        } => node.migrate(vm, address, *storage, *key),
+        } => match passage {
+            Passage::Live => node.migrate(vm, address, *storage, *key),
+            Passage::Cold { shutdown } => node.ship(vm, address, (*storage, *key), *shutdown),
+        },
     }
 }
 
@@ -247,35 +253,6 @@ impl Planner<'_> {
         let configuration = Box::new(configuration.clone());
         let act = self::act(vm, Act::Configure { configuration }, keys, Undo::AskAgain);
         Ok(vec![act])
-    }
-
-    fn migrate(
-        &self,
-        vm: VmId,
-        address: &str,
-        storage: Storage,
-        key: KeyId,
-    ) -> Result<Vec<Planned>, Refusal> {
-        let record = self.record(vm)?;
-        after(self.state(vm), ActKind::Send)?;
-        if !record.snapshots.is_empty() {
-            let count = record.snapshots.len();
-            let what = "cannot move";
-            return Err(Refusal::HasSnapshots { vm, count, what });
-        }
-        let send = Act::Send {
-            address: address.to_owned(),
-            storage,
-            key,
-        };
-        let mut keys = keys_of(&record.blueprint);
-        keys.push(key);
-        let mut steps = vec![
-            act(vm, send, keys, Undo::AskAgain),
-            act(vm, Act::Destroy, Vec::new(), Undo::Forward),
-        ];
-        steps.extend(self.forget(vm, Some(&record.blueprint), storage));
-        Ok(steps)
     }
 
     fn check_lease(&self, blueprint: &Blueprint) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@
 //! - `copying`: what a copy of a VM asks for
 //! - [`field`]: fields of a machine that a driver cannot honour
 //! - [`folder`]: what a driver must remember of its VMs, in files that survive it
+//! - [`handover`]: what two nodes say to each other of a VM that moves
 //! - [`hold`]: one VM, held by whoever acts on it
 //! - [`incus`]: system containers, by Incus
 //! - [`measure`]: what the node itself tells of a VM, whatever runs it
@@ -22,6 +23,7 @@ pub mod admission;
 mod copying;
 pub mod field;
 pub mod folder;
+pub mod handover;
 pub mod hold;
 pub mod incus;
 pub mod measure;

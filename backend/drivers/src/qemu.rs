@@ -14,11 +14,10 @@
 //! A guest sees virtio devices. Its memory is laid out for the most that it may be scaled to, and a
 //! balloon takes back what it has not; a guest without that driver keeps all of it.
 
-mod book;
+mod arrival;
 mod check;
 mod command_line;
 mod disks;
-mod door;
 mod guest_agent;
 mod look;
 mod migration;
@@ -33,12 +32,12 @@ mod snapshot;
 mod statistics;
 mod step;
 mod until;
-mod word;
 
 pub use probe::kvm_works;
 
 use crate::admission::{Admitted, admit};
 use crate::folder::Folder;
+use crate::handover::door::Door;
 use crate::hold::Hold;
 use crate::outside::Hasty;
 use crate::process::kill_all;
@@ -47,7 +46,7 @@ use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Readi
 use agent::machine::Machine;
 use agent::secret::Keys;
 use agent::watch::Watch;
-use door::Door;
+use arrival::Arrivals;
 use look::Look;
 use migration::Coming;
 use model::fingerprint::FoundHypervisor;
@@ -57,7 +56,7 @@ use model::order::Shutdown;
 use record::Move;
 use runner::{Answers, Runner};
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use step::Plan;
 
@@ -70,6 +69,7 @@ const CAPABILITIES: &[Capability] = &[
     Capability::Pause,
     Capability::Snapshot,
     Capability::LiveMigration,
+    Capability::ColdMigration,
     Capability::ScaleCpu,
     Capability::ScaleMem,
     Capability::ScaleDisk,
@@ -278,7 +278,7 @@ impl Driver for Qemu {
         // What was to come while there was no driver may ask.
         let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         if door.is_none() {
-            *door = Door::reopen(&self.folder)?;
+            *door = Door::reopen(&self.folder, Arc::new(Arrivals(self.folder.clone())))?;
         }
         drop(door);
         Ok(recovery::all(&self.list()?, |vm, watch| {

@@ -14,7 +14,7 @@
 //! - `probe`: a guest of 200 bytes that shows whether guests run here
 //! - `readings`: what can be measured
 //!
-//! It lacks what the kernel lacks: no snapshot and no migration, for nothing can save a guest's
+//! It lacks what the kernel lacks: no snapshot and no live migration, for nothing can save a guest's
 //! memory; one processor; disks of a fixed size without limits.
 
 mod machine;
@@ -104,6 +104,7 @@ impl Driver for Uml {
     fn capabilities(&self) -> Vec<Capability> {
         vec![
             Capability::Pause,
+            Capability::ColdMigration,
             Capability::ScaleMem,
             Capability::Console,
             Capability::Copy,

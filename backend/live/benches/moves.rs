@@ -4,6 +4,9 @@
 //! `cargo bench --package live`. The figure is what the sender's agent tells: from the last instruction
 //! on the one node to the first on the other, at most.
 
+#[path = "../tests/live/moves/kind.rs"]
+#[expect(dead_code, reason = "tests alone move what User-mode Linux runs")]
+mod kind;
 #[path = "../tests/live/moves/node.rs"]
 #[expect(dead_code, reason = "tests alone look into guests")]
 mod node;
@@ -21,7 +24,7 @@ const MOST_MILLIS: u64 = 50;
 const MOVES: usize = 20;
 
 fn main() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(node::Kind::Qemu);
     let blueprint = pair.blueprint();
     pair.order(0, Verb::Create { blueprint });
     pair.order(0, Verb::Start);

@@ -45,6 +45,8 @@ pub struct Hands {
     pub disks: Arc<dyn Hand>,
     /// Its network.
     pub network: Arc<dyn Hand>,
+    /// Its VMs that move standing still.
+    pub moves: Arc<dyn Hand>,
     /// The totals that were read last.
     pub rates: Arc<Mutex<Rates>>,
 }
@@ -138,6 +140,12 @@ impl Hands {
                     ..Gained::default()
                 })
             }
+            Step::Expect { .. }
+            | Step::Arrive { .. }
+            | Step::Dismiss { .. }
+            | Step::Knock { .. }
+            | Step::Ship { .. }
+            | Step::Cede { .. } => self.moves.perform(step, keys, watch),
             Step::Plug { .. } | Step::Unplug { .. } => self.network.perform(step, keys, watch),
             _ => self.disks.perform(step, keys, watch),
         }
@@ -202,7 +210,8 @@ pub fn refused(reason: &str) -> Failure {
     }
 }
 
-fn failure(error: DriverError) -> Failure {
+/// A driver's failure, in the agent's words.
+pub(crate) fn failure(error: DriverError) -> Failure {
     let kind = match &error {
         DriverError::Unsupported { .. }
         | DriverError::Illegal { .. }

@@ -3,7 +3,7 @@
 //! They are there in debug builds alone: nothing has to be remembered to test them, and no release
 //! can be killed by its environment.
 
-/// The number of the point at which to be killed, from 1; unset: at none.
+/// The number of the point at which to be killed, from 1, or its name; unset: at none.
 pub const VARIABLE: &str = "GRIDWRIGHT_KILL_AT";
 
 /// Passes a point; in a debug build the process may end here, with its name as its last word.
@@ -12,10 +12,10 @@ pub fn pass(name: impl Fn() -> String) {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
     static PASSED: AtomicU64 = AtomicU64::new(0);
-    static KILL_AT: LazyLock<Option<u64>> =
-        LazyLock::new(|| std::env::var(VARIABLE).ok()?.parse().ok());
+    static KILL_AT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(VARIABLE).ok());
     let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
-    if *KILL_AT == Some(number) {
+    let is_here = |at: &String| *at == number.to_string() || *at == name();
+    if KILL_AT.as_ref().is_some_and(is_here) {
         eprintln!("killed at point {number}, {}", name());
         let own = rustix::process::getpid();
         // SIGKILL leaves no time for anything; where it is refused, abort is as sudden.

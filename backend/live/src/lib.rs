@@ -16,6 +16,7 @@
 //! - [`console`]: logs of consoles, bounded
 //! - [`hands`]: steps, on threads of their own
 //! - [`disks`]: the hand on disks and images
+//! - [`moves`]: the hand on VMs that go to another node, standing still
 //! - [`network`]: the network of a VM, from the bridge to the last rule
 //! - [`plugs`]: the hands on networks
 //! - [`hypervisor`]: the driver that the configuration names
@@ -36,6 +37,7 @@ pub mod journal;
 pub mod killpoint;
 pub mod machine;
 pub mod measure;
+pub mod moves;
 pub mod network;
 pub mod node;
 pub mod plugs;

@@ -12,6 +12,7 @@ use live::config::{Config, Listen};
 use live::frame;
 use live::hands::Hand;
 use live::hypervisor;
+use live::moves::Moves;
 use live::network::{Change, Network};
 use live::node::{Claim, Node, Tools};
 use live::plugs::UserNetwork;
@@ -168,11 +169,14 @@ fn serve(mut config: Config, file: &Path) -> anyhow::Result<()> {
     open_utility(&mut config)?;
     let disks = config.disks()?;
     disks.sweep().context("sweep what was left unfinished")?;
+    let driver = hypervisor::open(&config)?;
+    let moves = Moves::open(&config.root, driver.clone());
     let tools = Tools {
         claim,
-        driver: hypervisor::open(&config)?,
+        driver,
         disks: Arc::new(disks),
         network: network(&config)?,
+        moves: Arc::new(moves.context("listen for VMs that move here")?),
         keeper: Keeper {
             root: config.root.clone(),
             start: words("watchdog")?,

@@ -109,6 +109,8 @@ pub struct Tools {
     pub disks: Arc<dyn Hand>,
     /// Its network.
     pub network: Arc<dyn Hand>,
+    /// Its VMs that move standing still.
+    pub moves: Arc<dyn Hand>,
     /// Its watchdog.
     pub keeper: Keeper,
 }
@@ -187,6 +189,7 @@ impl Node {
             driver: tools.driver.clone(),
             disks: tools.disks,
             network: tools.network,
+            moves: tools.moves,
             rates: rates.clone(),
         };
         let inputs = sender.clone();

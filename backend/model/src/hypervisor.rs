@@ -80,6 +80,8 @@ words! {
         Snapshot,
         /// Move while running.
         LiveMigration,
+        /// Go to another node while it stands still.
+        ColdMigration,
         /// Change vCPUs while running.
         ScaleCpu,
         /// Change memory while running.

@@ -102,6 +102,31 @@ pub enum Way {
     },
 }
 
+/// How a VM moves to another node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "passage", rename_all = "kebab-case")]
+pub enum Passage {
+    /// It runs all the way.
+    #[default]
+    Live,
+    /// It stands still, and what its disks hold is copied.
+    Cold {
+        /// How a running VM is shut down before; it is started where it arrives. `None`: it does not
+        /// run before, nor then.
+        shutdown: Option<Shutdown>,
+    },
+}
+
+impl Passage {
+    /// What both nodes' drivers must be able to do for it.
+    pub const fn needs(self) -> Capability {
+        match self {
+            Self::Live => Capability::LiveMigration,
+            Self::Cold { .. } => Capability::ColdMigration,
+        }
+    }
+}
+
 /// What is to be done to a VM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case")]
@@ -188,8 +213,11 @@ pub enum Verb {
         /// The key that the two nodes have in common: 32 random bytes, new for each move, which come
         /// beside both orders.
         key: KeyId,
+        /// How it moves.
+        #[serde(default)]
+        passage: Passage,
     },
-    /// Move it, running, to the node that listens; wipe it here once it runs there.
+    /// Move it to the node that listens; wipe it here once it is that node's.
     Migrate {
         /// Where to.
         to: NodeId,
@@ -199,6 +227,9 @@ pub enum Verb {
         storage: Storage,
         /// As the order to receive it says.
         key: KeyId,
+        /// As the order to receive it says.
+        #[serde(default)]
+        passage: Passage,
     },
 }
 
@@ -229,7 +260,7 @@ impl Verb {
             } => Some(Capability::SaveImage),
             Self::Configure { .. } => Some(Capability::Configure),
             Self::RotateKey { .. } => Some(Capability::RotateKey),
-            Self::Receive { .. } | Self::Migrate { .. } => Some(Capability::LiveMigration),
+            Self::Receive { passage, .. } | Self::Migrate { passage, .. } => Some(passage.needs()),
         }
     }
 }

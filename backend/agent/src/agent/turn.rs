@@ -148,7 +148,7 @@ impl Agent {
         }
         self.at_hand.insert(operation, false);
         // Not before it is on disk that somebody may come: from there on this is asked again.
-        if let (Step::Await { .. }, Some(address)) = (&task.step, listening) {
+        if let (Step::Await { .. } | Step::Arrive { .. }, Some(address)) = (&task.step, listening) {
             let outcome = Outcome::Listening { address };
             self.report(now, Some(vm), Some(operation), outcome, out);
         }

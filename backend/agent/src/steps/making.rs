@@ -1,4 +1,4 @@
-//! The steps of orders that make a VM on this node: create, copy, receive.
+//! The steps of orders that make a VM on this node: create and copy.
 
 use super::{Planner, act, by_act, give_back, plain, with};
 use crate::driver::{Act, ActKind};
@@ -9,7 +9,6 @@ use crate::step::{Place, Planned, Step, Undo};
 use model::blueprint::{Blueprint, BootLoader, Disk};
 use model::hypervisor::Virtualisation;
 use model::id::{KeyId, VmId};
-use model::order::Storage;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -131,47 +130,7 @@ impl Planner<'_> {
         Ok(steps)
     }
 
-    pub(super) fn receive(
-        &self,
-        vm: VmId,
-        blueprint: &Blueprint,
-        storage: Storage,
-        key: KeyId,
-    ) -> Result<Vec<Planned>, Refusal> {
-        self.check_new(vm, blueprint)?;
-        self.check_lease(blueprint)?;
-        let host = self.now.host.ok_or(Refusal::NoHost)?;
-        let mut steps = Vec::new();
-        if storage == Storage::Local {
-            steps.push(self.reserve(vm, vec![self.now.naming.vm_folder(vm)]));
-            steps.extend(fetches(blueprint));
-            for disk in self.now.naming.disks_of(blueprint) {
-                steps.extend(self.base(blueprint, disk));
-                let disk = self.now.naming.attached_disk(blueprint, disk);
-                steps.push(Planned {
-                    keys: disk.key.into_iter().collect(),
-                    step: Step::Blank { disk },
-                    undo: Undo::Nothing,
-                });
-            }
-            steps.extend(self.kernel(blueprint));
-        }
-        steps.extend(self.plugs(blueprint));
-        let receive = Act::Receive {
-            machine: Box::new(self.now.naming.machine(blueprint)),
-            storage,
-            host: host.to_owned(),
-            key,
-        };
-        let undo = by_act(vm, Act::Destroy);
-        let mut keys = keys_of(blueprint);
-        keys.push(key);
-        steps.push(act(vm, receive, keys, undo));
-        steps.push(with(Step::Await { vm }, Undo::AskAgain));
-        Ok(steps)
-    }
-
-    fn check_new(&self, vm: VmId, blueprint: &Blueprint) -> Result<(), Refusal> {
+    pub(super) fn check_new(&self, vm: VmId, blueprint: &Blueprint) -> Result<(), Refusal> {
         if blueprint.vm != vm {
             return Err(Refusal::WrongVm {
                 order: vm,
@@ -198,7 +157,7 @@ impl Planner<'_> {
     }
 
     /// Room for a new VM; its undoing wipes whatever later steps have put there.
-    fn reserve(&self, vm: VmId, folders: Vec<PathBuf>) -> Planned {
+    pub(super) fn reserve(&self, vm: VmId, folders: Vec<PathBuf>) -> Planned {
         let undo = Undo::By {
             steps: give_back(vm, folders.clone()),
         };
@@ -206,7 +165,7 @@ impl Planner<'_> {
         with(Step::Reserve { vm, folders, mib }, undo)
     }
 
-    fn base(&self, blueprint: &Blueprint, disk: &Disk) -> Vec<Planned> {
+    pub(super) fn base(&self, blueprint: &Blueprint, disk: &Disk) -> Vec<Planned> {
         let base = self.now.naming.base(blueprint, disk);
         let step = base.map(|at| Step::BuildBase {
             blueprint: Box::new(blueprint.clone()),
@@ -219,7 +178,7 @@ impl Planner<'_> {
         planned.into_iter().collect()
     }
 
-    fn kernel(&self, blueprint: &Blueprint) -> Vec<Planned> {
+    pub(super) fn kernel(&self, blueprint: &Blueprint) -> Vec<Planned> {
         let image = blueprint.disks.first().and_then(|disk| disk.image.clone());
         let image = image.filter(|_| boots_directly(blueprint));
         let step = image.map(|_| Step::Kernel {
@@ -229,7 +188,7 @@ impl Planner<'_> {
         step.map(plain).into_iter().collect()
     }
 
-    fn plugs(&self, blueprint: &Blueprint) -> Vec<Planned> {
+    pub(super) fn plugs(&self, blueprint: &Blueprint) -> Vec<Planned> {
         let vm = blueprint.vm;
         let interfaces = blueprint.interfaces.iter().enumerate();
         let steps = interfaces.map(|(place, interface)| {
@@ -255,7 +214,7 @@ fn boots_directly(blueprint: &Blueprint) -> bool {
     blueprint.boot == BootLoader::Direct && blueprint.virtualisation != Virtualisation::Container
 }
 
-fn fetches(blueprint: &Blueprint) -> Vec<Planned> {
+pub(super) fn fetches(blueprint: &Blueprint) -> Vec<Planned> {
     let images = blueprint.disks.iter().filter_map(|disk| disk.image.clone());
     let images: BTreeSet<String> = images.chain(blueprint.customisation.add.clone()).collect();
     let steps = images.into_iter().map(|image| Step::Fetch { image });

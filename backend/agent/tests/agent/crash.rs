@@ -5,7 +5,7 @@ use crate::node::{Meanwhile, Node, keys, naming};
 use crate::orders::{OTHER, VM, beginning, blueprint, order, verbs};
 use crate::world::{Modelled, World};
 use agent::message::Input;
-use model::order::{Order, Verb, Way};
+use model::order::{Order, Passage, Verb, Way};
 use model::report::{Outcome, VmState};
 
 /// The operation under test; those that lead there have smaller ids.
@@ -58,6 +58,13 @@ fn cases() -> Vec<(Option<VmState>, Verb)> {
     for verb in verbs(VM, OTHER) {
         let starts: &[Option<VmState>] = match &verb {
             Verb::Create { .. } | Verb::Receive { .. } => &[None],
+            Verb::Migrate {
+                passage: Passage::Cold { shutdown },
+                ..
+            } => match shutdown {
+                None => &[Some(Stopped)],
+                Some(_) => &[Some(Stopped), Some(Running)],
+            },
             Verb::Modify {
                 way: Way::InPlace, ..
             } => &[Some(Stopped)],
@@ -230,6 +237,7 @@ impl Reference {
 fn normal(world: &World) -> World {
     let mut world = world.clone();
     world.coming.clear();
+    world.book.retain(|_, taken| !*taken);
     for modelled in world.vms.values_mut() {
         let Modelled { state, .. } = modelled;
         if *state == VmState::Stopping {

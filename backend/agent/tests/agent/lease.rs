@@ -140,6 +140,7 @@ fn the_watchdog_is_told_first() {
         blueprint,
         storage,
         key: model::id::KeyId(2),
+        passage: model::order::Passage::Live,
     };
     node.order(&about(OTHER, 2, receive));
     while node.turn().expect("nobody kills") && node.world.coming.is_empty() {}

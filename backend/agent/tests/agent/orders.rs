@@ -7,7 +7,7 @@ use model::blueprint::{
 use model::configuration::{Configuration, ConfiguredFile, Piece};
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::{Generation, KeyId, NetworkId, NodeId, OperationId, TenantId, VmId};
-use model::order::{Order, Scale, Shutdown, Storage, Verb, Way};
+use model::order::{Order, Passage, Scale, Shutdown, Storage, Verb, Way};
 use model::time::Time;
 
 /// The VM that most tests are about.
@@ -167,17 +167,24 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
     ] {
         verbs.push(modify(vm, way));
     }
-    for storage in [Storage::Local, Storage::Shared] {
+    let cold = |shutdown| Passage::Cold { shutdown };
+    let passages = [Passage::Live, cold(None), cold(Some(Shutdown::Forced))];
+    for (storage, passage) in [Storage::Local, Storage::Shared]
+        .into_iter()
+        .flat_map(|storage| passages.map(|passage| (storage, passage)))
+    {
         verbs.push(Verb::Receive {
             blueprint: Box::new(blueprint(vm)),
             storage,
             key: KeyId(2),
+            passage,
         });
         verbs.push(Verb::Migrate {
             to: NodeId(2),
             address: "192.0.2.2:4444".to_owned(),
             storage,
             key: KeyId(2),
+            passage,
         });
     }
     verbs

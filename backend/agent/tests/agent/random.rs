@@ -20,7 +20,7 @@ enum Happening {
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let one = prop_oneof![
-        6 => (1..4_u64, 0..40_usize).prop_map(|(vm, verb)| Happening::Ordered { vm, verb }),
+        6 => (1..4_u64, 0..48_usize).prop_map(|(vm, verb)| Happening::Ordered { vm, verb }),
         1 => (1..40_u64).prop_map(|operation| Happening::CalledOff { operation }),
         1 => Just(Happening::Kill),
         1 => (1..9_usize).prop_map(|after| Happening::Break { after }),

@@ -2,15 +2,13 @@
 //! halves, and a kill may come between them.
 
 mod acts;
+mod held;
 
 use crate::seals::Seals;
 use agent::driver::Act;
-use agent::ledger::Ledger;
-use agent::machine::{Machine, Plug};
-use agent::naming::Naming;
+use agent::machine::Machine;
 use agent::step::{Failure, FailureKind, Gained, KernelFiles, Place, SeenState, Step};
-use model::blueprint::BootLoader;
-use model::hypervisor::Virtualisation;
+use held::plug_name;
 use model::id::VmId;
 use model::report::VmState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,8 +35,10 @@ pub struct World {
     pub saved: BTreeSet<String>,
     /// VMs that run on another node.
     pub elsewhere: BTreeSet<VmId>,
-    /// VMs whose sender was told where to send, and will.
+    /// VMs whose sender has heard where to, and sends.
     pub coming: BTreeSet<VmId>,
+    /// VMs that stand still and are to come, and whether they have been taken.
+    pub book: BTreeMap<VmId, bool>,
 }
 
 /// A VM of the driver.
@@ -80,6 +80,10 @@ impl World {
                 }
             }
             Step::Act { vm, act } => self.begin_act(*vm, act),
+            Step::Arrive { vm, .. } if self.coming.remove(vm) => {
+                assert!(self.elsewhere.remove(vm), "{vm} came from nowhere");
+                assert_eq!(self.book.insert(*vm, true), Some(false), "{vm}");
+            }
             Step::Await { vm } if self.coming.remove(vm) => {
                 // It runs here, and never at the same time there.
                 assert!(self.elsewhere.remove(vm), "{vm} came from nowhere");
@@ -105,6 +109,20 @@ impl World {
                 } else {
                     called_off()
                 };
+            }
+            Step::Arrive { vm, .. } => {
+                if self.book.get(vm) != Some(&true) {
+                    self.book.remove(vm);
+                    return called_off();
+                }
+            }
+            // Whoever calls it off, its receiver is asked what it has done.
+            Step::Cede { vm, .. } => {
+                self.shipped(*vm);
+                let modelled = self.vm(*vm);
+                (modelled.given, modelled.sent) = (true, true);
+                self.elsewhere.insert(*vm);
+                self.book.remove(vm);
             }
             Step::Store { name, .. } if self.saved.contains(name) => {}
             _ if late => return called_off(),
@@ -188,7 +206,22 @@ impl World {
                 users.remove(vm);
                 !users.is_empty()
             }),
-            Step::Fetch { .. } | Step::Measure { .. } => {}
+            Step::Expect { machine, disks, .. } => {
+                for disk in disks {
+                    assert_eq!(self.files.get(&disk.path), Some(&true), "{disk:?}");
+                }
+                self.book.insert(machine.vm, false);
+                return Ok(Gained {
+                    listening: Some(format!("somewhere:{}", machine.vm.0)),
+                    ..Gained::default()
+                });
+            }
+            Step::Dismiss { vm } => {
+                // One that was taken may be of an earlier move.
+                self.book.retain(|of, taken| of != vm || *taken);
+            }
+            Step::Ship { vm, .. } => self.shipped(*vm),
+            Step::Fetch { .. } | Step::Knock { .. } | Step::Measure { .. } => {}
         }
         for modelled in self.vms.values() {
             self.seals.open(&modelled.machine);
@@ -210,48 +243,13 @@ impl World {
             self.elsewhere.insert(*vm);
             kind = FailureKind::Unfinished;
         }
+        if let Step::Cede { vm, .. } = step {
+            self.vm(*vm).given = true;
+            self.elsewhere.insert(*vm);
+            kind = FailureKind::Unfinished;
+        }
         let reason = "it broke".to_owned();
         Failure { kind, reason }
-    }
-
-    /// That the node holds what the ledger says, and nothing else.
-    pub fn check(&self, ledger: &Ledger, naming: &Naming) {
-        assert!(ledger.open.is_empty(), "open: {:?}", ledger.queue);
-        let mut expected = World::default();
-        for (&vm, record) in &ledger.vms {
-            let blueprint = &record.blueprint;
-            expected.folders.insert(naming.vm_folder(vm));
-            for disk in naming.disks_of(blueprint) {
-                expected.make(naming.attached_disk(blueprint, disk).path);
-            }
-            if blueprint.virtualisation == Virtualisation::Container {
-                expected.make(naming.container_root(vm));
-            } else if blueprint.boot == BootLoader::Direct {
-                let files = naming.kernel(vm);
-                expected.make(files.kernel);
-                expected.make(files.initrd);
-            }
-            for disk in &blueprint.disks {
-                if let Some(base) = naming.base(blueprint, disk) {
-                    expected.bases.entry(base).or_default().insert(vm);
-                }
-            }
-            for (place, interface) in blueprint.interfaces.iter().enumerate() {
-                let name = plug_name(&naming.plug(vm, place, interface));
-                expected.plugs.insert((vm, name));
-            }
-            let modelled = &self.vms[&vm];
-            assert_eq!(modelled.machine, naming.machine(blueprint), "{vm}");
-            self.seals.check(&modelled.machine);
-            assert_eq!(modelled.snapshots, record.snapshots, "{vm}");
-            assert!(!modelled.given, "{vm} was given away");
-        }
-        assert_eq!(self.folders, expected.folders, "folders");
-        assert_eq!(self.files, expected.files, "files");
-        assert_eq!(self.bases, expected.bases, "bases");
-        assert_eq!(self.plugs, expected.plugs, "plugs");
-        let known: Vec<&VmId> = ledger.vms.keys().collect();
-        assert_eq!(self.vms.keys().collect::<Vec<_>>(), known, "VMs");
     }
 
     fn told(&self, vms: &[VmId]) -> Gained {
@@ -269,6 +267,11 @@ impl World {
         self.vms
             .get_mut(&vm)
             .unwrap_or_else(|| panic!("{vm} is not defined"))
+    }
+
+    /// What goes to another node stands still.
+    fn shipped(&mut self, vm: VmId) {
+        assert_eq!(self.vm(vm).state, VmState::Stopped, "{vm} runs");
     }
 
     fn stand(&mut self, vm: VmId, base: &Path) {
@@ -292,8 +295,4 @@ impl World {
         let files = self.files.keys().filter(|file| file.starts_with(path));
         files.cloned().collect()
     }
-}
-
-fn plug_name(plug: &Plug) -> String {
-    format!("{plug:?}")
 }

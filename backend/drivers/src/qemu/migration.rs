@@ -13,7 +13,7 @@
 //!
 //! Who may run it when, whatever dies, is in [`agent::handover`]. Migration and NBD are encrypted by
 //! TLS with the key of the move, without which neither end talks to the other; the word needs no
-//! secrecy ([`super::word`]).
+//! secrecy ([`crate::handover::word`]).
 
 use super::Qemu;
 use super::check::invalid;

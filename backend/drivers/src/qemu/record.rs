@@ -1,7 +1,7 @@
 //! What the driver remembers of a VM on disk, and how it finds the VM's process by it.
 
-use super::word::Saying;
 use crate::folder::Folder;
+use crate::handover::word::Saying;
 pub(super) use crate::process::{Process, boot};
 use agent::driver::DriverError;
 use model::id::VmId;

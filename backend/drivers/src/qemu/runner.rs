@@ -3,15 +3,15 @@
 mod moving;
 mod program;
 
-use super::book;
-use super::door::Door;
 use super::guest_agent::GuestAgent;
 use super::qmp::Qmp;
 use super::record;
 use super::step::{GuestCommand, Plan, Step};
 use super::until::Until;
-use super::word::Line;
 use crate::folder::{Folder, failed};
+use crate::handover::book;
+use crate::handover::door::Door;
+use crate::handover::word::Line;
 use crate::hold::Hold;
 use crate::outside::Hasty;
 use agent::driver::DriverError;

@@ -6,26 +6,19 @@
 
 use super::qmp::Qmp;
 use crate::folder::{Folder, failed};
+use crate::handover::key::{CREDENTIALS_FILE, USER, credentials};
 use agent::driver::DriverError;
 use agent::watch::{Unwatched, Watch};
 use model::id::{KeyId, VmId};
-use rustix::fs::{MemfdFlags, memfd_create};
 use serde_json::{Value, json};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::os::unix::fs::symlink;
 
 /// What QEMU calls the key.
 pub(super) const CREDENTIALS: &str = "move";
 
-/// TLS wants a name with a key; both ends have the same.
-const USER: &str = "gridwright";
-
 /// The folder within the VM's.
 const FOLDER: &str = "tls";
-
-/// The fewest bytes of a key that nobody guesses.
-const KEY_BYTES: usize = 32;
 
 /// An end of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,21 +41,13 @@ pub(super) fn give(
     end: End,
     watch: &dyn Watch,
 ) -> Result<(), DriverError> {
-    if key.len() < KEY_BYTES {
-        return Err(DriverError::Invalid {
-            field: id.to_string(),
-            found: format!("{} bytes long", key.len()),
-            expected: format!("at least {KEY_BYTES} random bytes"),
-        });
-    }
+    let file = credentials(id, key)?;
     remove(folder, vm, qmp);
-    let text = zeroize::Zeroizing::new(format!("{USER}:{}\n", super::word::hex(key)));
-    let file = in_memory(id, text.as_bytes())?;
     let opaque = json!({ "opaque": CREDENTIALS });
     let given = qmp.give_file("add-fd", &opaque, &file, watch)?;
     let place = folder.of(vm).join(FOLDER);
     fs::create_dir_all(&place).map_err(failed("make", &place))?;
-    let link = place.join("keys.psk");
+    let link = place.join(CREDENTIALS_FILE);
     symlink(format!("/proc/self/fd/{}", given["fd"]), &link).map_err(failed("make", &link))?;
     let mut object = json!({
         "qom-type": "tls-creds-psk",
@@ -93,22 +78,4 @@ pub(super) fn remove(folder: &Folder, vm: VmId, qmp: &mut Qmp) {
     }
     // A link that leads nowhere tells nothing; it goes with the VM's folder at the latest.
     let _ = fs::remove_dir_all(folder.of(vm).join(FOLDER));
-}
-
-/// A file in memory that holds a key and is gone once nobody has it open.
-///
-/// # Errors
-/// Where the node has no more files or memory.
-pub(super) fn in_memory(id: KeyId, bytes: &[u8]) -> Result<File, DriverError> {
-    let made = memfd_create("key", MemfdFlags::CLOEXEC)
-        .map_err(std::io::Error::from)
-        .and_then(|fd| {
-            let mut file = File::from(fd);
-            file.write_all(bytes)?;
-            Ok(file)
-        });
-    made.map_err(|error| DriverError::Hypervisor {
-        doing: format!("hand over {id}"),
-        said: error.to_string(),
-    })
 }

@@ -1,11 +1,13 @@
 //! A running VM moves from one agent to another and back, by the orders of a controller alone.
 
+mod cold;
+mod kind;
 mod node;
 
 use crate::network::node as room;
 use model::order::{Shutdown, Verb};
 use model::report::{Outcome, VmState};
-use node::{Node, Pair, VM, wait_for};
+use node::{Kind, Node, Pair, VM, wait_for};
 
 /// What the guest's shell says when it takes a line.
 const PROMPT: &str = "/ # ";
@@ -47,7 +49,7 @@ fn reads(node: &Node, command: &str) -> String {
 /// The same on the way back; and what came back can be stopped and started.
 #[test]
 fn a_running_vm_moves_between_agents_and_back() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(Kind::Qemu);
     let blueprint = pair.blueprint();
     pair.order(0, Verb::Create { blueprint });
     pair.order(0, Verb::Start);

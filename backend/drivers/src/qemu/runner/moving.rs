@@ -1,20 +1,21 @@
 //! What a move takes beyond QEMU's own commands.
 
 use super::{Answers, LOOK_AGAIN, Runner};
-use crate::qemu::book;
-use crate::qemu::door::Door;
+use crate::handover::book::{self, Coming};
+use crate::handover::door::Door;
+use crate::handover::word::{Line, Said, Words};
+use crate::qemu::arrival::Arrivals;
 use crate::qemu::migration::{Address, BANDWIDTH_BYTES, mirror_job, own_disks, remote_node};
 use crate::qemu::record::{self, Move};
 use crate::qemu::secure::{self, End};
 use crate::qemu::until::Until;
-use crate::qemu::word::{Line, Said, Words};
 use agent::driver::DriverError;
 use agent::machine::Machine;
 use model::id::KeyId;
 use model::order::Storage;
 use serde_json::{Value, json};
 use std::net::TcpListener;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A move that is called off has ended within this, its connections being cut first.
@@ -47,7 +48,13 @@ impl Runner<'_> {
 
     pub(super) fn expect(&mut self, storage: Storage, key: KeyId) -> Result<(), DriverError> {
         let words = self.words(key)?;
-        let digest = book::expect(self.folder, self.vm, storage, &words)?;
+        // QEMU itself sees to its disks' files.
+        let coming = Coming {
+            vm: self.vm,
+            storage,
+            files: Vec::new(),
+        };
+        let digest = book::expect(self.folder, coming, &words)?;
         let place = Move::Receiving { digest };
         self.folder.save(self.vm, record::MOVE, &place)
     }
@@ -67,7 +74,11 @@ impl Runner<'_> {
         if door.as_ref().is_none_or(|door| !door.is_on(host)) {
             // The former one is closed before, as it may have the port.
             *door = None;
-            *door = Some(Door::open(self.folder, host)?);
+            *door = Some(Door::open(
+                self.folder,
+                host,
+                Arc::new(Arrivals(self.folder.clone())),
+            )?);
         }
         let port = door.as_ref().map(|door| door.address().port());
         answers.insert("door", port.into());

@@ -2,10 +2,10 @@
 
 use super::{LOOK_AGAIN, Runner};
 use crate::folder::failed;
+use crate::handover::key::in_memory;
 use crate::process::kill_all;
 use crate::qemu::check::missing;
 use crate::qemu::record::{self, Process};
-use crate::qemu::secure;
 use crate::qemu::step::{Argument, Exec};
 use agent::driver::DriverError;
 use model::id::KeyId;
@@ -98,7 +98,7 @@ impl Runner<'_> {
             .keys
             .bytes(key)
             .ok_or(DriverError::KeyMissing { key })?;
-        secure::in_memory(key, bytes)
+        in_memory(key, bytes)
     }
 
     pub(super) fn end(&mut self, patience_millis: u32) -> Result<(), DriverError> {

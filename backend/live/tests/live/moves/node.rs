@@ -1,21 +1,18 @@
 //! Two nodes with a cable between them, each a network namespace with a running agent, and the orders
 //! by which a controller moves a VM from one to the other.
 
+pub use super::kind::Kind;
+use super::kind::{key, make};
 use super::room::Room;
-use ed25519_dalek::SigningKey;
 use image::manifest::hex;
-use image::recipe::Recipe;
 use image::store::Store;
 use live::config::Listen;
 use live::frame;
 use live::protocol::{Answer, HexKey, Request, Status};
 use live::socket;
-use model::blueprint::{
-    Blueprint, BootLoader, Customisation, Disk, Format, Interface, Partition, PartitionTable,
-};
-use model::hypervisor::{Arch, Guest, Virtualisation};
-use model::id::{Generation, KeyId, NetworkId, NodeId, OperationId, TenantId, VmId};
-use model::order::{Order, Storage, Verb};
+use model::blueprint::Blueprint;
+use model::id::{Generation, KeyId, NodeId, OperationId, VmId};
+use model::order::{Order, Passage, Storage, Verb};
 use model::report::Outcome;
 use model::time::Time;
 use std::fs;
@@ -34,6 +31,7 @@ pub const VM: VmId = VmId(7);
 /// Two agents, and the images that both take.
 pub struct Pair {
     pub nodes: [Node; 2],
+    kind: Kind,
     images: [String; 2],
     operations: u64,
     _folder: tempfile::TempDir,
@@ -41,22 +39,24 @@ pub struct Pair {
 
 /// A node with its agent; nothing of it outlives a test.
 pub struct Node {
-    id: NodeId,
+    pub id: NodeId,
     root: PathBuf,
     config: PathBuf,
     room: Room,
     agent: Child,
+    /// Agents that died by themselves since one was put in place.
+    died: usize,
 }
 
 impl Pair {
-    pub fn new() -> Self {
+    pub fn new(kind: Kind) -> Self {
         let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
         let folder = folder.expect("a folder in memory");
         image::sandbox::let_through(folder.path()).expect("our folder");
         let images = folder.path().join("store");
         let trusted = vec![key().verifying_key()];
         let store = Store::open(&images, trusted, 1 << 30).expect("a store");
-        let made = ["busybox", "linux"].map(|name| make(name, folder.path(), &store));
+        let made = ["busybox", kind.kernel()].map(|name| make(name, folder.path(), &store));
         let rooms = [Room::new(), Room::new()];
         rooms[0].cable("uplink", &rooms[1], "uplink");
         let mut place = 0;
@@ -64,66 +64,21 @@ impl Pair {
             place += 1;
             room.run(&format!("ip addr add 198.51.100.{place}/24 dev uplink"));
             room.run("ip link set uplink up");
-            Node::start(place, folder.path(), &images, room)
+            Node::start(place, kind, folder.path(), &images, room)
         });
         nodes.iter().for_each(Node::listens);
         Self {
             nodes,
+            kind,
             images: made,
             operations: 0,
             _folder: folder,
         }
     }
 
-    /// A VM of 256 MiB that boots from its own disk.
+    /// The VM that the tests move.
     pub fn blueprint(&self) -> Box<Blueprint> {
-        let [system, linux] = self.images.clone();
-        Box::new(Blueprint {
-            vm: VM,
-            tenant: TenantId(1),
-            name: "web-7".to_owned(),
-            arch: Arch::X86_64,
-            guest: Guest::Linux,
-            virtualisation: Virtualisation::Full,
-            cpus: 1,
-            max_cpus: 1,
-            mem_mib: 256,
-            max_mem_mib: 256,
-            boot: BootLoader::Extlinux,
-            kernel_arguments: "console=ttyS0 quiet panic=-1".to_owned(),
-            disks: vec![Disk {
-                name: "root".to_owned(),
-                size_mib: 96,
-                image: Some(system),
-                table: PartitionTable::Gpt,
-                partitions: vec![Partition {
-                    name: "root".to_owned(),
-                    size_mib: None,
-                    format: Format::Ext4,
-                    block_bytes: None,
-                    mount: Some("/".to_owned()),
-                    bootable: true,
-                }],
-                shared_base: false,
-                encryption: None,
-                iops: None,
-                mibps: None,
-            }],
-            interfaces: vec![Interface {
-                name: "front".to_owned(),
-                network: NetworkId(1),
-                mac: [0x52, 0x54, 0, 0, 0, 7],
-                addresses: vec![([192, 0, 2, 7].into(), 24)],
-                gateway: None,
-                mbps: None,
-                allowed: Vec::new(),
-            }],
-            customisation: Customisation {
-                add: vec![linux],
-                ..Customisation::default()
-            },
-            highly_available: false,
-        })
+        self.kind.blueprint(&self.images)
     }
 
     /// Carries out an order on a node; all outcomes that were told.
@@ -140,6 +95,7 @@ impl Pair {
             blueprint,
             storage,
             key,
+            passage: Passage::Live,
         };
         let to = 1 - from;
         let mut received = self.begin(to, receive, Some(key));
@@ -153,41 +109,35 @@ impl Pair {
             address,
             storage,
             key,
+            passage: Passage::Live,
         };
         let sent = self.begin(from, migrate, Some(key)).done();
         received.done();
         sent
     }
 
-    fn begin(&mut self, on: usize, verb: Verb, key: Option<KeyId>) -> Under {
+    /// Numbers for the key and the two orders of a move.
+    pub fn numbers(&mut self) -> (KeyId, OperationId, OperationId) {
+        self.operations += 3;
+        let last = self.operations;
+        (KeyId(last - 2), OperationId(last - 1), OperationId(last))
+    }
+
+    pub fn begin(&mut self, on: usize, verb: Verb, key: Option<KeyId>) -> Under {
         self.operations += 1;
         let operation = OperationId(self.operations);
-        let node = &self.nodes[on];
-        let shown = format!("{verb:?}");
-        let order = Box::new(Order {
-            operation,
-            generation: Generation(1),
-            node: node.id,
-            vm: VM,
-            verb,
-            deadline: Time::NEVER,
-        });
-        let bytes = |KeyId(key)| HexKey::new(&[key as u8; 32]);
-        let keys = key.map(|key| (key, bytes(key))).into_iter().collect();
-        let mut stream = node.connect();
-        frame::send(&mut stream, &Request::Follow).expect("it hears");
-        frame::send(&mut stream, &Request::Order { order, keys }).expect("it hears");
+        let stream = self.nodes[on].try_order(operation, &verb, key);
         Under {
             operation,
-            shown,
-            stream,
+            shown: format!("{verb:?}"),
+            stream: stream.expect("the agent lives"),
             told: Vec::new(),
         }
     }
 }
 
 /// An order under way.
-struct Under {
+pub struct Under {
     operation: OperationId,
     shown: String,
     stream: UnixStream,
@@ -196,7 +146,7 @@ struct Under {
 
 impl Under {
     /// Waits until an outcome of its own is this.
-    fn until(&mut self, what: &str, is: impl Fn(&Outcome) -> bool) -> Outcome {
+    pub fn until(&mut self, what: &str, is: impl Fn(&Outcome) -> bool) -> Outcome {
         loop {
             let answer = frame::receive(&mut self.stream);
             let answer = answer.unwrap_or_else(|error| panic!("{what}: {}: {error}", self.shown));
@@ -220,33 +170,104 @@ impl Under {
         }
     }
 
-    fn done(mut self) -> Vec<Outcome> {
+    pub fn done(mut self) -> Vec<Outcome> {
         self.until("its end", |outcome| *outcome == Outcome::Done);
         self.told
     }
 }
 
 impl Node {
-    fn start(place: u32, folder: &Path, images: &Path, room: Room) -> Self {
+    fn start(place: u32, kind: Kind, folder: &Path, images: &Path, room: Room) -> Self {
         let root = folder.join(format!("node{place}"));
         let config = folder.join(format!("agent{place}.toml"));
         let text = format!(
-            "node = {place}\nroot = {root:?}\ndriver = \"qemu\"\nplugging = \"tap\"\n\
+            "node = {place}\nroot = {root:?}\ndriver = \"{}\"\nplugging = \"tap\"\n\
              images = {images:?}\nsigners = [{:?}]\nhost = \"198.51.100.{place}\"\n\
              peers = [\"198.51.100.{}\"]\n",
+            kind.driver(),
             hex(key().verifying_key().as_bytes()),
             3 - place,
         );
         fs::write(&config, text).expect("a configuration");
-        let mut agent = room.command(env!("CARGO_BIN_EXE_gridwright-agent"));
-        agent.arg("--config").arg(&config).stdin(Stdio::null());
         Self {
             id: NodeId(place),
+            agent: run(&room, &config, None),
+            died: 0,
             root,
             config,
-            agent: agent.spawn().expect("nsenter, of util-linux"),
             room,
         }
+    }
+
+    /// Another agent in place of one that has died, or is killed now.
+    pub fn restart(&mut self, kill_at: Option<&str>) {
+        self.agent.kill().ok();
+        self.agent.wait().expect("a child");
+        self.agent = run(&self.room, &self.config, kill_at);
+        self.died = 0;
+        self.listens();
+    }
+
+    /// Sends an order and waits for an outcome of it; an agent that dies is followed by another, to
+    /// which the order is sent again.
+    pub fn outlives(
+        &mut self,
+        (operation, verb, key): (OperationId, &Verb, KeyId),
+        is: impl Fn(&Outcome) -> bool,
+    ) -> Outcome {
+        loop {
+            let found = self
+                .try_order(operation, verb, Some(key))
+                .and_then(|mut stream| {
+                    loop {
+                        match frame::receive(&mut stream).ok()?? {
+                            Answer::Reported { report }
+                                if report.operation == Some(operation) && is(&report.outcome) =>
+                            {
+                                return Some(report.outcome.clone());
+                            }
+                            Answer::Refused { reason } => panic!("{verb:?}: {reason}"),
+                            _ => {}
+                        }
+                    }
+                });
+            if let Some(outcome) = found {
+                return outcome;
+            }
+            wait_for("the agent's end", || {
+                self.agent.try_wait().expect("a child").is_some()
+            });
+            let died = self.died + 1;
+            self.restart(None);
+            self.died = died;
+        }
+    }
+
+    /// How many agents died by themselves since one was put in place.
+    pub fn died(&self) -> usize {
+        self.died
+    }
+
+    fn try_order(
+        &self,
+        operation: OperationId,
+        verb: &Verb,
+        key: Option<KeyId>,
+    ) -> Option<UnixStream> {
+        let order = Box::new(Order {
+            operation,
+            generation: Generation(1),
+            node: self.id,
+            vm: VM,
+            verb: verb.clone(),
+            deadline: Time::NEVER,
+        });
+        let bytes = |KeyId(key)| HexKey::new(&[key as u8; 32]);
+        let keys = key.map(|key| (key, bytes(key))).into_iter().collect();
+        let mut stream = self.try_connect()?;
+        frame::send(&mut stream, &Request::Follow).ok()?;
+        frame::send(&mut stream, &Request::Order { order, keys }).ok()?;
+        Some(stream)
     }
 
     pub fn root(&self) -> &Path {
@@ -258,9 +279,7 @@ impl Node {
     }
 
     fn try_connect(&self) -> Option<UnixStream> {
-        let stream = socket::connect(&Listen::Unix(self.root.join("agent.sock"))).ok()?;
-        stream.set_read_timeout(Some(LIMIT)).ok()?;
-        Some(stream)
+        connect(&self.root)
     }
 
     fn connect(&self) -> UnixStream {
@@ -339,24 +358,33 @@ impl Drop for Node {
     }
 }
 
+fn connect(root: &Path) -> Option<UnixStream> {
+    let stream = socket::connect(&Listen::Unix(root.join("agent.sock"))).ok()?;
+    stream.set_read_timeout(Some(LIMIT)).ok()?;
+    Some(stream)
+}
+
+/// Calls an order off; whether the agent of a node has heard it.
+pub fn call_off(root: &Path, operation: OperationId) -> bool {
+    let Some(mut stream) = connect(root) else {
+        return false;
+    };
+    frame::send(&mut stream, &Request::CallOff { operation }).is_ok()
+        && matches!(frame::receive::<Answer>(&mut stream), Ok(Some(_)))
+}
+
+/// An agent, which may be killed at a point of this name.
+fn run(room: &Room, config: &Path, kill_at: Option<&str>) -> Child {
+    let mut agent = room.command(env!("CARGO_BIN_EXE_gridwright-agent"));
+    agent.arg("--config").arg(config).stdin(Stdio::null());
+    agent.envs(kill_at.map(|point| (live::killpoint::VARIABLE, point)));
+    agent.spawn().expect("nsenter, of util-linux")
+}
+
 pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < LIMIT, "waited for {what}");
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn key() -> SigningKey {
-    SigningKey::from_bytes(&[7; 32])
-}
-
-fn make(name: &str, work: &Path, store: &Store) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let text = fs::read_to_string(root.join(format!("assets/recipes/{name}.toml")));
-    let recipe = Recipe::read(&text.expect("a recipe")).expect("a good recipe");
-    let guests = root.join("target/guests/x86_64");
-    assert!(guests.join("complete").exists(), "run `make guests`");
-    let made = recipe.make(&guests, work, store, &key(), &agent::watch::Unwatched);
-    made.expect("an image").id
 }

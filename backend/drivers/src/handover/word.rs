@@ -8,7 +8,6 @@
 //! A word goes over the network as it is, once it has become true and can never become false:
 //! whoever overhears it can do no more than say it again. The key cannot be told from it.
 
-use super::qmp::BEAT;
 use agent::driver::DriverError;
 use agent::watch::Watch;
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,9 @@ use sha2::{Digest, Sha256};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
+
+/// How often one that waits for the other end looks whether it is called off.
+const BEAT: Duration = Duration::from_millis(50);
 
 /// Longer than a line of either side can be.
 const LINE_BYTES: usize = 512;
@@ -25,27 +27,37 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All that is ever said of one move.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Words {
+pub struct Words {
     /// The receiver may run it.
-    pub(super) run: String,
+    pub run: String,
     /// The receiver has taken it.
-    pub(super) taken: String,
+    pub taken: String,
     /// The receiver has dropped it.
-    pub(super) dropped: String,
+    pub dropped: String,
 }
 
 /// What the sender says.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    /// The word.
-    pub(super) run: String,
+#[serde(untagged, deny_unknown_fields)]
+pub enum Asked {
+    /// That the receiver may run it.
+    Word {
+        /// The word.
+        run: String,
+    },
+    /// That a disk follows, by NBD over TLS.
+    Disk {
+        /// The digest of the word by which its VM comes.
+        digest: String,
+        /// The disk's name.
+        disk: String,
+    },
 }
 
 /// What the receiver answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
-pub(super) enum Answer {
+pub enum Answer {
     /// The VM is its own.
     Taken {
         /// The word for it.
@@ -67,7 +79,7 @@ pub(super) enum Answer {
 
 /// What the receiver has said for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub enum Said {
     /// It has taken the VM.
     Taken {
         /// As [`Answer::Taken`] has it.
@@ -79,18 +91,18 @@ pub(super) enum Said {
 
 /// What the sender must know to say the word, also after its key is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Saying {
+pub struct Saying {
     /// The word; a secret no longer, as it is kept only once it is true.
-    pub(super) run: String,
+    pub run: String,
     /// The digest of the word for a VM that was taken.
-    pub(super) taken_digest: String,
+    pub taken_digest: String,
     /// The digest of the word for a VM that was dropped.
-    pub(super) dropped_digest: String,
+    pub dropped_digest: String,
 }
 
 impl Words {
     /// Those of a key.
-    pub(super) fn of(key: &[u8]) -> Self {
+    pub fn of(key: &[u8]) -> Self {
         let word = |purpose: &str| {
             let bytes = Sha256::new().chain_update("gridwright ");
             let bytes = bytes.chain_update(purpose).chain_update(b"\n");
@@ -104,7 +116,7 @@ impl Words {
     }
 
     /// What the sender keeps of them.
-    pub(super) fn saying(&self) -> Saying {
+    pub fn saying(&self) -> Saying {
         Saying {
             run: self.run.clone(),
             taken_digest: digest(&self.taken),
@@ -114,17 +126,17 @@ impl Words {
 }
 
 /// What the other end knows a word by.
-pub(super) fn digest(word: &str) -> String {
+pub fn digest(word: &str) -> String {
     hex(&Sha256::digest(word))
 }
 
 /// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What came of listening for a while.
-pub(super) enum Heard<T> {
+pub enum Heard<T> {
     /// A line.
     Line(T),
     /// Nothing yet.
@@ -134,14 +146,14 @@ pub(super) enum Heard<T> {
 }
 
 /// Reads lines of JSON from a stream whose reads time out.
-pub(super) struct Lines<'a> {
+pub struct Lines<'a> {
     stream: &'a TcpStream,
     unread: Vec<u8>,
 }
 
 impl<'a> Lines<'a> {
     /// From here on.
-    pub(super) fn of(stream: &'a TcpStream) -> Self {
+    pub fn of(stream: &'a TcpStream) -> Self {
         let unread = Vec::new();
         Self { stream, unread }
     }
@@ -150,7 +162,7 @@ impl<'a> Lines<'a> {
     ///
     /// # Errors
     /// Where the connection breaks, or a line is too long or not what it should be.
-    pub(super) fn next<T: serde::de::DeserializeOwned>(&mut self) -> std::io::Result<Heard<T>> {
+    pub fn read<T: serde::de::DeserializeOwned>(&mut self) -> std::io::Result<Heard<T>> {
         loop {
             if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
@@ -174,21 +186,21 @@ impl<'a> Lines<'a> {
 }
 
 /// Writes one line of JSON.
-pub(super) fn tell(mut stream: &TcpStream, value: &impl Serialize) -> std::io::Result<()> {
+pub fn tell(mut stream: &TcpStream, value: &impl Serialize) -> std::io::Result<()> {
     let mut text = serde_json::to_vec(value)?;
     text.push(b'\n');
     stream.write_all(&text)
 }
 
 /// The way to a receiver, open before it is needed: meanwhile a guest stands still.
-pub(super) struct Line(TcpStream);
+pub struct Line(TcpStream);
 
 impl Line {
     /// Connects to where a receiver listens for the word.
     ///
     /// # Errors
     /// Where nobody listens there.
-    pub(super) fn open(address: &str) -> Result<Self, DriverError> {
+    pub fn open(address: &str) -> Result<Self, DriverError> {
         let found = address.to_socket_addrs().map(|mut all| all.next());
         let opened = found.and_then(|to| {
             let to = to.ok_or_else(|| std::io::Error::from(ErrorKind::NotFound))?;
@@ -200,20 +212,31 @@ impl Line {
         opened.map_err(|error| broke(address, &error.to_string()))
     }
 
+    /// Announces a disk; its bytes go both ways over what comes back.
+    ///
+    /// # Errors
+    /// Where the connection breaks.
+    pub fn carry(self, digest: &str, disk: &str) -> std::io::Result<TcpStream> {
+        let (digest, disk) = (digest.to_owned(), disk.to_owned());
+        tell(&self.0, &Asked::Disk { digest, disk })?;
+        self.0.set_read_timeout(None)?;
+        Ok(self.0)
+    }
+
     /// Says the word, and waits for the answer.
     ///
     /// # Errors
     /// Where there is none, it lacks its own word, or the receiver refuses.
-    pub(super) fn say(&self, saying: &Saying, watch: &dyn Watch) -> Result<Said, DriverError> {
+    pub fn say(&self, saying: &Saying, watch: &dyn Watch) -> Result<Said, DriverError> {
         let peer = self.0.peer_addr();
         let address = peer.map_or_else(|error| error.to_string(), |peer| peer.to_string());
         let failed = |error: std::io::Error| broke(&address, &error.to_string());
         let run = saying.run.clone();
-        tell(&self.0, &Asked { run }).map_err(failed)?;
+        tell(&self.0, &Asked::Word { run }).map_err(failed)?;
         let begun = Instant::now();
         let mut lines = Lines::of(&self.0);
         loop {
-            match lines.next().map_err(failed)? {
+            match lines.read().map_err(failed)? {
                 Heard::Line(Answer::Taken {
                     word,
                     running_micros,

@@ -9,6 +9,7 @@ use model::id::VmId;
 use model::order::Storage;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// The folder of its pages, in the driver's.
@@ -20,29 +21,38 @@ const MOST_PAGES: usize = 1_024;
 
 /// What is known of one VM that was to come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Page {
+pub struct Page {
     /// Which.
-    pub(super) vm: VmId,
+    pub vm: VmId,
     /// Where its disks are.
-    pub(super) storage: Storage,
+    pub storage: Storage,
+    /// Files that come with it and must be on the disk before it is taken, where nobody else sees to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PathBuf>,
     /// What became of it.
-    pub(super) book: Book,
+    pub book: Book,
     /// What is said once it is taken, and never else.
-    pub(super) taken: String,
+    pub taken: String,
     /// What is said once it is dropped, and never else.
-    pub(super) dropped: String,
+    pub dropped: String,
+}
+
+/// A VM that is to come.
+#[derive(Clone, Debug)]
+pub struct Coming {
+    /// Which.
+    pub vm: VmId,
+    /// Where its disks are.
+    pub storage: Storage,
+    /// As [`Page::files`] has them.
+    pub files: Vec<PathBuf>,
 }
 
 /// Writes down that a VM is to come; gives the digest of its word.
 ///
 /// # Errors
 /// Where the disk refuses.
-pub(super) fn expect(
-    folder: &Folder,
-    vm: VmId,
-    storage: Storage,
-    words: &Words,
-) -> Result<String, DriverError> {
+pub fn expect(folder: &Folder, coming: Coming, words: &Words) -> Result<String, DriverError> {
     prune(folder);
     let digest = digest(&words.run);
     if page(folder, &digest)?.is_some_and(|page| page.book != Book::Expected) {
@@ -52,9 +62,11 @@ pub(super) fn expect(
             expected: "a new one".to_owned(),
         });
     }
+    let Coming { vm, storage, files } = coming;
     let page = Page {
         vm,
         storage,
+        files,
         book: Book::Expected,
         taken: words.taken.clone(),
         dropped: words.dropped.clone(),
@@ -67,7 +79,7 @@ pub(super) fn expect(
 ///
 /// # Errors
 /// Where it cannot be read.
-pub(super) fn page(folder: &Folder, digest: &str) -> Result<Option<Page>, DriverError> {
+pub fn page(folder: &Folder, digest: &str) -> Result<Option<Page>, DriverError> {
     folder.load_own(&file(digest))
 }
 
@@ -75,7 +87,7 @@ pub(super) fn page(folder: &Folder, digest: &str) -> Result<Option<Page>, Driver
 ///
 /// # Errors
 /// Where the disk refuses.
-pub(super) fn settle(folder: &Folder, digest: &str, book: Book) -> Result<(), DriverError> {
+pub fn settle(folder: &Folder, digest: &str, book: Book) -> Result<(), DriverError> {
     match page(folder, digest)? {
         Some(page) if page.book == Book::Expected => write(folder, digest, &Page { book, ..page }),
         _ => Ok(()),
@@ -90,19 +102,45 @@ fn file(digest: &str) -> String {
     format!("{FOLDER}/{digest}.json")
 }
 
-/// Removes the oldest pages of VMs that nobody expects any more.
-fn prune(folder: &Folder) {
+/// The page of a VM that was written last, with the digest of its word; `None`: it never was to come.
+///
+/// # Errors
+/// Where a page cannot be read.
+pub fn last(folder: &Folder, vm: VmId) -> Result<Option<(String, Page)>, DriverError> {
+    let mut last: Option<(Option<SystemTime>, String, Page)> = None;
+    for digest in digests(folder) {
+        if let Some(page) = page(folder, &digest)?.filter(|page| page.vm == vm) {
+            let written = written(folder, &digest);
+            if last.as_ref().is_none_or(|(latest, ..)| *latest < written) {
+                last = Some((written, digest, page));
+            }
+        }
+    }
+    Ok(last.map(|(_, digest, page)| (digest, page)))
+}
+
+/// When a page was written; `None`: nobody can tell, or it has gone.
+fn written(folder: &Folder, digest: &str) -> Option<SystemTime> {
+    let path = folder.root().join(file(digest));
+    fs::metadata(path).and_then(|data| data.modified()).ok()
+}
+
+fn digests(folder: &Folder) -> Vec<String> {
     let entries = fs::read_dir(folder.root().join(FOLDER))
         .into_iter()
         .flatten();
-    let mut settled: Vec<(SystemTime, String)> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let digest = name.strip_suffix(".json")?.to_owned();
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let digests = names.filter_map(|name| Some(name.to_str()?.strip_suffix(".json")?.to_owned()));
+    digests.collect()
+}
+
+/// Removes the oldest pages of VMs that nobody expects any more.
+fn prune(folder: &Folder) {
+    let digests = digests(folder).into_iter();
+    let mut settled: Vec<(SystemTime, String)> = digests
+        .filter_map(|digest| {
             let expected = page(folder, &digest).ok()??.book == Book::Expected;
-            let written = entry.metadata().and_then(|data| data.modified()).ok()?;
-            (!expected).then_some((written, digest))
+            (!expected).then_some((written(folder, &digest)?, digest))
         })
         .collect();
     settled.sort_unstable();

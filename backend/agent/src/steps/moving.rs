@@ -1,0 +1,199 @@
+//! The steps of orders that move a VM between nodes, running or standing still.
+//!
+//! ```text
+//!  sender                                      receiver
+//!                                              reserve, blank, plug
+//!                                              expect: from here on it listens
+//!  knock                                       arrive ┐
+//!  stop, where it runs                                │
+//!  ship ─────── disks, by TLS with the key ──────────▶│
+//!  cede ─────── the word ────────────────────────────▶│ `taken` is written
+//!       ◀────── answer ───────────────────────────────┘
+//!  destroy, wipe                               define, start where it ran
+//! ```
+//! That is a VM that stands still: who may run it when, whatever dies, is in [`crate::handover`]. The
+//! beginning of `cede` in the journal is the sender's *given*.
+
+use super::making::fetches;
+use super::{Planner, act, by_act, plain, with};
+use crate::driver::{Act, ActKind};
+use crate::lifecycle::{Illegal, after};
+use crate::machine::AttachedDisk;
+use crate::refusal::{Refusal, invalid, keys_of};
+use crate::step::{Planned, Step, Undo};
+use model::blueprint::Blueprint;
+use model::hypervisor::Virtualisation;
+use model::id::{KeyId, VmId};
+use model::order::{Passage, Shutdown, Storage};
+use model::report::VmState;
+
+impl Planner<'_> {
+    pub(super) fn receive(
+        &self,
+        vm: VmId,
+        blueprint: &Blueprint,
+        (storage, key): (Storage, KeyId),
+        passage: Passage,
+    ) -> Result<Vec<Planned>, Refusal> {
+        self.check_new(vm, blueprint)?;
+        self.check_lease(blueprint)?;
+        let host = self.now.host.ok_or(Refusal::NoHost)?;
+        let mut steps = Vec::new();
+        if storage == Storage::Local {
+            steps.push(self.reserve(vm, vec![self.now.naming.vm_folder(vm)]));
+            steps.extend(fetches(blueprint));
+            for disk in self.now.naming.disks_of(blueprint) {
+                steps.extend(self.base(blueprint, disk));
+                let disk = self.now.naming.attached_disk(blueprint, disk);
+                steps.push(Planned {
+                    keys: disk.key.into_iter().collect(),
+                    step: Step::Blank { disk },
+                    undo: Undo::Nothing,
+                });
+            }
+            steps.extend(self.kernel(blueprint));
+        }
+        steps.extend(self.plugs(blueprint));
+        let machine = Box::new(self.now.naming.machine(blueprint));
+        if let Passage::Cold { shutdown } = passage {
+            let disks = self.shipped(blueprint, storage)?;
+            let expect = Step::Expect {
+                machine: machine.clone(),
+                disks: disks.clone(),
+                host: host.to_owned(),
+                key,
+            };
+            let undo = Undo::By {
+                steps: vec![Step::Dismiss { vm }],
+            };
+            steps.extend([
+                keyed(expect, key, undo),
+                keyed(Step::Arrive { vm, disks, key }, key, Undo::AskAgain),
+            ]);
+            let keys = keys_of(blueprint);
+            let define = Act::Define { machine };
+            steps.push(act(vm, define, keys.clone(), Undo::Forward));
+            let start = shutdown.map(|_| act(vm, Act::Start, keys, Undo::Forward));
+            steps.extend(start);
+            return Ok(steps);
+        }
+        let receive = Act::Receive {
+            machine,
+            storage,
+            host: host.to_owned(),
+            key,
+        };
+        let undo = by_act(vm, Act::Destroy);
+        let mut keys = keys_of(blueprint);
+        keys.push(key);
+        steps.push(act(vm, receive, keys, undo));
+        steps.push(with(Step::Await { vm }, Undo::AskAgain));
+        Ok(steps)
+    }
+
+    pub(super) fn migrate(
+        &self,
+        vm: VmId,
+        address: &str,
+        storage: Storage,
+        key: KeyId,
+    ) -> Result<Vec<Planned>, Refusal> {
+        let record = self.record(vm)?;
+        after(self.state(vm), ActKind::Send)?;
+        if !record.snapshots.is_empty() {
+            let count = record.snapshots.len();
+            let what = "cannot move";
+            return Err(Refusal::HasSnapshots { vm, count, what });
+        }
+        let send = Act::Send {
+            address: address.to_owned(),
+            storage,
+            key,
+        };
+        let mut keys = keys_of(&record.blueprint);
+        keys.push(key);
+        let mut steps = vec![
+            act(vm, send, keys, Undo::AskAgain),
+            act(vm, Act::Destroy, Vec::new(), Undo::Forward),
+        ];
+        steps.extend(self.forget(vm, Some(&record.blueprint), storage));
+        Ok(steps)
+    }
+
+    /// Moves a VM that stands still, or is shut down for it.
+    pub(super) fn ship(
+        &self,
+        vm: VmId,
+        address: &str,
+        (storage, key): (Storage, KeyId),
+        shutdown: Option<Shutdown>,
+    ) -> Result<Vec<Planned>, Refusal> {
+        let record = self.record(vm)?;
+        let state = self.state(vm);
+        if shutdown.is_some() {
+            after(state, ActKind::Stop)?;
+        } else if state != Some(VmState::Stopped) {
+            let act = ActKind::Send;
+            return Err(Illegal { act, state }.into());
+        }
+        if !record.snapshots.is_empty() {
+            let count = record.snapshots.len();
+            let what = "cannot move";
+            return Err(Refusal::HasSnapshots { vm, count, what });
+        }
+        let disks = self.shipped(&record.blueprint, storage)?;
+        let address = address.to_owned();
+        let mut steps = vec![plain(Step::Knock {
+            vm,
+            address: address.clone(),
+        })];
+        if let Some(shutdown) = shutdown {
+            let undo = match state {
+                Some(VmState::Running | VmState::Paused) => by_act(vm, Act::Start),
+                _ => Undo::Nothing,
+            };
+            let keys = keys_of(&record.blueprint);
+            steps.push(act(vm, Act::Stop { shutdown }, keys, undo));
+        }
+        let ship = Step::Ship {
+            vm,
+            disks,
+            address: address.clone(),
+            key,
+        };
+        let cede = Step::Cede { vm, address, key };
+        steps.extend([
+            keyed(ship, key, Undo::Nothing),
+            keyed(cede, key, Undo::AskAgain),
+            act(vm, Act::Destroy, Vec::new(), Undo::Forward),
+        ]);
+        steps.extend(self.forget(vm, Some(&record.blueprint), storage));
+        Ok(steps)
+    }
+
+    /// The disks that go over the network with a VM.
+    fn shipped(
+        &self,
+        blueprint: &Blueprint,
+        storage: Storage,
+    ) -> Result<Vec<AttachedDisk>, Refusal> {
+        if blueprint.virtualisation == Virtualisation::Container {
+            let expected = "full or para: a container's root is its hypervisor's";
+            return Err(invalid("virtualisation", "container", expected));
+        }
+        if storage == Storage::Shared {
+            return Ok(Vec::new());
+        }
+        let naming = self.now.naming;
+        let disks = naming.disks_of(blueprint).iter();
+        Ok(disks
+            .map(|disk| naming.attached_disk(blueprint, disk))
+            .collect())
+    }
+}
+
+/// A step that needs the key of its move.
+fn keyed(step: Step, key: KeyId, undo: Undo) -> Planned {
+    let keys = vec![key];
+    Planned { step, keys, undo }
+}

@@ -1,0 +1,116 @@
+//! The VM that the tests move, on each hypervisor, and the images that it begins as.
+
+use super::node::VM;
+use ed25519_dalek::SigningKey;
+use image::recipe::Recipe;
+use image::store::Store;
+use model::blueprint::{
+    Blueprint, BootLoader, Customisation, Disk, Format, Interface, Partition, PartitionTable,
+};
+use model::hypervisor::{Arch, Guest, Virtualisation};
+use model::id::{NetworkId, TenantId};
+use std::fs;
+use std::path::Path;
+
+/// The hypervisor of both nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Qemu,
+    Uml,
+}
+
+impl Kind {
+    pub fn driver(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Uml => "uml",
+        }
+    }
+
+    /// The recipe of its guests' kernel.
+    pub fn kernel(self) -> &'static str {
+        match self {
+            Self::Qemu => "linux",
+            Self::Uml => "linux-uml",
+        }
+    }
+
+    /// A VM of 256 MiB that boots from its own disk.
+    pub fn blueprint(self, images: &[String; 2]) -> Box<Blueprint> {
+        let [system, linux] = images.clone();
+        let (virtualisation, boot, table, console) = match self {
+            Kind::Qemu => (
+                Virtualisation::Full,
+                BootLoader::Extlinux,
+                PartitionTable::Gpt,
+                "console=ttyS0 ",
+            ),
+            Kind::Uml => (
+                Virtualisation::Para,
+                BootLoader::Direct,
+                PartitionTable::None,
+                "",
+            ),
+        };
+        Box::new(Blueprint {
+            vm: VM,
+            tenant: TenantId(1),
+            name: "web-7".to_owned(),
+            arch: Arch::X86_64,
+            guest: Guest::Linux,
+            virtualisation,
+            cpus: 1,
+            max_cpus: 1,
+            mem_mib: 256,
+            max_mem_mib: 256,
+            boot,
+            kernel_arguments: format!("{console}quiet panic=-1"),
+            disks: vec![Disk {
+                name: "root".to_owned(),
+                size_mib: 96,
+                image: Some(system),
+                table,
+                partitions: vec![Partition {
+                    name: "root".to_owned(),
+                    size_mib: None,
+                    format: Format::Ext4,
+                    block_bytes: None,
+                    mount: Some("/".to_owned()),
+                    bootable: true,
+                }],
+                shared_base: false,
+                encryption: None,
+                iops: None,
+                mibps: None,
+            }],
+            interfaces: vec![Interface {
+                name: "front".to_owned(),
+                network: NetworkId(1),
+                mac: [0x52, 0x54, 0, 0, 0, 7],
+                addresses: vec![([192, 0, 2, 7].into(), 24)],
+                gateway: None,
+                mbps: None,
+                allowed: Vec::new(),
+            }],
+            customisation: Customisation {
+                add: vec![linux],
+                ..Customisation::default()
+            },
+            highly_available: false,
+        })
+    }
+}
+
+pub fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+pub fn make(name: &str, work: &Path, store: &Store) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(root.join(format!("assets/recipes/{name}.toml")));
+    let recipe = Recipe::read(&text.expect("a recipe")).expect("a good recipe");
+    let guests = root.join("target/guests/x86_64");
+    assert!(guests.join("complete").exists(), "run `make guests`");
+    let made = recipe.make(&guests, work, store, &key(), &agent::watch::Unwatched);
+    made.expect("an image").id
+}
