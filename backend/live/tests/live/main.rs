@@ -14,6 +14,7 @@ mod frames;
 mod incusd;
 mod journal;
 mod lease;
+mod life;
 mod machine;
 mod measure;
 mod modified;
