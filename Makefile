@@ -27,7 +27,7 @@ run: packages-RUN
 test: packages-TEST guests lint
 	$(CARGO) test --workspace
 
-# Agents killed at every named point of every order; an hour or so on two busy cores.
+# Agents killed at every named point of orders; half an hour on two busy cores.
 crash: packages-TEST guests
 	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: --nocapture
 
