@@ -227,7 +227,9 @@ class Gvisor:
         return self._still(vm, now, was, steps)
 
     def _save_image(self, vm, act, now, was):
-        file = pathlib.Path(act["file"])
+        if len(act["disks"]) != 1:
+            refuse("disks", len(act["disks"]), "one, the root: a container has no other")
+        file = pathlib.Path(act["disks"][0]["file"])
         fresh = file.with_name(file.name + ".part")
         tar = ["tar", "--create", "--numeric-owner", "--xattrs", "--sort=name"]
         command = [*tar, f"--file={fresh}", f"--directory={self._root(vm)}", "."]

@@ -17,6 +17,15 @@ use model::sample::{Metric, Source, Subject};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// A disk on its way to become an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedDisk {
+    /// The disk's name.
+    pub disk: String,
+    /// The file to make; a raw disk, or a tar stream of a container's root.
+    pub file: PathBuf,
+}
+
 /// One act on one VM. Every act may be repeated: where its effect already holds, it changes nothing
 /// and succeeds. That is how a killed agent resumes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::EnumDiscriminants)]
@@ -78,10 +87,10 @@ pub enum Act {
         /// The new VM; the driver makes the files of its disks.
         to: Box<Machine>,
     },
-    /// Write its first disk, or its root file system, as an image.
+    /// Write disks of it as images, all as of one instant.
     SaveImage {
-        /// The file to make; a raw disk, or for a container a tar stream of its root.
-        file: PathBuf,
+        /// Which, and where to; of a container, its root alone.
+        disks: Vec<SavedDisk>,
     },
     /// Give it more or less.
     Scale {

@@ -41,8 +41,17 @@ pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
         Verb::Receive {
             blueprint, storage, ..
         } if *storage == Storage::Local => disk_mib(blueprint) + base_mib([blueprint.as_ref()]),
-        // The disk as it is, what it has in use of that, and the stream of it.
-        Verb::SaveImage { .. } => disks.first().map_or(0, |disk| 3 * disk.size_mib),
+        // Each disk as it is, what it has in use of that, and the stream of it.
+        Verb::SaveImage { disks: names, .. } => {
+            let saved = disks
+                .iter()
+                .enumerate()
+                .filter(|(place, disk)| match names.is_empty() {
+                    true => *place == 0,
+                    false => names.contains(&disk.name),
+                });
+            saved.map(|(_, disk)| 3 * disk.size_mib).sum()
+        }
         // The modified disk beside the old one, and what it is made of where the VM runs on.
         Verb::Modify { way, .. } => {
             let copies = 1 + u64::from(matches!(way, Way::Duplicate { .. }));

@@ -245,6 +245,10 @@ pub enum Step {
     },
     /// Take a saved disk into the store as an image of this name.
     Store {
+        /// The disk's name.
+        disk: String,
+        /// Whether its VM boots from it, so that what only that VM may know lies there and is taken out.
+        is_system: bool,
         /// What was saved.
         file: PathBuf,
         /// The image's name.

@@ -5,7 +5,7 @@ mod making;
 mod modifying;
 mod moving;
 
-use crate::driver::{Act, ActKind};
+use crate::driver::{Act, ActKind, SavedDisk};
 use crate::lifecycle::after;
 use crate::naming::Naming;
 use crate::refusal::{Refusal, check_configuration, check_name, invalid, keys_of};
@@ -82,7 +82,7 @@ pub fn steps(order: &Order, now: Circumstances) -> Result<Vec<Planned>, Refusal>
             node.record(vm)?;
             Ok(vec![plain(Step::Measure { vm })])
         }
-        Verb::SaveImage { name } => node.save_image(vm, name),
+        Verb::SaveImage { name, disks } => node.save_image(vm, name, disks),
         Verb::Configure { configuration } => node.configure(vm, configuration),
         Verb::RotateKey { from, to } => {
             rotate(node.record(vm)?, node.state(vm), (*from, *to), now.naming)
@@ -204,23 +204,37 @@ impl Planner<'_> {
             .collect()
     }
 
-    fn save_image(&self, vm: VmId, name: &str) -> Result<Vec<Planned>, Refusal> {
+    fn save_image(&self, vm: VmId, name: &str, disks: &[String]) -> Result<Vec<Planned>, Refusal> {
         let record = self.record(vm)?;
         check_name("name", name)?;
         after(self.state(vm), ActKind::SaveImage)?;
-        let first = record.blueprint.disks.first();
-        if first.is_some_and(|disk| disk.encryption.is_some()) {
-            let expected = "none: its image would be readable by all who take it";
-            return Err(invalid("disks[0].encryption", "given", expected));
-        }
         let folder = self.now.naming.saved_folder(vm, name);
-        let file = folder.join("image");
+        let places = saved_disks(&record.blueprint, disks)?;
+        let (mut saved, mut stores) = (Vec::new(), Vec::new());
+        for place in places {
+            let disk = &record.blueprint.disks[place].name;
+            let file = folder.join(disk);
+            stores.push(with(
+                Step::Store {
+                    disk: disk.clone(),
+                    is_system: place == 0,
+                    file: file.clone(),
+                    name: match disks.is_empty() {
+                        true => name.to_owned(),
+                        false => format!("{name}-{disk}"),
+                    },
+                    arch: record.blueprint.arch,
+                    guest: record.blueprint.guest,
+                },
+                Undo::AskAgain,
+            ));
+            let disk = disk.clone();
+            saved.push(SavedDisk { disk, file });
+        }
         let wipe = Step::Wipe {
             path: folder.clone(),
         };
-        let save = Act::SaveImage { file: file.clone() };
-        let keys = keys_of(&record.blueprint);
-        Ok(vec![
+        let mut steps = vec![
             with(
                 Step::Reserve {
                     vm,
@@ -231,18 +245,16 @@ impl Planner<'_> {
                     steps: vec![wipe.clone()],
                 },
             ),
-            act(vm, save, keys, Undo::Nothing),
-            with(
-                Step::Store {
-                    file,
-                    name: name.to_owned(),
-                    arch: record.blueprint.arch,
-                    guest: record.blueprint.guest,
-                },
-                Undo::AskAgain,
+            act(
+                vm,
+                Act::SaveImage { disks: saved },
+                keys_of(&record.blueprint),
+                Undo::Nothing,
             ),
-            with(wipe, Undo::Forward),
-        ])
+        ];
+        steps.extend(stores);
+        steps.push(with(wipe, Undo::Forward));
+        Ok(steps)
     }
 
     fn configure(&self, vm: VmId, configuration: &Configuration) -> Result<Vec<Planned>, Refusal> {
@@ -268,6 +280,32 @@ impl Planner<'_> {
             self.now.naming.build_folder(vm),
         ]
     }
+}
+
+/// The places of the disks that are to be saved, in a VM's own order.
+fn saved_disks(blueprint: &Blueprint, names: &[String]) -> Result<BTreeSet<usize>, Refusal> {
+    let mut places = BTreeSet::new();
+    for name in names {
+        let place = blueprint.disks.iter().position(|disk| disk.name == *name);
+        let place = place.ok_or_else(|| {
+            let there: Vec<&str> = blueprint.disks.iter().map(|d| d.name.as_str()).collect();
+            let expected = format!("one of {}", there.join(", "));
+            invalid("disks", &format!("{name:?}"), &expected)
+        })?;
+        places.insert(place);
+    }
+    if names.is_empty() {
+        places.insert(0);
+    }
+    for &place in &places {
+        let disk = blueprint.disks.get(place);
+        if disk.is_some_and(|disk| disk.encryption.is_some()) {
+            let field = format!("disks[{place}].encryption");
+            let expected = "none: its image would be readable by all who take it";
+            return Err(invalid(&field, "given", expected));
+        }
+    }
+    Ok(places)
 }
 
 /// Wipes all that is in the folders of a VM, and gives them back.

@@ -1,8 +1,47 @@
 //! What a copy of a VM asks for, whoever makes it.
 
-use agent::driver::DriverError;
+use agent::driver::{DriverError, SavedDisk};
 use agent::machine::Machine;
 use std::path::PathBuf;
+
+/// The places of the disks that are to be saved, each with the file to make.
+///
+/// # Errors
+/// Where the VM has no such disk.
+pub(crate) fn saved<'a>(
+    machine: &Machine,
+    disks: &'a [SavedDisk],
+) -> Result<Vec<(usize, &'a PathBuf)>, DriverError> {
+    let names: Vec<&str> = machine
+        .disks
+        .iter()
+        .map(|disk| disk.name.as_str())
+        .collect();
+    let place = |saved: &'a SavedDisk| match names.iter().position(|name| *name == saved.disk) {
+        Some(place) => Ok((place, &saved.file)),
+        None => Err(DriverError::Invalid {
+            field: "disk".into(),
+            found: format!("{:?}", saved.disk),
+            expected: format!("one of {}", names.join(", ")),
+        }),
+    };
+    disks.iter().map(place).collect()
+}
+
+/// The file to make of a container's root.
+///
+/// # Errors
+/// Where another disk is asked for.
+pub(crate) fn root(disks: &[SavedDisk]) -> Result<&PathBuf, DriverError> {
+    match disks {
+        [root] => Ok(&root.file),
+        _ => Err(DriverError::Invalid {
+            field: "disks".into(),
+            found: disks.len().to_string(),
+            expected: "one, the root: a container has no other".into(),
+        }),
+    }
+}
 
 /// Whether the copy is there; it may have changed its disks since.
 ///

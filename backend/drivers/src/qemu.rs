@@ -19,6 +19,7 @@ mod check;
 mod command_line;
 mod disks;
 mod guest_agent;
+mod leftover;
 mod look;
 mod migration;
 mod power;
@@ -56,6 +57,7 @@ use model::order::Shutdown;
 use record::Move;
 use runner::{Answers, Runner};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use step::Plan;
@@ -88,6 +90,8 @@ pub struct Qemu {
     kvm: OnceLock<bool>,
     /// Where senders say that a VM may run, once there is one to come.
     door: Mutex<Option<Door>>,
+    /// Whether what former agents left was ended.
+    has_recovered: AtomicBool,
 }
 
 impl Qemu {
@@ -102,6 +106,7 @@ impl Qemu {
             folder,
             kvm: OnceLock::new(),
             door: Mutex::default(),
+            has_recovered: AtomicBool::new(false),
         })
     }
 
@@ -132,7 +137,7 @@ impl Qemu {
             Act::Restore { name } => snapshot::restore(self, there()?, name),
             Act::DropSnapshot { name } => snapshot::drop(self, there()?, name),
             Act::Copy { to } => disks::copy(self, there()?, to),
-            Act::SaveImage { file } => disks::save_image(there()?, file),
+            Act::SaveImage { disks } => disks::save_image(there()?, disks),
             Act::Scale { scale } => scale::scale(self, there()?, scale),
             Act::Configure { configuration } => Ok(guest_agent::configure(configuration)),
             Act::Rekey { old, new } => Ok(power::rekey(there()?, *old, *new)),
@@ -234,8 +239,12 @@ impl Driver for Qemu {
     ) -> Result<Effect, DriverError> {
         let hold = Hold::take(&self.folder, vm, record::MACHINE, watch)?;
         self.end_frozen(vm, act, watch)?;
-        if act.needs() == Some(Capability::Snapshot) {
-            snapshot::settle(&self.folder, vm, watch)?;
+        match act.needs() {
+            Some(Capability::Snapshot) => leftover::end_snapshot(&self.folder, vm, watch)?,
+            Some(Capability::Copy | Capability::SaveImage) => {
+                leftover::end_copies(&self.folder, vm, watch)?;
+            }
+            _ => {}
         }
         let admitted = self.admitted(vm, act)?;
         let plan = self.plan(vm, act)?;
@@ -281,8 +290,13 @@ impl Driver for Qemu {
             *door = Door::reopen(&self.folder, Arc::new(Arrivals(self.folder.clone())))?;
         }
         drop(door);
+        let is_first = !self.has_recovered.swap(true, Ordering::Relaxed);
         Ok(recovery::all(&self.list()?, |vm, watch| {
             let look = Look::under(&self.folder, vm, watch)?;
+            if is_first {
+                // What is copied for nobody any more would fill files that are to be wiped.
+                leftover::end_copies(&self.folder, vm, watch)?;
+            }
             Ok(look.map(|look| look.seen))
         }))
     }

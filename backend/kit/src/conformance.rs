@@ -2,7 +2,7 @@
 //! shown, dry runs that tell what is then called, repeats, recovery.
 
 use crate::guest::wait_to_see;
-use agent::driver::{Act, ActKind, Driver, DriverError, NativeCall};
+use agent::driver::{Act, ActKind, Driver, DriverError, NativeCall, SavedDisk};
 use agent::lifecycle::after;
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -273,7 +273,10 @@ pub(crate) fn acts(subject: &dyn Subject, vm: VmId, kind: ActKind) -> Vec<Act> {
             vec![Act::Copy { to }]
         }
         ActKind::SaveImage => vec![Act::SaveImage {
-            file: subject.image_file(vm),
+            disks: vec![SavedDisk {
+                disk: first_disk(subject, vm),
+                file: subject.image_file(vm),
+            }],
         }],
         ActKind::Scale => scales(subject, vm),
         // Nothing to take, for whatever guest: what it takes is tried with one that has an agent.
@@ -287,6 +290,13 @@ pub(crate) fn acts(subject: &dyn Subject, vm: VmId, kind: ActKind) -> Vec<Act> {
         }],
         ActKind::Receive | ActKind::Send => Vec::new(),
     }
+}
+
+/// The disk that is saved; a container's root is none of its machine's.
+fn first_disk(subject: &dyn Subject, vm: VmId) -> String {
+    let disks = subject.machine(vm).disks;
+    let first = disks.into_iter().next().map(|disk| disk.name);
+    first.unwrap_or_else(|| "root".to_owned())
 }
 
 /// One act for each resource that can be scaled.

@@ -63,14 +63,8 @@ pub struct Disks {
 
 impl Hand for Disks {
     fn perform(&self, step: &Step, keys: &Keys, watch: &dyn Watch) -> Result<Gained, Failure> {
-        if let Step::Store {
-            file,
-            name,
-            arch,
-            guest,
-        } = step
-        {
-            let image = self.store(file, name, (*arch, *guest), watch)?;
+        if let Step::Store { .. } = step {
+            let image = self.store(step, watch)?;
             return Ok(Gained {
                 image: Some(image),
                 ..Gained::default()

@@ -178,10 +178,13 @@ pub enum Verb {
     },
     /// Measure it now.
     ReportStatistics,
-    /// Save it as an image.
+    /// Save its disks as images, all as of one instant, one report each.
     SaveImage {
-        /// The image's name.
+        /// The image's name; where disks are named, that and the disk's after a hyphen.
         name: String,
+        /// Which disks, by their names, none of them encrypted; empty: the first.
+        #[serde(default)]
+        disks: Vec<String>,
     },
     /// Let its running services take a configuration.
     Configure {

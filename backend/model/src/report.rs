@@ -62,8 +62,10 @@ pub enum Outcome {
         /// How long it stood still: no vCPU ran on either node, in milliseconds, at most.
         downtime_millis: u64,
     },
-    /// What was saved is an image now.
+    /// A disk that was saved is an image now.
     Saved {
+        /// The disk's name.
+        disk: String,
         /// SHA-256 of its manifest, in hex.
         image: String,
     },

@@ -3,7 +3,7 @@
 use crate::conformance::{self, Subject};
 use crate::guest::{BOOTED, run, wait_for, wait_to_see};
 use crate::incusd::Incusd;
-use agent::driver::{Act, Console, Driver, DriverError, NativeCall};
+use agent::driver::{Act, Console, Driver, DriverError, NativeCall, SavedDisk};
 use agent::machine::{Boot, Machine};
 use agent::secret::Keys;
 use agent::watch::{CalledOff, Unwatched, Watch};
@@ -268,7 +268,12 @@ fn a_saved_root_boots_elsewhere() {
     here.perform(vm, &Act::Start);
     here.wait_booted(vm);
     let file = here.image_file(vm);
-    here.perform(vm, &Act::SaveImage { file: file.clone() });
+    let saved = SavedDisk {
+        disk: "root".to_owned(),
+        file: file.clone(),
+    };
+    let disks = vec![saved];
+    here.perform(vm, &Act::SaveImage { disks });
     let images = [
         "image",
         "list",

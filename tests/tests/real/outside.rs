@@ -1,7 +1,7 @@
 //! Drivers outside the agent: gVisor's `runsc` by a program in Python, as any other driver is tested.
 
 use crate::guest::{BOOTED, run, wait_for, wait_to_see};
-use agent::driver::{Act, Console, Driver};
+use agent::driver::{Act, Console, Driver, SavedDisk};
 use agent::machine::{Boot, Machine};
 use agent::secret::Keys;
 use agent::watch::Unwatched;
@@ -261,7 +261,12 @@ fn gvisor_measures_copies_and_saves() {
 
     let counted = gvisor.count(vm);
     let file = gvisor.image_file(vm);
-    let save = Act::SaveImage { file: file.clone() };
+    let save = Act::SaveImage {
+        disks: vec![SavedDisk {
+            disk: "root".to_owned(),
+            file: file.clone(),
+        }],
+    };
     gvisor.perform(vm, &save);
     let listed = run(Command::new("tar").arg("--list").arg("--file").arg(&file));
     assert!(listed.lines().any(|line| line == "./count"), "{listed}");

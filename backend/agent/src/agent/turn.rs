@@ -218,7 +218,11 @@ impl Agent {
         };
         self.retries.forget(operation);
         let (states, samples) = (gained.states.clone(), gained.samples.clone());
-        let (moved, saved) = (gained.downtime_millis, gained.image.clone());
+        let moved = gained.downtime_millis;
+        let saved = gained.image.clone().and_then(|image| match &next.step {
+            Step::Store { disk, .. } => Some((disk.clone(), image)),
+            _ => None,
+        });
         let entry = Entry::Ended {
             operation,
             step: number,
@@ -240,8 +244,8 @@ impl Agent {
             let outcome = Outcome::Moved { downtime_millis };
             self.report(now, Some(vm), Some(operation), outcome, out);
         }
-        if let Some(image) = saved {
-            let outcome = Outcome::Saved { image };
+        if let Some((disk, image)) = saved {
+            let outcome = Outcome::Saved { disk, image };
             self.report(now, Some(vm), Some(operation), outcome, out);
         }
         let done_milli = 1_000;

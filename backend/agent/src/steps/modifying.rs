@@ -10,7 +10,7 @@
 //! which no exchange of two names may: nobody has the disk open meanwhile.
 
 use super::{Planner, act, by_act, plain, with};
-use crate::driver::{Act, ActKind};
+use crate::driver::{Act, ActKind, SavedDisk};
 use crate::lifecycle::after;
 use crate::machine::DiskFormat;
 use crate::modify::modification;
@@ -81,10 +81,13 @@ impl Planner<'_> {
                     let expected = "raw: a duplicate is neither encrypted nor on a base; hint: modify it suspended";
                     return Err(invalid("disks[0]", disk.format.into(), expected));
                 }
-                let file = places.copy.clone();
+                let copy = SavedDisk {
+                    disk: disk.name.clone(),
+                    file: places.copy.clone(),
+                };
                 steps.push(act(
                     vm,
-                    Act::SaveImage { file },
+                    Act::SaveImage { disks: vec![copy] },
                     keys.clone(),
                     Undo::Nothing,
                 ));

@@ -150,6 +150,11 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
         Verb::ReportStatistics,
         Verb::SaveImage {
             name: "golden".to_owned(),
+            disks: Vec::new(),
+        },
+        Verb::SaveImage {
+            name: "golden".to_owned(),
+            disks: vec!["data".to_owned(), "root".to_owned()],
         },
         Verb::Configure {
             configuration: Box::new(configuration()),
@@ -218,6 +223,11 @@ pub fn beginning(vm: VmId, verb: &Verb) -> Blueprint {
             way: Way::Duplicate { .. },
             ..
         } => plain_blueprint(vm),
+        Verb::SaveImage { disks, .. } if !disks.is_empty() => {
+            let mut readable = plain_blueprint(vm);
+            readable.disks[1].encryption = None;
+            readable
+        }
         _ => blueprint(vm),
     }
 }

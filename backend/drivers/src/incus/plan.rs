@@ -80,7 +80,7 @@ impl Incus {
             Act::DropSnapshot { name } if !self.snapshots(vm)?.contains(name) => Ok(Vec::new()),
             Act::DropSnapshot { name } => Ok(vec![self.drop_snapshot(vm, name)]),
             Act::Copy { to } => self.copying(vm, to),
-            Act::SaveImage { file } => self.saving(vm, file, state),
+            Act::SaveImage { disks } => self.saving(vm, copying::root(disks)?, state),
             Act::Scale { scale } => self.scaling(vm, scale),
             Act::Configure { .. } | Act::Rekey { .. } | Act::Receive { .. } | Act::Send { .. } => {
                 unreachable!("admission refuses what is not declared")

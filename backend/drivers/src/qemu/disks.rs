@@ -6,11 +6,17 @@ use super::look::Look;
 use super::record;
 use super::step::{Argument, Exec, Plan, Step, key_name, qmp};
 use super::{Qemu, check};
-use agent::driver::DriverError;
+use crate::copying;
+use agent::driver::{DriverError, SavedDisk};
 use agent::machine::{AttachedDisk, DiskFormat, Machine};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// What jobs of copies are called, before their number.
+pub(super) const COPY_JOB: &str = "copy";
+/// The same of the nodes that they write to.
+pub(super) const COPY_NODE: &str = "target";
 
 /// Another VM with disks that begin as copies.
 pub(super) fn copy(qemu: &Qemu, look: &Look, to: &Machine) -> Result<Plan, DriverError> {
@@ -47,38 +53,39 @@ pub(super) fn copy(qemu: &Qemu, look: &Look, to: &Machine) -> Result<Plan, Drive
     Ok(plan)
 }
 
-/// The first disk as a raw file, which appears whole or not at all.
-pub(super) fn save_image(look: &Look, file: &Path) -> Result<Plan, DriverError> {
-    let disk = look
-        .machine
-        .disks
-        .first()
-        .ok_or_else(|| invalid("disks", "empty", "a disk to save"))?;
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = file.with_file_name(name);
+/// Disks as raw files, each of which appears whole or not at all.
+pub(super) fn save_image(look: &Look, disks: &[SavedDisk]) -> Result<Plan, DriverError> {
     let mut plan = Plan::default();
-    if look.process.is_some() {
-        let bytes = virtual_bytes(disk)?;
-        let copy = Copied {
-            source: disk_node(0),
-            target: "target0".to_owned(),
-            option: raw_target("target0", &partial),
-            job: "copy0".to_owned(),
-        };
-        plan.steps.push(create("raw", &partial, bytes, None));
-        backup(&mut plan, &[copy]);
-    } else {
-        let mut arguments = words(&["convert", "-O", "raw"]);
-        arguments.extend(opened(disk));
-        arguments.push(partial.to_string_lossy().into_owned().into());
-        plan.steps.push(image_program(arguments));
+    let (mut copies, mut renames) = (Vec::new(), Vec::new());
+    for (place, file) in copying::saved(&look.machine, disks)? {
+        let disk = &look.machine.disks[place];
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(".partial");
+        let partial = file.with_file_name(name);
+        if look.process.is_some() {
+            let bytes = virtual_bytes(disk)?;
+            let target = copy_node(place);
+            plan.steps.push(create("raw", &partial, bytes, None));
+            copies.push(Copied {
+                source: disk_node(place),
+                option: raw_target(&target, &partial),
+                target,
+                job: copy_job(place),
+            });
+        } else {
+            let mut arguments = words(&["convert", "-O", "raw"]);
+            arguments.extend(opened(disk));
+            arguments.push(partial.to_string_lossy().into_owned().into());
+            plan.steps.push(image_program(arguments));
+        }
+        plan.undo.push(Step::Remove(partial.clone()));
+        renames.push(Step::Rename {
+            from: partial,
+            to: file.clone(),
+        });
     }
-    plan.undo.push(Step::Remove(partial.clone()));
-    plan.steps.push(Step::Rename {
-        from: partial,
-        to: file.to_owned(),
-    });
+    backup(&mut plan, &copies);
+    plan.steps.extend(renames);
     Ok(plan)
 }
 
@@ -95,12 +102,12 @@ fn copy_running(look: &Look, pairs: &[(usize, &AttachedDisk)]) -> Result<Plan, D
     let mut copies = Vec::new();
     for (index, &(source, target)) in pairs.iter().enumerate() {
         let disk = &look.machine.disks[source];
-        let node = format!("target{index}");
+        let node = copy_node(index);
         let copied = |source, option| Copied {
             source,
             target: node.clone(),
             option,
-            job: format!("copy{index}"),
+            job: copy_job(index),
         };
         if disk.key.is_some() || target.key.is_some() {
             same_cipher(disk, target)?;
@@ -161,6 +168,14 @@ fn backup(plan: &mut Plan, copies: &[Copied]) {
         plan.tell("blockdev-del", json!({ "node-name": copy.target }));
     }
     plan.undo.splice(0..0, clean);
+}
+
+fn copy_job(index: usize) -> String {
+    format!("{COPY_JOB}{index}")
+}
+
+fn copy_node(index: usize) -> String {
+    format!("{COPY_NODE}{index}")
 }
 
 fn copy_stopped(look: &Look, pairs: &[(usize, &AttachedDisk)]) -> Result<Plan, DriverError> {

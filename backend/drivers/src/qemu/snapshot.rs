@@ -7,24 +7,18 @@ use super::power::{clear, limits, put_away, refuse_elsewhere, spawn};
 use super::record;
 use super::step::{Plan, Step, qmp};
 use super::{Qemu, check, command_line::Origin};
-use crate::folder::Folder;
-use crate::wait::pause;
 use agent::driver::DriverError;
 use agent::machine::{AttachedDisk, DiskFormat};
-use agent::watch::{Unwatched, Watch};
-use model::id::VmId;
+use agent::watch::Unwatched;
 use model::report::VmState;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The node that holds memory inside QEMU.
 const MEMORY_NODE: &str = "memory";
 /// One act at a time, so one name does.
-const JOB: &str = "snapshot";
-/// How often a job that was left is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const JOB: &str = "snapshot";
 
 /// Keeps this instant, unless it is kept.
 pub(super) fn keep(qemu: &Qemu, look: &Look, name: &str) -> Result<Plan, DriverError> {
@@ -142,28 +136,6 @@ pub(super) fn drop(qemu: &Qemu, look: &Look, name: &str) -> Result<Plan, DriverE
             .push(image_program(words(&["snapshot", "-q", "-d", name, &path])));
     }
     Ok(plan)
-}
-
-/// Brings a job to its end that a killed agent has left, so that what is kept can be told. Its verdict
-/// was its own act's.
-pub(super) fn settle(folder: &Folder, vm: VmId, watch: &dyn Watch) -> Result<(), DriverError> {
-    if record::running(folder, vm)?.is_none() {
-        return Ok(());
-    }
-    let mut connection = Look::connect_under(folder, vm, watch)?;
-    loop {
-        let jobs = connection.execute("query-jobs", None, watch)?;
-        let mut jobs = jobs.as_array().into_iter().flatten();
-        let Some(job) = jobs.find(|job| job["id"] == JOB) else {
-            return Ok(());
-        };
-        if job["status"] == "concluded" {
-            let id = json!({ "id": JOB });
-            connection.execute("job-dismiss", Some(&id), watch)?;
-        } else {
-            pause("wait for a snapshot that was begun", LOOK_EVERY, watch)?;
-        }
-    }
 }
 
 /// Names of all instants of a VM.

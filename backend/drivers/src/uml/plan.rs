@@ -67,18 +67,14 @@ impl Uml {
             Act::Resume if state == Some(VmState::Running) => Ok(Vec::new()),
             Act::Resume => Ok(vec![Step::Thaw, Step::ForgetFreeze]),
             Act::Copy { to } => self.copying(vm, to, state),
-            Act::SaveImage { file } => {
+            Act::SaveImage { disks } => {
                 let machine = self.machine(vm)?;
-                let first = machine.disks.first().ok_or_else(|| DriverError::Invalid {
-                    field: "disks".into(),
-                    found: "none".into(),
-                    expected: "a disk to save".into(),
-                })?;
-                let copy = Step::CopyFile {
-                    from: first.path.clone(),
+                let saved = copying::saved(&machine, disks)?.into_iter();
+                let copies = saved.map(|(place, file)| Step::CopyFile {
+                    from: machine.disks[place].path.clone(),
                     to: file.clone(),
-                };
-                Ok(self.at_rest(vm, state, vec![copy]))
+                });
+                Ok(self.at_rest(vm, state, copies.collect()))
             }
             Act::Scale {
                 scale: Scale::Mem { mem_mib },

@@ -8,12 +8,11 @@ use super::told::Doing;
 use super::{Xen, console};
 use crate::admission::admit;
 use crate::copying;
-use agent::driver::{Act, DriverError};
+use agent::driver::{Act, DriverError, SavedDisk};
 use agent::machine::Machine;
 use model::id::VmId;
 use model::order::{Scale, Shutdown};
 use model::report::VmState;
-use std::path::Path;
 use std::time::Duration;
 
 /// A guest that is rebooted gets this long for its own shutdown; then its plug is pulled.
@@ -75,7 +74,7 @@ fn plan(xen: &Xen, look: &Look, act: &Act) -> Result<Vec<Step>, DriverError> {
         Act::Restore { name } => snapshot::restore(xen, look, name),
         Act::DropSnapshot { name } => snapshot::drop(xen, look, name),
         Act::Copy { to } => copying(xen, look, to),
-        Act::SaveImage { file } => saving(look, file),
+        Act::SaveImage { disks } => saving(look, disks),
         Act::Scale { scale } => scaling(look, scale),
         Act::Configure { .. } | Act::Rekey { .. } | Act::Receive { .. } | Act::Send { .. } => {
             unreachable!("admission refuses what is not declared")
@@ -212,18 +211,14 @@ fn copying(xen: &Xen, look: &Look, to: &Machine) -> Result<Vec<Step>, DriverErro
     Ok(at_rest(look, steps))
 }
 
-fn saving(look: &Look, file: &Path) -> Result<Vec<Step>, DriverError> {
-    let disks = &look.machine()?.disks;
-    let first = disks.first().ok_or_else(|| DriverError::Invalid {
-        field: "disks".into(),
-        found: "none".into(),
-        expected: "a disk to save".into(),
-    })?;
-    let copy = Step::CopyFile {
-        from: first.path.clone(),
-        to: file.to_owned(),
-    };
-    Ok(at_rest(look, vec![copy]))
+fn saving(look: &Look, disks: &[SavedDisk]) -> Result<Vec<Step>, DriverError> {
+    let machine = look.machine()?;
+    let saved = copying::saved(machine, disks)?.into_iter();
+    let copies = saved.map(|(place, file)| Step::CopyFile {
+        from: machine.disks[place].path.clone(),
+        to: file.clone(),
+    });
+    Ok(at_rest(look, copies.collect()))
 }
 
 fn scaling(look: &Look, scale: &Scale) -> Result<Vec<Step>, DriverError> {

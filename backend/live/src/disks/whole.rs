@@ -6,7 +6,7 @@ use crate::hands::refused;
 use agent::build::BuildStep;
 use agent::secret::Keys;
 use agent::shared::shared;
-use agent::step::Failure;
+use agent::step::{Failure, Step};
 use agent::watch::Watch;
 use image::build::{Workshop, make_own};
 use image::error::Error;
@@ -18,33 +18,39 @@ use image::view::Shape;
 use image::whole::{clean, pack, unpack};
 use image::wipe::{Pattern, wipe_and_remove};
 use model::blueprint::{Blueprint, BootLoader, EncryptedPart};
-use model::hypervisor::{Arch, Guest};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 impl Disks {
     /// Makes an image of a disk that was saved, and keeps it; its id. Repeated, it is the same one.
-    pub(super) fn store(
-        &self,
-        file: &Path,
-        name: &str,
-        (arch, guest): (Arch, Guest),
-        watch: &dyn Watch,
-    ) -> Result<String, Failure> {
+    pub(super) fn store(&self, step: &Step, watch: &dyn Watch) -> Result<String, Failure> {
+        let Step::Store {
+            is_system,
+            file,
+            name,
+            arch,
+            guest,
+            ..
+        } = step
+        else {
+            return Err(refused(&format!("{step} makes no image")));
+        };
         let key = self.signing_key.as_ref();
         let key = key.ok_or_else(|| refused("this node has no key to sign images with"))?;
         let about = fs::metadata(file).map_err(failed("measure", file))?;
         let version = saved_at(file, about.mtime())?;
-        done(clean(file, watch))?;
+        if *is_system {
+            done(clean(file, watch))?;
+        }
         let stream = file.with_extension("stream");
         let compression = Compression::Zstd;
         let bounds = pack(file, &stream, compression, watch).map_err(failure)?;
         let manifest = Manifest {
-            name: name.to_owned(),
+            name: name.clone(),
             version,
-            arch,
-            guest,
+            arch: *arch,
+            guest: *guest,
             content: Content::Disk,
             applications: Vec::new(),
             compression,
@@ -129,8 +135,10 @@ impl Disks {
         if bytes_seen(made, Shape::Raw).map_err(failure)? != disk.size_mib << 20 {
             done(resize(made, Shape::Raw, disk.size_mib, watch))?;
         }
-        // Where cloud-init is told what is the VM's own, the disk stays as it was published.
-        if !(image.manifest.cloud_init && blueprint.has_seed()) {
+        // What is the VM's own lies on the disk from which it boots; where cloud-init is told it, that
+        // stays as it was published.
+        let told = image.manifest.cloud_init && blueprint.has_seed();
+        if index == 0 && !told {
             let steps = shared(blueprint, index);
             let steps = without_mounts(steps.map_err(|error| refused(&error.to_string()))?.own);
             let workshop = Workshop {

@@ -4,8 +4,9 @@
 //! killed one point later each time, until it is through before its point comes.
 
 use crate::node::{Hypervisor, KEYS, Node, VM, stop, wait_until};
+use model::blueprint::Blueprint;
 use model::id::VmId;
-use model::order::{Scale, Verb};
+use model::order::{Scale, Shutdown, Verb, Way};
 use model::report::Outcome;
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,6 +28,7 @@ fn cycles(node: &Node) -> Vec<Cycle> {
     let created = || vec![node.create()];
     let running = || vec![node.create(), Verb::Start];
     let to = node.blueprint(OTHER);
+    let copy = || Verb::Copy { to: to.clone() };
     let mem = |mem_mib| {
         let scale = Scale::Mem { mem_mib };
         (VM, Verb::Scale { scale }, 0)
@@ -44,17 +46,29 @@ fn cycles(node: &Node) -> Vec<Cycle> {
         let back = Verb::RotateKey { from: to, to: from };
         vec![(VM, there, runs), (VM, back, runs)]
     };
-    let save = Verb::SaveImage { name: name() };
+    let modified = |way, runs| {
+        let back = node.blueprint(VM);
+        let name = "another".to_owned();
+        let there = Box::new(Blueprint {
+            name,
+            ..(*back).clone()
+        });
+        let modify = |blueprint| (VM, Verb::Modify { blueprint, way }, runs);
+        vec![modify(there), modify(back)]
+    };
+    let shutdown = Shutdown::Forced;
+    let save = || Verb::SaveImage {
+        name: name(),
+        disks: Vec::new(),
+    };
     let all = [
         (
             Vec::new(),
             vec![(VM, node.create(), 0), (VM, Verb::Delete, 0)],
         ),
         (created(), vec![(VM, Verb::Start, 1), (VM, stop(), 0)]),
-        (
-            created(),
-            vec![(VM, Verb::Copy { to }, 0), (OTHER, Verb::Delete, 0)],
-        ),
+        (created(), vec![(VM, copy(), 0), (OTHER, Verb::Delete, 0)]),
+        (running(), vec![(VM, copy(), 1), (OTHER, Verb::Delete, 1)]),
         (created(), vec![mem(48), mem(64)]),
         (running(), vec![(VM, Verb::Pause, 1), (VM, Verb::Resume, 1)]),
         (
@@ -63,15 +77,20 @@ fn cycles(node: &Node) -> Vec<Cycle> {
         ),
         (vec![node.create_kept()], kept(0)),
         (vec![node.create_kept(), Verb::Start], kept(1)),
-        (created(), vec![(VM, save, 0)]),
+        (created(), vec![(VM, save(), 0)]),
+        (running(), vec![(VM, save(), 1)]),
         (vec![node.create_sealed()], rotated(0)),
         (vec![node.create_sealed(), Verb::Start], rotated(1)),
+        (created(), modified(Way::InPlace, 0)),
+        (running(), modified(Way::Suspended { shutdown }, 1)),
+        (running(), modified(Way::Duplicate { shutdown }, 1)),
     ];
     let able = node.driver().capabilities();
     let is_able = |(_, verb, _): &(VmId, Verb, usize)| {
-        // A root folder is no disk that could be an image.
-        let is_saved = matches!(verb, Verb::SaveImage { .. }) && node.runs_containers();
-        verb.needs().is_none_or(|needs| able.contains(&needs)) && !is_saved
+        // A root folder is no disk that could be an image or be modified.
+        let is_of_disk = matches!(verb, Verb::SaveImage { .. } | Verb::Modify { .. });
+        let is_able = verb.needs().is_none_or(|needs| able.contains(&needs));
+        is_able && !(is_of_disk && node.runs_containers())
     };
     all.into_iter()
         .map(|(before, orders)| Cycle { before, orders })

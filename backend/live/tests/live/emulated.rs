@@ -13,7 +13,7 @@ use model::id::{Generation, KeyId, NetworkId, NodeId, OperationId, TenantId, VmI
 use model::order::{Order, Verb};
 use model::time::Time;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -189,13 +189,22 @@ impl Node {
         fs::write(&file, text.to_string()).expect("an order");
     }
 
-    /// Saves a VM as an image; the image's id.
+    /// Saves the first disk of a VM as an image; the image's id.
     pub fn save(&mut self, vm: VmId, name: &str) -> String {
+        let saved = self.save_disks(vm, name, &[]);
+        saved.into_values().next().expect("its id is told")
+    }
+
+    /// Saves disks of a VM as images; their ids by the disks' names.
+    pub fn save_disks(&mut self, vm: VmId, name: &str, disks: &[&str]) -> BTreeMap<String, String> {
         let name = name.to_owned();
-        let told = self.try_order(vm, Verb::SaveImage { name });
+        let disks = disks.iter().map(|&disk| disk.to_owned()).collect();
+        let told = self.try_order(vm, Verb::SaveImage { name, disks });
         let told = told.expect("it is saved");
-        let id = told.split("\"saved\",\"image\":\"").nth(1);
-        id.expect("its id is told")[..64].to_owned()
+        let saved = told.split(r#""what":"saved","disk":""#).skip(1);
+        let saved = saved.filter_map(|report| report.split_once(r#"","image":""#));
+        let ids = saved.map(|(disk, rest)| (disk.to_owned(), rest[..64].to_owned()));
+        ids.collect()
     }
 
     pub fn console(&self, vm: VmId) -> String {
@@ -279,7 +288,7 @@ impl Node {
             assert!(
                 begun.elapsed() < PATIENCE,
                 "waited for {what}; consoles: {:?}",
-                [7, 8].map(|vm| self.console(VmId(vm)))
+                [7, 8, 9].map(|vm| self.console(VmId(vm)))
             );
             thread::sleep(Duration::from_millis(20));
         }

@@ -99,8 +99,11 @@ fn an_encrypted_disk_is_not_saved() {
     };
     let blueprint = Box::new(node.blueprint(VmId(7), BootLoader::Extlinux, Some(whole)));
     node.order(VmId(7), Verb::Create { blueprint });
-    let name = "golden".to_owned();
-    let told = node.try_order(VmId(7), Verb::SaveImage { name });
+    let save = Verb::SaveImage {
+        name: "golden".to_owned(),
+        disks: Vec::new(),
+    };
+    let told = node.try_order(VmId(7), save);
     let told = told.expect_err("all could read it");
     assert!(told.contains("would be readable"), "{told}");
     node.order(VmId(7), Verb::Delete);

@@ -10,6 +10,7 @@ use model::report::VmState;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Command;
 
 /// Writes a word to the guest's first disk, and waits until it is there.
@@ -22,7 +23,7 @@ fn write_word(node: &Node, vm: VmId, word: &str) {
 }
 
 /// What lies at the start of a raw file.
-fn word_of(path: &std::path::Path) -> String {
+fn word_of(path: &Path) -> String {
     let bytes = fs::read(path).expect("a raw disk");
     let word = bytes.iter().take_while(|&&byte| byte != 0);
     String::from_utf8(word.copied().collect()).expect("a word")
@@ -43,7 +44,7 @@ fn instants_copies_and_images() {
     let to = Box::new(node.machine(copy));
     node.perform(vm, &Act::Copy { to });
     let file = node.path("saved.raw");
-    node.perform(vm, &Act::SaveImage { file: file.clone() });
+    node.save(vm, &file);
     assert_eq!(word_of(&file), "first", "the image of a running VM");
     assert_eq!(node.state(vm), Some(VmState::Running));
     write_word(&node, vm, "second");
@@ -55,14 +56,14 @@ fn instants_copies_and_images() {
     node.wait_console(vm, "memory-1-remembered disk=first");
 
     assert_eq!(node.state(copy), Some(VmState::Stopped));
-    node.perform(copy, &Act::SaveImage { file: file.clone() });
+    node.save(copy, &file);
     assert_eq!(word_of(&file), "first", "the image of a stopped copy");
 
     write_word(&node, vm, "third");
     let shutdown = Shutdown::Forced;
     node.perform(vm, &Act::Stop { shutdown });
     node.perform(vm, &Act::Restore { name: name() });
-    node.perform(vm, &Act::SaveImage { file: file.clone() });
+    node.save(vm, &file);
     assert_eq!(word_of(&file), "first", "a stopped VM that went back");
     node.perform(vm, &Act::DropSnapshot { name: name() });
     node.perform(vm, &Act::DropSnapshot { name: name() });
@@ -72,6 +73,25 @@ fn instants_copies_and_images() {
     assert!(error.to_string().contains("there is none"), "{error}");
 }
 
+/// Tells a running QEMU to do something, and leaves it alone with that.
+fn leave_alone(node: &Node, vm: VmId, commands: &[&str]) {
+    let path = node.path(&format!("vms/vm-{}/qmp", vm.0));
+    let mut qemu = UnixStream::connect(path).expect("QEMU listens");
+    let mut lines = BufReader::new(qemu.try_clone().expect("a socket")).lines();
+    lines.next().expect("a greeting").expect("a line");
+    for command in ["qmp_capabilities"].iter().chain(commands) {
+        let command = match command.starts_with('{') {
+            true => (*command).to_owned(),
+            false => format!(r#"{{"execute":"{command}"}}"#),
+        };
+        qemu.write_all(command.as_bytes()).expect("QEMU reads");
+        let mut answers = lines.by_ref().map(|line| line.expect("an answer"));
+        let answer = answers.find(|line| !line.contains(r#""event""#));
+        let answer = answer.expect("an answer");
+        assert!(!answer.contains("error"), "{answer}");
+    }
+}
+
 /// The job of a snapshot that nobody has followed to its end stands in no later one's way.
 #[test]
 fn a_snapshot_that_was_left_alone_is_ended() {
@@ -79,41 +99,61 @@ fn a_snapshot_that_was_left_alone_is_ended() {
     let vm = VmId(1);
     node.boot(node.machine(vm));
     let name = |name: &str| name.to_owned();
-    node.perform(
-        vm,
-        &Act::Snapshot {
-            name: name("first"),
-        },
-    );
+    let first = || name("first");
+    node.perform(vm, &Act::Snapshot { name: first() });
     for end in ["left", "kept"] {
-        let mut qemu = UnixStream::connect(node.path("vms/vm-1/qmp")).expect("QEMU listens");
         let save = format!(
-            r#"{{"execute":"qmp_capabilities"}}
-            {{"execute":"snapshot-save","arguments":{{"job-id":"snapshot","tag":"{end}",
-            "vmstate":"memory","devices":["disk0","memory"]}}}}
-            {{"execute":"query-jobs"}}"#
+            r#"{{"execute":"snapshot-save","arguments":{{"job-id":"snapshot","tag":"{end}",
+            "vmstate":"memory","devices":["disk0","memory"]}}}}"#
         );
-        qemu.write_all(save.as_bytes()).expect("QEMU reads");
-        let mut lines = BufReader::new(&qemu).lines();
-        let told = lines.find_map(|line| {
-            let line = line.expect("an answer");
-            assert!(!line.contains("error"), "{line}");
-            line.contains("snapshot-save").then_some(line)
-        });
-        told.expect("the job is there");
-        drop(qemu);
+        leave_alone(&node, vm, &[&save]);
         match end {
-            "left" => node.perform(
-                vm,
-                &Act::Restore {
-                    name: name("first"),
-                },
-            ),
+            "left" => node.perform(vm, &Act::Restore { name: first() }),
             _ => node.perform(vm, &Act::Snapshot { name: name(end) }),
         };
         assert_eq!(node.state(vm), Some(VmState::Running));
     }
     node.perform(vm, &Act::Restore { name: name("kept") });
+}
+
+/// Whether any process has a file open.
+fn is_open(path: &Path) -> bool {
+    let list = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let mut files = list(Path::new("/proc")).flat_map(|process| list(&process.path().join("fd")));
+    files.any(|file| fs::read_link(file.path()).is_ok_and(|open| open == path))
+}
+
+/// A copy that nobody has followed to its end, however far it came, stands in no later one's way, and
+/// none is left at work for a driver that was begun anew.
+#[test]
+fn a_copy_that_was_left_alone_is_ended() {
+    let node = Node::new();
+    let vm = VmId(1);
+    node.boot(node.machine(vm));
+    write_word(&node, vm, "first");
+    let file = node.path("saved.raw");
+    let partial = node.path("saved.raw.partial");
+    let open = format!(
+        r#"{{"execute":"blockdev-add","arguments":{{"driver":"raw","node-name":"target0",
+        "file":{{"driver":"file","node-name":"target0-file","filename":"{}"}}}}}}"#,
+        partial.display()
+    );
+    // Too slow to end by itself.
+    let copy = r#"{"execute":"blockdev-backup","arguments":{"job-id":"copy0","device":"disk0",
+        "target":"target0","sync":"full","auto-dismiss":false,"speed":65536}}"#;
+    let left = || fs::write(&partial, vec![0; 64 << 20]);
+    for commands in [&[open.as_str()][..], &[&open, copy]] {
+        left().expect("a file");
+        leave_alone(&node, vm, commands);
+        node.save(vm, &file);
+        assert_eq!(word_of(&file), "first");
+        left().expect("a file");
+        leave_alone(&node, vm, commands);
+        assert!(is_open(&partial));
+        node.restart();
+        assert!(!is_open(&partial));
+    }
+    assert_eq!(node.state(vm), Some(VmState::Running));
 }
 
 /// A VM over a shared base writes to its own disk alone, and its copy shares the base.
@@ -141,7 +181,7 @@ fn a_base_is_shared_and_never_written() {
     let to = Box::new(over_base(copy));
     node.perform(vm, &Act::Copy { to });
     let file = node.path("saved.raw");
-    node.perform(copy, &Act::SaveImage { file: file.clone() });
+    node.save(copy, &file);
     assert_eq!(word_of(&file), "mine");
     assert!(
         fs::read(&base).expect("the base") == bytes,

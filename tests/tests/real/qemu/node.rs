@@ -2,7 +2,7 @@
 
 use crate::conformance::Subject;
 use crate::guest::{self, BOOTED};
-use agent::driver::{Act, Driver, DriverError, Effect};
+use agent::driver::{Act, Driver, DriverError, Effect, SavedDisk};
 use agent::machine::{AttachedDisk, Boot, DiskFormat, Machine};
 use agent::secret::Keys;
 use agent::watch::{Unwatched, Watch};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex, RwLock};
 use std::time::{Duration, Instant};
@@ -128,6 +128,14 @@ impl Node {
     pub fn perform(&self, vm: VmId, act: &Act) -> Effect {
         self.try_perform(vm, act)
             .unwrap_or_else(|error| panic!("{act:?}: {error}"))
+    }
+
+    /// Saves the first disk of a VM.
+    pub fn save(&self, vm: VmId, file: &Path) {
+        let disk = "root".to_owned();
+        let file = file.to_owned();
+        let disks = vec![SavedDisk { disk, file }];
+        self.perform(vm, &Act::SaveImage { disks });
     }
 
     pub fn try_perform(&self, vm: VmId, act: &Act) -> Result<Effect, DriverError> {

@@ -19,7 +19,11 @@ impl World {
                     self.touch(disk.path.clone());
                 }
             }
-            Act::SaveImage { file } => self.touch(file.clone()),
+            Act::SaveImage { disks } => {
+                for saved in disks {
+                    self.touch(saved.file.clone());
+                }
+            }
             Act::Snapshot { name } => {
                 self.vm(vm).snapshots.insert(name.clone());
             }
@@ -95,7 +99,11 @@ impl World {
                 self.vm(vm).snapshots.remove(name);
             }
             Act::Restore { name } => assert!(self.vm(vm).snapshots.contains(name)),
-            Act::SaveImage { file } => self.make(file.clone()),
+            Act::SaveImage { disks } => {
+                for saved in disks {
+                    self.make(saved.file.clone());
+                }
+            }
             Act::Configure { .. } => {}
             Act::Scale { scale } => resize(&mut self.vm(vm).machine, scale),
             Act::Rekey { old, new } => self.vm(vm).machine.rekey(*old, *new),

@@ -1,7 +1,7 @@
 //! Backups of a VM on another node, by orders as a schedule asks for them.
 
 use crate::emulated::Node;
-use model::blueprint::BootLoader;
+use model::blueprint::{BootLoader, Disk, Format, Partition, PartitionTable};
 use model::id::VmId;
 use model::order::Verb;
 use model::time::Time;
@@ -10,6 +10,28 @@ use std::collections::BTreeMap;
 
 const HOUR_MILLIS: i64 = 3_600_000;
 const VM: VmId = VmId(7);
+
+/// A disk for a VM's data.
+fn data_disk() -> Disk {
+    Disk {
+        name: "data".to_owned(),
+        size_mib: 32,
+        image: None,
+        table: PartitionTable::None,
+        partitions: vec![Partition {
+            name: "data".to_owned(),
+            size_mib: None,
+            format: Format::Ext4,
+            block_bytes: None,
+            mount: Some("/data".to_owned()),
+            bootable: false,
+        }],
+        shared_base: false,
+        encryption: None,
+        iops: None,
+        mibps: None,
+    }
+}
 
 /// Another node holds the newest backups of a running VM, as many as are to be kept, each as a VM
 /// that does not run. Once the first node is gone with all that it had, the newest of them runs on
@@ -20,10 +42,17 @@ fn backups_outlive_the_node_of_their_vm() {
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let schedule = Schedule::of(&settings.into()).expect("a schedule");
     let mut node = Node::new();
-    let blueprint = Box::new(node.blueprint(VM, BootLoader::Extlinux, None));
+    let mut blueprint = node.blueprint(VM, BootLoader::Extlinux, None);
+    blueprint.disks.push(data_disk());
+    let blueprint = Box::new(blueprint);
     node.order(VM, Verb::Create { blueprint });
     node.order(VM, Verb::Start);
     node.boots(VM, 1);
+    node.type_in(
+        VM,
+        "mkdir /data; mount -a; grep /data /proc/mounts && echo moun''ted\n",
+    );
+    node.says(VM, "mounted");
     let mut other = node.beside();
     let before = other.files();
 
@@ -32,13 +61,18 @@ fn backups_outlive_the_node_of_their_vm() {
         let now = Time(i64::from(round) * 6 * HOUR_MILLIS);
         let taken: Vec<Time> = held.keys().copied().collect();
         assert!(schedule.due(&taken, now));
-        let line = format!("echo state {round} > /srv/state; sync; echo wri''tten {round}\n");
+        let line = format!(
+            "for at in /srv /data; do echo state {round} > $at/state; done; sync; echo wri''tten {round}\n"
+        );
         node.type_in(VM, &line);
         node.says(VM, &format!("written {round}"));
-        let image = node.save(VM, &format!("backup-{round}"));
+        let images = node.save_disks(VM, &format!("backup-{round}"), &["root", "data"]);
         let backup = VmId(VM.0 + u64::from(round));
         let mut blueprint = other.blueprint(backup, BootLoader::Extlinux, None);
-        blueprint.disks[0].image = Some(image);
+        blueprint.disks.push(data_disk());
+        for disk in &mut blueprint.disks {
+            disk.image = Some(images[&disk.name].clone());
+        }
         blueprint.customisation.add.clear();
         let blueprint = Box::new(blueprint);
         other.order(backup, Verb::Create { blueprint });
@@ -55,8 +89,11 @@ fn backups_outlive_the_node_of_their_vm() {
     };
     other.order(newest, Verb::Start);
     other.boots(newest, 1);
-    other.type_in(newest, "echo it is $(cat /srv/state)\n");
-    other.says(newest, "it is state 2");
+    other.type_in(
+        newest,
+        "mount -a; echo it is $(cat /srv/state), $(cat /data/state)\n",
+    );
+    other.says(newest, "it is state 2, state 2");
     let shutdown = model::order::Shutdown::Forced;
     other.order(newest, Verb::Stop { shutdown });
     for backup in [kept, newest] {
