@@ -6,7 +6,7 @@ use crate::step::{Gained, Planned};
 use crate::steps::Record;
 use model::id::{Generation, KeyId, OperationId, VmId};
 use model::order::Order;
-use model::report::Outcome;
+use model::report::{Outcome, VmState};
 use serde::{Deserialize, Serialize};
 
 /// One line of the journal. Keys are named by id only.
@@ -69,6 +69,13 @@ pub enum Entry {
     Leased {
         /// When it lapses.
         lease: Lease,
+    },
+    /// A VM was seen to run, or not to, that was last heard of otherwise.
+    Saw {
+        /// Which.
+        vm: VmId,
+        /// Its state.
+        state: VmState,
     },
     /// A call to the hypervisor was about to be made; for people, nothing follows from it.
     Called {

@@ -3,6 +3,10 @@
 //! [`Ledger::apply`] alone changes it, both when the agent writes an entry and when a later one
 //! reads it back, so that the two cannot differ.
 
+mod run;
+
+pub use run::Run;
+
 use crate::driver::{Act, NativeCall};
 use crate::journal::Entry;
 use crate::own::is_own;
@@ -10,12 +14,12 @@ use crate::rotation;
 use crate::scaling;
 use crate::settings::Lease;
 use crate::space::{base_mib, disk_mib, space_mib};
-use crate::step::{Gained, Planned, Step, Undo};
-use crate::steps::{Record, plain, vms_of};
+use crate::step::{Gained, Planned, Step};
+use crate::steps::{Record, vms_of};
 use model::blueprint::Blueprint;
 use model::id::{Generation, OperationId, VmId};
 use model::order::{Order, Verb};
-use model::report::Outcome;
+use model::report::{Outcome, VmState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many ended operations are kept to answer repeats: a controller repeats an order only until
@@ -67,62 +71,6 @@ pub struct Open {
     pub run: Option<Run>,
 }
 
-/// An operation under way.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// Its steps, there or back.
-    pub steps: Vec<Planned>,
-    /// The first that has not ended.
-    pub next: usize,
-    /// Whether that one was begun.
-    pub begun: bool,
-    /// On the way back: how it will end.
-    pub back: Option<Outcome>,
-    /// Where it listens for a VM that moves here.
-    pub listening: Option<String>,
-}
-
-impl Run {
-    /// The first step that has not ended; `None`: all have.
-    pub fn step(&self) -> Option<&Planned> {
-        self.steps.get(self.next)
-    }
-
-    /// Whether nothing calls it off any more: on the way back, or past the point of no return.
-    pub fn is_bound(&self) -> bool {
-        let mut ended = self.steps.iter().take(self.next);
-        self.back.is_some()
-            || ended.any(|step| matches!(step.undo, Undo::AskAgain | Undo::Forward))
-            || self.begun && self.step().is_some_and(|step| step.undo == Undo::Forward)
-    }
-
-    /// The steps that undo all that was begun, the last one first.
-    pub fn way_back(&self) -> Vec<Planned> {
-        let begun = self.next + usize::from(self.begun);
-        let begun = self.steps.iter().take(begun).rev();
-        let undo = begun.flat_map(|planned| match &planned.undo {
-            Undo::By { steps } => steps.iter().map(|step| undoing(planned, step)).collect(),
-            Undo::Nothing | Undo::AskAgain | Undo::Forward => Vec::new(),
-        });
-        undo.collect()
-    }
-}
-
-/// A step of the way back, with its keys. What was stopped and is started again needs those that it
-/// had.
-fn undoing(planned: &Planned, step: &Step) -> Planned {
-    let keys = match step {
-        Step::Act {
-            act: Act::Start, ..
-        } => planned.keys.clone(),
-        other => other.key().into_iter().collect(),
-    };
-    Planned {
-        keys,
-        ..plain(step.clone())
-    }
-}
-
 impl Ledger {
     /// Takes one entry in.
     pub fn apply(&mut self, entry: &Entry) {
@@ -142,6 +90,7 @@ impl Ledger {
             Entry::Ended {
                 operation, gained, ..
             } => {
+                self.count(*operation, gained);
                 if let Some(run) = self.run(*operation) {
                     run.begun = false;
                     run.next += 1;
@@ -155,6 +104,7 @@ impl Ledger {
             }
             Entry::Finished { operation, outcome } => self.finish(*operation, outcome),
             Entry::Leased { lease } => self.lease = Some(lease.clone()),
+            Entry::Saw { vm, state } => self.note(*vm, *state),
             Entry::Called { operation, call } => {
                 self.calls.push_back((*operation, call.clone()));
                 if self.calls.len() > KEPT_CALLS {
@@ -217,6 +167,32 @@ impl Ledger {
             touched.extend(vms);
         }
         turns
+    }
+
+    /// Counts what the step of an operation has done that was begun.
+    fn count(&mut self, operation: OperationId, gained: &Gained) {
+        let step = self.run(operation).and_then(|run| run.step());
+        let rebooted = step.and_then(|planned| match planned.step {
+            Step::Act {
+                vm,
+                act: Act::Reboot,
+            } => Some(vm),
+            _ => None,
+        });
+        if let Some(record) = rebooted.and_then(|vm| self.vms.get_mut(&vm)) {
+            record.tally.reboots += 1;
+        }
+        for seen in &gained.states {
+            if let Some(state) = seen.state {
+                self.note(seen.vm, state);
+            }
+        }
+    }
+
+    fn note(&mut self, vm: VmId, state: VmState) {
+        if let Some(record) = self.vms.get_mut(&vm) {
+            record.tally.note(state);
+        }
     }
 
     fn run(&mut self, operation: OperationId) -> Option<&mut Run> {
@@ -336,6 +312,7 @@ impl Ledger {
             Record {
                 blueprint: blueprint.clone(),
                 snapshots: Default::default(),
+                tally: Default::default(),
             },
         );
     }

@@ -23,6 +23,7 @@
 //! - [`rotation`]: the steps of giving its disks another key
 //! - [`journal`]: what is written down before it is acted on
 //! - [`ledger`]: the sum of a journal
+//! - [`tally`]: how often a VM has stopped and was rebooted
 //! - [`settings`]: what an agent is told of its node
 //! - [`message`]: what an agent is told, and what it answers
 //! - [`mod@agent`]: the agent itself
@@ -61,4 +62,5 @@ pub mod shared;
 pub mod space;
 pub mod step;
 pub mod steps;
+pub mod tally;
 pub mod watch;

@@ -14,6 +14,7 @@ use crate::scaling::scale;
 use crate::shared::bases;
 use crate::space::space_mib;
 use crate::step::{Planned, Step, Undo};
+use crate::tally::Tally;
 use model::blueprint::Blueprint;
 use model::configuration::Configuration;
 use model::id::{KeyId, VmId};
@@ -29,6 +30,9 @@ pub struct Record {
     pub blueprint: Blueprint,
     /// Its snapshots.
     pub snapshots: BTreeSet<String>,
+    /// How often it has stopped and was rebooted.
+    #[serde(default)]
+    pub tally: Tally,
 }
 
 /// The node when an order's turn has come.

@@ -73,9 +73,9 @@ words! {
         Vms,
         /// Seconds since the last boot.
         UptimeSeconds,
-        /// Reboots since the VM was made.
+        /// Reboots by order since the VM came to its node; of a node, since its first boot.
         Reboots,
-        /// Stops since the VM was made, asked for or not.
+        /// Stops since the VM came to its node, asked for or not.
         Stops,
         /// Users logged in.
         Logins,

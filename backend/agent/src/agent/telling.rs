@@ -1,6 +1,7 @@
 //! What an agent sees of its VMs and tells of them, of its node and of itself.
 
 use super::Agent;
+use crate::journal::Entry;
 use crate::message::{Guard, Output};
 use crate::own;
 use crate::step::SeenState;
@@ -36,6 +37,13 @@ impl Agent {
             Some(state) => self.seen.insert(seen.vm, state),
             None => self.seen.remove(&seen.vm),
         };
+        let record = self.ledger.vms.get(&seen.vm);
+        if let Some((record, state)) = record.zip(seen.state)
+            && record.tally.differs(state)
+        {
+            let vm = seen.vm;
+            self.write(Entry::Saw { vm, state }, out);
+        }
         if before != seen.state {
             let outcome = Outcome::Seen { state: seen.state };
             self.report(now, Some(seen.vm), operation, outcome, out);
@@ -99,20 +107,29 @@ impl Agent {
     }
 
     pub(super) fn counted(&self, now: Time) -> Vec<Sample> {
-        let counts = [
-            (Metric::Messages, self.counts.messages),
-            (Metric::MessageFailures, self.counts.failures),
-            (Metric::MessageRetries, self.counts.retries),
+        let own = [
+            (None, Metric::Messages, self.counts.messages),
+            (None, Metric::MessageFailures, self.counts.failures),
+            (None, Metric::MessageRetries, self.counts.retries),
         ];
-        let samples = counts.into_iter().map(|(metric, count)| Sample {
-            at: now,
-            node: self.settings.node,
-            vm: None,
-            subject: Subject::Whole,
-            source: Source::Agent,
-            metric,
-            value: count as f64,
+        let vms = self.ledger.vms.iter().flat_map(|(&vm, record)| {
+            [
+                (Some(vm), Metric::Stops, record.tally.stops),
+                (Some(vm), Metric::Reboots, record.tally.reboots),
+            ]
         });
+        let samples = own
+            .into_iter()
+            .chain(vms)
+            .map(|(vm, metric, count)| Sample {
+                at: now,
+                node: self.settings.node,
+                vm,
+                subject: Subject::Whole,
+                source: Source::Agent,
+                metric,
+                value: count as f64,
+            });
         samples.collect()
     }
 

@@ -15,4 +15,5 @@ mod random;
 mod rules;
 mod seals;
 mod table;
+mod telling;
 mod world;

@@ -282,55 +282,6 @@ fn space_is_promised_once() {
     assert_eq!(outcomes(&node, 6)[1], Outcome::Done);
 }
 
-/// What somebody saw before an act had ended does not hide what the act told.
-#[test]
-fn an_old_look_hides_nothing() {
-    let mut node = settled(&[order(1, create(VM)), order(2, Verb::Start)]);
-    let asked = node.now;
-    let state = |state| agent::step::SeenState { vm: VM, state };
-    let states = vec![state(Some(VmState::Stopped))];
-    node.tell(Input::Seen { asked, states });
-    assert_eq!(node.agent.seen()[&VM], VmState::Running);
-    let asked = node.now + Span(1);
-    let states = vec![state(Some(VmState::Failed))];
-    node.tell(Input::Seen { asked, states });
-    while node.turn().expect("nobody kills") {}
-    let last = node.reports.last().expect("it was told");
-    let failed = Outcome::Seen {
-        state: Some(VmState::Failed),
-    };
-    assert_eq!((last.vm, &last.outcome), (Some(VM), &failed));
-}
-
-/// A VM that does not answer an agent that has just started is there all the same: its orders wait for
-/// it, but those that end it by force.
-#[test]
-fn orders_wait_for_a_vm_that_does_not_answer() {
-    let up = [order(1, create(VM)), order(2, Verb::Start)];
-    let silent = || {
-        let mut node = settled(&up);
-        node.silent.insert(VM);
-        node.restart();
-        node
-    };
-    let mut node = silent();
-    node.order(&order(3, Verb::Pause));
-    while node.turn().expect("nobody kills") {}
-    assert_eq!(outcomes(&node, 3), [Outcome::Accepted]);
-    let asked = node.now;
-    let states = node.world.seen();
-    node.tell(Input::Seen { asked, states });
-    node.settle();
-    assert_eq!(outcomes(&node, 3), [Outcome::Accepted, Outcome::Done]);
-
-    for verb in [stop(), Verb::Delete] {
-        let mut node = silent();
-        node.order(&order(3, verb));
-        node.settle();
-        assert_eq!(outcomes(&node, 3), [Outcome::Accepted, Outcome::Done]);
-    }
-}
-
 /// What no guest could take is refused before anything is done, by the field that is wrong.
 #[test]
 fn a_configuration_that_leads_elsewhere_is_refused() {

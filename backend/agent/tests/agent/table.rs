@@ -3,6 +3,7 @@
 use crate::node::naming;
 use crate::orders::{OTHER, VM, beginning, order, verbs};
 use agent::steps::{Circumstances, Record, steps};
+use agent::tally::Tally;
 use model::order::Verb;
 use model::report::VmState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,7 @@ fn outcome(verb: &Verb, state: Option<VmState>) -> String {
         let record = Record {
             blueprint: beginning(VM, verb),
             snapshots: BTreeSet::from_iter(wanted.then(|| "before".to_owned())),
+            tally: Tally::default(),
         };
         vms.insert(VM, record);
         seen.insert(VM, state);

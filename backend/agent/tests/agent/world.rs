@@ -263,7 +263,7 @@ impl World {
         }
     }
 
-    fn vm(&mut self, vm: VmId) -> &mut Modelled {
+    pub fn vm(&mut self, vm: VmId) -> &mut Modelled {
         self.vms
             .get_mut(&vm)
             .unwrap_or_else(|| panic!("{vm} is not defined"))

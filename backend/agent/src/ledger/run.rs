@@ -1,0 +1,62 @@
+//! How far an operation is, and its way back.
+
+use crate::driver::Act;
+use crate::step::{Planned, Step, Undo};
+use crate::steps::plain;
+use model::report::Outcome;
+
+/// An operation under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its steps, there or back.
+    pub steps: Vec<Planned>,
+    /// The first that has not ended.
+    pub next: usize,
+    /// Whether that one was begun.
+    pub begun: bool,
+    /// On the way back: how it will end.
+    pub back: Option<Outcome>,
+    /// Where it listens for a VM that moves here.
+    pub listening: Option<String>,
+}
+
+impl Run {
+    /// The first step that has not ended; `None`: all have.
+    pub fn step(&self) -> Option<&Planned> {
+        self.steps.get(self.next)
+    }
+
+    /// Whether nothing calls it off any more: on the way back, or past the point of no return.
+    pub fn is_bound(&self) -> bool {
+        let mut ended = self.steps.iter().take(self.next);
+        self.back.is_some()
+            || ended.any(|step| matches!(step.undo, Undo::AskAgain | Undo::Forward))
+            || self.begun && self.step().is_some_and(|step| step.undo == Undo::Forward)
+    }
+
+    /// The steps that undo all that was begun, the last one first.
+    pub fn way_back(&self) -> Vec<Planned> {
+        let begun = self.next + usize::from(self.begun);
+        let begun = self.steps.iter().take(begun).rev();
+        let undo = begun.flat_map(|planned| match &planned.undo {
+            Undo::By { steps } => steps.iter().map(|step| undoing(planned, step)).collect(),
+            Undo::Nothing | Undo::AskAgain | Undo::Forward => Vec::new(),
+        });
+        undo.collect()
+    }
+}
+
+/// A step of the way back, with its keys. What was stopped and is started again needs those that it
+/// had.
+fn undoing(planned: &Planned, step: &Step) -> Planned {
+    let keys = match step {
+        Step::Act {
+            act: Act::Start, ..
+        } => planned.keys.clone(),
+        other => other.key().into_iter().collect(),
+    };
+    Planned {
+        keys,
+        ..plain(step.clone())
+    }
+}
