@@ -46,12 +46,13 @@ impl Run {
     }
 }
 
-/// A step of the way back, with its keys. What was stopped and is started again needs those that it
-/// had.
+/// A step of the way back, with its keys. What was stopped and is started again, or was sized and is
+/// sized again, needs those that it had.
 fn undoing(planned: &Planned, step: &Step) -> Planned {
     let keys = match step {
         Step::Act {
-            act: Act::Start, ..
+            act: Act::Start | Act::Scale { .. },
+            ..
         } => planned.keys.clone(),
         other => other.key().into_iter().collect(),
     };

@@ -6,7 +6,7 @@ use crate::rules::{outcomes, settled};
 use agent::message::Input;
 use agent::secret::Keys;
 use model::id::{KeyId, OperationId};
-use model::order::{Order, Verb};
+use model::order::{Order, Scale, Verb};
 use model::report::Outcome;
 
 fn sent_without_keys(node: &mut Node, order: &Order) {
@@ -57,6 +57,45 @@ fn keys_are_never_written() {
     }
 }
 
+/// Goes on to a point of operation 2; there the agent is killed, which loses all keys, and the
+/// operation called off and late.
+fn forgotten_and_called_off(node: &mut Node, at: impl Fn(&String) -> bool) {
+    while !node.points.iter().any(&at) {
+        node.turn().expect("nobody kills");
+    }
+    node.sent.clear();
+    node.restart();
+    node.tell(Input::CalledOff {
+        operation: OperationId(2),
+    });
+    node.now = DEADLINE;
+    node.tell(Input::Ticked);
+    while node.turn().expect("nobody kills") {}
+}
+
+/// What was done to an encrypted disk is undone with its key, which is asked for.
+#[test]
+fn a_new_size_waits_for_its_keys_on_the_way_back() {
+    let mut node = settled(&[order(1, create(VM))]);
+    let scale = Scale::Disk {
+        disk: "data".to_owned(),
+        size_mib: 20,
+    };
+    let scaling = order(2, Verb::Scale { scale });
+    node.order(&scaling);
+    forgotten_and_called_off(&mut node, |point| *point == "before scale vm 7");
+    let keys = vec![KeyId(1)];
+    let told = outcomes(&node, 2);
+    assert_eq!(told.last(), Some(&Outcome::KeysWanted { keys }));
+    let tries = node.points.iter();
+    let tries = tries.filter(|point| *point == "before scale vm 7").count();
+    assert_eq!(tries, 1, "nothing is tried without the key");
+    node.order(&scaling);
+    node.settle();
+    assert_eq!(node.ends[&OperationId(2)], [Outcome::Cancelled]);
+    node.world.check(node.agent.ledger(), &naming());
+}
+
 /// A rotation that is turned back, or is past its point of no return, asks for the one key that it needs
 /// and waits for it, whoever is impatient; the disk then opens by one key, which the ledger names.
 #[test]
@@ -67,17 +106,7 @@ fn a_rotation_waits_for_its_keys_on_either_way() {
         let mut node = settled(&[order(1, create(VM))]);
         node.order(&rotation);
         let at = |point: &String| *point == format!("before {last}");
-        while !node.points.iter().any(at) {
-            node.turn().expect("nobody kills");
-        }
-        node.sent.clear();
-        node.restart();
-        node.tell(Input::CalledOff {
-            operation: OperationId(2),
-        });
-        node.now = DEADLINE;
-        node.tell(Input::Ticked);
-        while node.turn().expect("nobody kills") {}
+        forgotten_and_called_off(&mut node, at);
         let keys = vec![if is_back { from } else { to }];
         let told = outcomes(&node, 2);
         assert_eq!(told.last(), Some(&Outcome::KeysWanted { keys }), "{last}");
