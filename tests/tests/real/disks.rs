@@ -1,5 +1,7 @@
 //! Disks built from recipes and booted: extlinux, GRUB and a kernel handed over, Debian with a page.
 
+mod foreign;
+
 use crate::guest::wait_for;
 use agent::build::{BuildStep, plan};
 use agent::edit::Edit;
@@ -66,16 +68,19 @@ impl Shop {
         made.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     }
 
+    fn workshop<'a>(&'a self, keys: &'a Keys) -> Workshop<'a> {
+        Workshop {
+            store: &self.store,
+            keys,
+            watch: &Unwatched,
+        }
+    }
+
     fn build(&self, blueprint: &Blueprint) -> (PathBuf, Built, Vec<BuildStep>) {
         let steps = plan(blueprint, 0).expect("a good blueprint");
         let target = self.folder.path().join(format!("{}.raw", blueprint.name));
         let keys = Keys::default();
-        let workshop = Workshop {
-            store: &self.store,
-            keys: &keys,
-            watch: &Unwatched,
-        };
-        let built = build_disk(&steps, &target, workshop);
+        let built = build_disk(&steps, &target, self.workshop(&keys));
         (
             target,
             built.unwrap_or_else(|error| panic!("{error}")),
