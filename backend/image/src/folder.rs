@@ -116,7 +116,7 @@ pub fn compare_roots(one: &Path, other: &Path, watch: &dyn Watch) -> Result<(), 
 }
 
 /// A new folder under the temporary name of one; what a former try left there is wiped.
-fn fresh(to: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn fresh(to: &Path) -> Result<PathBuf, Error> {
     let part = partial(to);
     clear(&part)?;
     fs::create_dir(&part).at(&part)?;
@@ -125,7 +125,7 @@ fn fresh(to: &Path) -> Result<PathBuf, Error> {
     Ok(part)
 }
 
-fn replace(part: &Path, to: &Path) -> Result<(), Error> {
+pub(crate) fn replace(part: &Path, to: &Path) -> Result<(), Error> {
     // Once for all files: one by one would take as long as the copy itself.
     syncfs(File::open(part).at(part)?).at(part)?;
     match exchange(part, to)? {
@@ -148,7 +148,7 @@ fn dress(at: &Path, node: &Node) -> Result<(), Error> {
     Ok(())
 }
 
-fn attributes(at: &Path) -> Result<Vec<(String, Vec<u8>)>, Error> {
+pub(crate) fn attributes(at: &Path) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut names = vec![0; MAX_ATTRIBUTE_BYTES];
     let many = llistxattr(at, names.as_mut_slice()).at(at)?;
     let names = String::from_utf8_lossy(&names[..many]).into_owned();

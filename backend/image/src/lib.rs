@@ -12,6 +12,7 @@
 //! - [`pack`](mod@pack): trees written as compressed streams
 //! - [`ext4`]: ext4 file systems inside images, changed in place
 //! - [`folder`]: root folders of containers
+//! - [`unpacked`]: root folders as they were elsewhere
 //! - [`customise`](mod@customise): edits of disks that are built already
 //! - [`build`]: carries out the steps that build a disk
 //! - [`modify`](mod@modify): VMs that are deployed made others on their disks
@@ -55,6 +56,7 @@ mod script;
 pub mod store;
 mod tool;
 pub mod tree;
+pub mod unpacked;
 pub mod utility;
 pub mod view;
 pub mod whole;

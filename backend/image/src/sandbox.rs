@@ -99,6 +99,39 @@ pub(crate) fn cage(sight: &Sight, limits: &Limits) -> Vec<OsString> {
     words
 }
 
+/// What it takes to make a file of any owner, with any attribute, and devices.
+const MAKING: [&str; 7] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_MKNOD",
+    "CAP_SETFCAP",
+    "CAP_SYS_ADMIN",
+];
+
+/// The command that runs a program as root in a cage of its own, where it reads one file and writes one
+/// folder, each under another name; the program and its arguments follow.
+pub(crate) fn cage_of_root(reads: (&Path, &str), writes: (&Path, &str)) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    let mut say = |parts: &[&str]| words.extend(parts.iter().map(OsString::from));
+    say(&["bwrap", "--unshare-ipc", "--unshare-net", "--unshare-pid"]);
+    say(&["--unshare-uts", "--die-with-parent", "--new-session"]);
+    say(&["--clearenv", "--cap-drop", "ALL"]);
+    for capability in MAKING {
+        say(&["--cap-add", capability]);
+    }
+    for (name, value) in ENVIRONMENT {
+        say(&["--setenv", name, value]);
+    }
+    words.extend(programs(""));
+    for (option, (path, name)) in [("--ro-bind", reads), ("--bind", writes)] {
+        words.extend([option.into(), path.into(), name.into()]);
+    }
+    words.push("--".into());
+    words
+}
+
 /// What a utility VM has of the node beside what its tool sees.
 pub(crate) struct Around<'a> {
     /// What QEMU itself may use up.

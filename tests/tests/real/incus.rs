@@ -3,18 +3,20 @@
 use crate::conformance::{self, Subject};
 use crate::guest::{BOOTED, run, wait_for, wait_to_see};
 use crate::incusd::Incusd;
+use crate::planted::{held, is_holed, plant};
 use agent::driver::{Act, Console, Driver, DriverError, NativeCall, SavedDisk};
 use agent::machine::{Boot, Machine};
 use agent::secret::Keys;
 use agent::watch::{CalledOff, Unwatched, Watch};
 use drivers::incus::{Incus, Server};
+use image::unpacked::unpack_root;
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::VmId;
 use model::order::{Scale, Shutdown};
 use model::report::VmState;
 use model::sample::Metric;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
@@ -298,6 +300,35 @@ fn a_saved_root_boots_elsewhere() {
     let vm = there.define(machine);
     there.perform(vm, &Act::Start);
     there.wait_booted(vm);
+}
+
+/// What is saved of a root is all that it holds, exactly, and takes no room for its holes.
+#[test]
+fn a_saved_root_is_what_it_was() {
+    let (here, there) = (Node::new(), Node::new());
+    let machine = here.machine(VmId(1));
+    let Boot::Folder { root } = &machine.boot else {
+        panic!("a folder");
+    };
+    plant(root);
+    let before = held(root);
+    let vm = here.define(machine);
+    let file = here.image_file(vm);
+    here.perform(vm, &Act::SaveImage { file: file.clone() });
+    let about = fs::metadata(&file).expect("a file");
+    assert!(about.blocks() * 512 < about.len() / 2, "{about:?}");
+
+    let machine = there.machine(VmId(9));
+    let Boot::Folder { root } = &machine.boot else {
+        panic!("a folder");
+    };
+    unpack_root(&file, root, &Unwatched).expect("it is unpacked");
+    assert!(held(root) == before, "another root");
+    there.define(machine);
+    let pool = "incus/storage-pools/default/containers/gridwright_vm-9/rootfs";
+    let root = there.path(pool);
+    assert!(held(&root) == before, "another root");
+    assert!(is_holed(&root));
 }
 
 /// Calls an act off a moment after it has asked a guest to stop.

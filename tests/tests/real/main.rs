@@ -4,6 +4,7 @@ mod disks;
 mod incus;
 mod incusd;
 mod outside;
+mod planted;
 mod profiles;
 mod qemu;
 mod uml;

@@ -186,10 +186,9 @@ fn download(api: &Api, path: &str, file: &Path, watch: &dyn Watch) -> Result<(),
     let folder = file.parent().unwrap_or(Path::new("."));
     let mut image = tempfile::tempfile_in(folder).map_err(failed("make a file in", folder))?;
     api.download(path, &mut image, watch)?;
-    let mut root =
-        tempfile::NamedTempFile::new_in(folder).map_err(failed("make a file in", folder))?;
+    let root = tempfile::NamedTempFile::new_in(folder).map_err(failed("make a file in", folder))?;
     std::io::Seek::rewind(&mut image).map_err(failed("read an image in", folder))?;
-    root_of_image(&image, root.as_file_mut()).map_err(failed("write", file))?;
+    root_of_image(&image, root.as_file()).map_err(failed("write", file))?;
     root.as_file().sync_all().map_err(failed("write", file))?;
     root.persist(file)
         .map_err(|error| failed("write", file)(error.error))?;

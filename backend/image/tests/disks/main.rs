@@ -5,6 +5,8 @@ mod clearing;
 mod copying;
 mod editing;
 mod hostile;
+#[path = "../../../../tests/tests/real/planted.rs"]
+mod planted;
 mod publishing;
 mod readers;
 mod roots;
@@ -14,3 +16,4 @@ mod sealing;
 mod seeding;
 mod standing;
 mod storing;
+mod unpacking;
