@@ -4,12 +4,14 @@
 //! ROOT/images/           the store of images
 //! ROOT/bases/SHA.raw     read-only bases that VMs share, with notes of who does beside them
 //! ROOT/vms/vm-7/         all that is VM 7's: DISK.raw, kernel, initrd, root/ of a container
-//! ROOT/build/vm-7/       where its disks are built before they are replicated, and modified
+//! ROOT/build/vm-7/       where its disks are built before they are replicated, and modified, and a
+//!                        container's root on its way from one node to another
 //! ROOT/saved/vm-7-NAME/  an image on its way into the store
 //! ```
 
 use crate::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
 use crate::shared::base_name;
+use crate::space::moving_root_mib;
 use crate::step::KernelFiles;
 use model::blueprint::{Blueprint, BootLoader, Disk, Interface, PartitionTable};
 use model::hypervisor::{Virtualisation, words};
@@ -94,6 +96,24 @@ impl Naming {
     /// The root folder of a container.
     pub fn container_root(&self, vm: VmId) -> PathBuf {
         self.vm_folder(vm).join("root")
+    }
+
+    /// The tar stream of a container's root on its way from one node to another, which is copied as a disk
+    /// is: zeros follow it.
+    pub fn moving_root(&self, blueprint: &Blueprint) -> Option<AttachedDisk> {
+        let container = blueprint.virtualisation == Virtualisation::Container;
+        let root = blueprint.disks.first().filter(|_| container)?;
+        Some(AttachedDisk {
+            name: root.name.clone(),
+            path: self.build_folder(blueprint.vm).join("root.tar"),
+            format: DiskFormat::Raw,
+            size_mib: moving_root_mib(blueprint),
+            base: None,
+            key: None,
+            read_only: false,
+            iops: None,
+            mibps: None,
+        })
     }
 
     /// The folder of an image on its way into the store.

@@ -39,8 +39,9 @@ pub fn scale(
     else {
         return Ok(vec![change]);
     };
-    // The hypervisor has the disks of a running VM open and sizes them itself.
-    if state == Some(VmState::Running) {
+    let files = now.naming.disks_of(blueprint);
+    // The hypervisor has the disks of a running VM open and sizes them itself, and a container's root.
+    if state == Some(VmState::Running) || !files.iter().any(|file| file.name == *disk) {
         return Ok(vec![change]);
     }
     let resize = |size_mib: u64| {

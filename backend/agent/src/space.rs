@@ -3,13 +3,22 @@
 use crate::shared::base_name;
 use crate::steps::Record;
 use model::blueprint::Blueprint;
+use model::hypervisor::Virtualisation;
 use model::id::VmId;
-use model::order::{Order, Scale, Storage, Verb, Way};
+use model::order::{Order, Passage, Scale, Storage, Verb, Way};
 use std::collections::BTreeMap;
 
 /// Space that a VM's disks may come to take, in MiB.
 pub fn disk_mib(blueprint: &Blueprint) -> u64 {
     blueprint.disks.iter().map(|disk| disk.size_mib).sum()
+}
+
+/// The longest tar stream of a container's root, in MiB, 0 for any other VM: what is said of each file
+/// takes as much room as the smallest has on a disk, and holes count as what is beside them.
+pub fn moving_root_mib(blueprint: &Blueprint) -> u64 {
+    let container = blueprint.virtualisation == Virtualisation::Container;
+    let root = blueprint.disks.first().filter(|_| container);
+    root.map_or(0, |root| 2 * root.size_mib + 16)
 }
 
 /// Space that the bases of VMs may come to take, each once, in MiB: no base is larger than the
@@ -40,7 +49,13 @@ pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
         Verb::Copy { to } => disk_mib(to),
         Verb::Receive {
             blueprint, storage, ..
-        } if *storage == Storage::Local => disk_mib(blueprint) + base_mib([blueprint.as_ref()]),
+        } if *storage == Storage::Local => {
+            disk_mib(blueprint) + base_mib([blueprint.as_ref()]) + moving_root_mib(blueprint)
+        }
+        Verb::Migrate {
+            passage: Passage::Cold { .. },
+            ..
+        } => blueprint.map_or(0, moving_root_mib),
         // Each disk as it is, what it has in use of that, and the stream of it.
         Verb::SaveImage { disks: names, .. } => {
             let saved = disks

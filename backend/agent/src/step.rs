@@ -97,6 +97,13 @@ pub enum Step {
         /// Where it went.
         place: Place,
     },
+    /// Make a container's root folder of a tar stream of one, as it was, and compare it with that.
+    Unpack {
+        /// The stream.
+        from: PathBuf,
+        /// The folder: all or nothing.
+        to: PathBuf,
+    },
     /// Copy a file that is no disk.
     CopyFile {
         /// From where.
@@ -243,7 +250,7 @@ pub enum Step {
         /// The key of this move.
         key: KeyId,
     },
-    /// Take a saved disk into the store as an image of this name.
+    /// Take a saved disk, or a saved root, into the store as an image of this name.
     Store {
         /// The disk's name.
         disk: String,
@@ -251,6 +258,9 @@ pub enum Step {
         is_system: bool,
         /// What was saved.
         file: PathBuf,
+        /// Whether that is a tar stream of a container's root.
+        #[serde(default)]
+        is_root: bool,
         /// The image's name.
         name: String,
         /// Instruction set of its programs.

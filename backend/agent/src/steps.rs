@@ -222,6 +222,7 @@ impl Planner<'_> {
                 Step::Store {
                     disk: disk.clone(),
                     is_system: place == 0,
+                    is_root: place == 0 && self.now.naming.moving_root(&record.blueprint).is_some(),
                     file: file.clone(),
                     name: match disks.is_empty() {
                         true => name.to_owned(),

@@ -37,10 +37,41 @@ pub fn unpack(
     tree: &mut Tree,
     watch: &dyn Watch,
 ) -> Result<(), Error> {
+    read(stream, layer, bounds, (tree, Seen::default()), watch)
+}
+
+/// Puts the files of a root that was saved over those of a tree; devices and pipes are left out, as its
+/// machine makes them anew.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_saved(
+    stream: impl Read,
+    root: &str,
+    tree: &mut Tree,
+    watch: &dyn Watch,
+) -> Result<(), Error> {
+    let bounds = Bounds {
+        entries: u64::MAX,
+        bytes: u64::MAX,
+    };
+    let seen = Seen {
+        leaves_devices: true,
+        ..Seen::default()
+    };
+    read(stream, root, bounds, (tree, seen), watch)
+}
+
+fn read(
+    stream: impl Read,
+    layer: &str,
+    bounds: Bounds,
+    (tree, mut seen): (&mut Tree, Seen),
+    watch: &dyn Watch,
+) -> Result<(), Error> {
     let refused = |why: String| Error::refused(layer, why);
     // One byte more than promised tells a stream that is too long from one that just fits.
     let mut archive = Archive::new(stream.take(bounds.bytes.saturating_add(1)));
-    let mut seen = Seen::default();
     let mut count = 0;
     for entry in archive
         .entries()
@@ -80,6 +111,8 @@ pub fn unpack(
 struct Seen {
     names: BTreeSet<String>,
     links: BTreeSet<String>,
+    /// Whether devices and pipes are left out, and not refused.
+    leaves_devices: bool,
 }
 
 fn put(entry: &mut Entry<'_, impl Read>, tree: &mut Tree, seen: &mut Seen) -> Result<(), Error> {
@@ -123,6 +156,9 @@ fn put(entry: &mut Entry<'_, impl Read>, tree: &mut Tree, seen: &mut Seen) -> Re
                 }
                 _ => return Err(Error::refused(name, "a hard link to no file of the layer")),
             }
+        }
+        EntryType::Block | EntryType::Char | EntryType::Fifo if seen.leaves_devices => {
+            return Ok(());
         }
         EntryType::Block | EntryType::Char => return Err(Error::refused(name, "a device")),
         EntryType::Fifo => return Err(Error::refused(name, "a pipe")),

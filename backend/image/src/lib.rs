@@ -22,6 +22,7 @@
 //! - [`publish`](mod@publish): whole disks that others publish, as images
 //! - [`view`]: a disk of any format as a raw file, while nobody runs it
 //! - [`whole`]: whole disks as images
+//! - [`saved`]: roots of containers as images
 //! - [`base`]: one read-only base under the disks of several VMs
 //! - [`resize`]: disks made larger and smaller while nobody runs them
 //! - [`luks`]: disks that nobody reads without their key
@@ -52,6 +53,7 @@ pub mod recipe;
 pub mod replicate;
 pub mod resize;
 pub mod sandbox;
+pub mod saved;
 mod script;
 pub mod store;
 mod tool;

@@ -50,13 +50,16 @@ const OWN: [&str; 13] = [
 /// # Errors
 /// Where its root is not ext4, or has a fault.
 pub fn clean(disk: &Path, watch: &dyn Watch) -> Result<(), Error> {
-    let path = |path: &str| path.to_owned();
-    let mut edits: Vec<Edit> = OWN
-        .iter()
-        .map(|own| Edit::Delete { path: path(own) })
-        .collect();
-    edits.push(Edit::file("/etc/machine-id", "", 0o444));
-    customise_in_place(disk, &edits, watch)
+    customise_in_place(disk, &own_edits(), watch)
+}
+
+/// What takes it out of the files of a guest.
+pub(crate) fn own_edits() -> Vec<Edit> {
+    let deleted = OWN.iter().map(|own| Edit::Delete {
+        path: (*own).to_owned(),
+    });
+    let blank = Edit::file("/etc/machine-id", "", 0o444);
+    deleted.chain([blank]).collect()
 }
 
 /// Writes a raw disk as the stream of an image; what it unpacks to. Of ext4 file systems only the

@@ -4,6 +4,8 @@
 //! `cargo bench --package live`. The figure is what the sender's agent tells: from the last instruction
 //! on the one node to the first on the other, at most.
 
+#[path = "../../../tests/tests/real/incusd.rs"]
+mod incusd;
 #[path = "../tests/live/moves/kind.rs"]
 #[expect(dead_code, reason = "tests alone move what User-mode Linux runs")]
 mod kind;
@@ -13,6 +15,8 @@ mod node;
 #[path = "../tests/live/network/node.rs"]
 #[expect(dead_code, reason = "tests alone have networks without agents")]
 mod room;
+#[path = "../tests/live/sys.rs"]
+mod sys;
 
 use model::order::Verb;
 use model::report::Outcome;

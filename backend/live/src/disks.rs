@@ -1,6 +1,7 @@
 //! The hand on disks and images: steps carried out by the crate `image`.
 
 mod bases;
+mod kernel;
 mod modified;
 mod outcome;
 mod sealing;
@@ -9,13 +10,14 @@ mod sweep;
 mod whole;
 
 use self::bases::{Bases, Own};
+use self::kernel::take_kernel;
 use self::modified::rename;
 use self::outcome::{done, failed, failure, gone};
 use crate::hands::{Hand, broken, refused};
-use agent::build::{BuildStep, BuildStepKind, plan};
+use agent::build::{BuildStep, plan};
 use agent::machine::{AttachedDisk, DiskFormat};
 use agent::secret::Keys;
-use agent::step::{Failure, Gained, KernelFiles, Place, Step};
+use agent::step::{Failure, Gained, Place, Step};
 use agent::watch::Watch;
 use ed25519_dalek::SigningKey;
 use image::base;
@@ -26,14 +28,13 @@ use image::luks;
 use image::replicate::{compare, replicate};
 use image::sandbox::let_through;
 use image::store::Store;
+use image::unpacked::unpack_root;
 use image::view::Shape;
 use image::wipe::{Pattern, wipe_and_remove};
-use image::work::Work;
 use model::blueprint::Blueprint;
 use model::hypervisor::Virtualisation;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -133,6 +134,7 @@ impl Disks {
             } => done(compare_roots(built, path, watch)),
             Step::Replicate { from, to } => done(replicate(from, file(to)?, watch)),
             Step::Verify { built, place } => verify(built, place, watch),
+            Step::Unpack { from, to } => done(unpack_root(from, to, watch)),
             Step::CopyFile { from, to } => copy(from, to),
             Step::Blank { disk } => self.blank(disk, keys, watch),
             Step::Resize { disk } => size::change(disk, keys, watch),
@@ -255,28 +257,6 @@ impl Disks {
             Shape::Overlay { base: None } => Err(unknown(disk)),
         }
     }
-
-    /// Puts the guest's files together as a build would, and of them keeps the kernel alone.
-    fn kernel(
-        &self,
-        blueprint: &Blueprint,
-        files: &KernelFiles,
-        keys: &Keys,
-        watch: &dyn Watch,
-    ) -> Result<(), Failure> {
-        let Some(disk) = blueprint.disks.first() else {
-            return Err(refused("a VM without a disk has no kernel"));
-        };
-        let mut steps = steps_of(blueprint, &disk.name)?;
-        let boot = steps
-            .iter()
-            .position(|step| BuildStepKind::from(step) == BuildStepKind::Boot);
-        steps.truncate(boot.map_or(0, |at| at + 1));
-        let work = Work::beside(&files.kernel).map_err(failure)?;
-        done(let_through(work.path()))?;
-        let built = self.build(&steps, &work.path().join("disk"), keys, watch)?;
-        take_kernel(&built, files)
-    }
 }
 
 /// Whether a disk of a VM is the root folder of a container.
@@ -298,25 +278,6 @@ fn index_of(blueprint: &Blueprint, disk: &str) -> Result<usize, Failure> {
         return Err(refused(&told));
     };
     Ok(index)
-}
-
-/// Puts the kernel that a build has taken out of the guest to where the hypervisor loads it.
-fn take_kernel(built: &Built, files: &KernelFiles) -> Result<(), Failure> {
-    let Some(found) = &built.kernel else {
-        return Err(broken(
-            "the image has no kernel in /boot\nhint: add an image with one",
-        ));
-    };
-    copy(&found.kernel, &files.kernel)?;
-    // A kernel may itself be a program.
-    let program = Permissions::from_mode(0o755);
-    fs::set_permissions(&files.kernel, program).map_err(failed("let run", &files.kernel))?;
-    match &found.initrd {
-        Some(initrd) => copy(initrd, &files.initrd),
-        None => File::create(&files.initrd)
-            .map(drop)
-            .map_err(failed("make", &files.initrd)),
-    }
 }
 
 /// What stands on a base names that base and no other file.

@@ -314,7 +314,11 @@ fn a_saved_root_is_what_it_was() {
     let before = held(root);
     let vm = here.define(machine);
     let file = here.image_file(vm);
-    here.perform(vm, &Act::SaveImage { file: file.clone() });
+    let disks = vec![SavedDisk {
+        disk: "root".to_owned(),
+        file: file.clone(),
+    }];
+    here.perform(vm, &Act::SaveImage { disks });
     let about = fs::metadata(&file).expect("a file");
     assert!(about.blocks() * 512 < about.len() / 2, "{about:?}");
 

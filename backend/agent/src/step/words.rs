@@ -20,6 +20,7 @@ impl fmt::Display for Step {
             Self::LeaveBases { vm } => write!(f, "leave the bases of {vm}"),
             Self::Build { disk, .. } => write!(f, "build {disk}"),
             Self::Kernel { blueprint, .. } => write!(f, "take the kernel of {}", blueprint.name),
+            Self::Unpack { to, .. } => write!(f, "unpack {}", name(to)),
             Self::CopyFile { to, .. } => write!(f, "copy {}", name(to)),
             Self::Replicate { to, .. } => write!(f, "replicate {}", name(to.path())),
             Self::Verify { place, .. } => write!(f, "verify {}", name(place.path())),

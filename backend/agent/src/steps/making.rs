@@ -32,12 +32,16 @@ impl Planner<'_> {
             keys_of(blueprint),
             by_act(vm, Act::Destroy),
         ));
-        let container = blueprint.virtualisation == Virtualisation::Container;
-        if container && self.now.naming.roots == Roots::Copied {
-            let path = self.now.naming.container_root(vm);
-            steps.push(plain(Step::Wipe { path }));
-        }
+        steps.extend(self.drop_root(blueprint, Undo::Nothing));
         Ok(steps)
+    }
+
+    /// Wipes the root folder of a container that the hypervisor has its own copy of.
+    pub(super) fn drop_root(&self, blueprint: &Blueprint, undo: Undo) -> Option<Planned> {
+        let container = blueprint.virtualisation == Virtualisation::Container;
+        let dropped = container && self.now.naming.roots == Roots::Copied;
+        let path = self.now.naming.container_root(blueprint.vm);
+        dropped.then(|| with(Step::Wipe { path }, undo))
     }
 
     /// One disk, or a container's root folder, from its image to where it stays.

@@ -117,7 +117,7 @@ impl Planner<'_> {
     }
 
     /// Room beside the VM's disks; its undoing wipes whatever later steps have put there.
-    fn workplace(&self, vm: VmId) -> Planned {
+    pub(super) fn workplace(&self, vm: VmId) -> Planned {
         let path = self.now.naming.build_folder(vm);
         let folders = vec![path.clone()];
         let steps = vec![Step::Wipe { path }];

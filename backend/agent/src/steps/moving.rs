@@ -12,17 +12,17 @@
 //!  destroy, wipe                               define, start where it ran
 //! ```
 //! That is a VM that stands still: who may run it when, whatever dies, is in [`crate::handover`]. The
-//! beginning of `cede` in the journal is the sender's *given*.
+//! beginning of `cede` in the journal is the sender's *given*. A container's root is saved as a tar stream
+//! before it is shipped, and unpacked before it is defined.
 
 use super::making::fetches;
 use super::{Planner, act, by_act, plain, with};
-use crate::driver::{Act, ActKind};
+use crate::driver::{Act, ActKind, SavedDisk};
 use crate::lifecycle::{Illegal, after};
 use crate::machine::AttachedDisk;
 use crate::refusal::{Refusal, invalid, keys_of};
 use crate::step::{Planned, Step, Undo};
 use model::blueprint::Blueprint;
-use model::hypervisor::Virtualisation;
 use model::id::{KeyId, VmId};
 use model::order::{Passage, Shutdown, Storage};
 use model::report::VmState;
@@ -38,25 +38,31 @@ impl Planner<'_> {
         self.check_new(vm, blueprint)?;
         self.check_lease(blueprint)?;
         let host = self.now.host.ok_or(Refusal::NoHost)?;
+        let disks = match passage {
+            Passage::Live => self.disks(blueprint, storage),
+            Passage::Cold { .. } => self.shipped(blueprint, storage)?,
+        };
         let mut steps = Vec::new();
         if storage == Storage::Local {
-            steps.push(self.reserve(vm, vec![self.now.naming.vm_folder(vm)]));
+            let folders = match self.now.naming.moving_root(blueprint) {
+                Some(_) => self.folders(vm),
+                None => vec![self.now.naming.vm_folder(vm)],
+            };
+            steps.push(self.reserve(vm, folders));
             steps.extend(fetches(blueprint));
             for disk in self.now.naming.disks_of(blueprint) {
                 steps.extend(self.base(blueprint, disk));
-                let disk = self.now.naming.attached_disk(blueprint, disk);
-                steps.push(Planned {
-                    keys: disk.key.into_iter().collect(),
-                    step: Step::Blank { disk },
-                    undo: Undo::Nothing,
-                });
             }
+            steps.extend(disks.iter().map(|disk| Planned {
+                keys: disk.key.into_iter().collect(),
+                step: Step::Blank { disk: disk.clone() },
+                undo: Undo::Nothing,
+            }));
             steps.extend(self.kernel(blueprint));
         }
         steps.extend(self.plugs(blueprint));
         let machine = Box::new(self.now.naming.machine(blueprint));
         if let Passage::Cold { shutdown } = passage {
-            let disks = self.shipped(blueprint, storage)?;
             let expect = Step::Expect {
                 machine: machine.clone(),
                 disks: disks.clone(),
@@ -72,7 +78,9 @@ impl Planner<'_> {
             ]);
             let keys = keys_of(blueprint);
             let define = Act::Define { machine };
+            steps.extend(self.unpack(blueprint));
             steps.push(act(vm, define, keys.clone(), Undo::Forward));
+            steps.extend(self.drop_root(blueprint, Undo::Forward));
             let start = shutdown.map(|_| act(vm, Act::Start, keys, Undo::Forward));
             steps.extend(start);
             return Ok(steps);
@@ -142,11 +150,13 @@ impl Planner<'_> {
             return Err(Refusal::HasSnapshots { vm, count, what });
         }
         let disks = self.shipped(&record.blueprint, storage)?;
+        let root = self.now.naming.moving_root(&record.blueprint);
         let address = address.to_owned();
         let mut steps = vec![plain(Step::Knock {
             vm,
             address: address.clone(),
         })];
+        steps.extend(root.iter().map(|_| self.workplace(vm)));
         if let Some(shutdown) = shutdown {
             let undo = match state {
                 Some(VmState::Running | VmState::Paused) => by_act(vm, Act::Start),
@@ -155,6 +165,12 @@ impl Planner<'_> {
             let keys = keys_of(&record.blueprint);
             steps.push(act(vm, Act::Stop { shutdown }, keys, undo));
         }
+        let saves = root.map(|root| {
+            let (disk, file) = (root.name, root.path);
+            let disks = vec![SavedDisk { disk, file }];
+            Act::SaveImage { disks }
+        });
+        steps.extend(saves.map(|save| act(vm, save, Vec::new(), Undo::Nothing)));
         let ship = Step::Ship {
             vm,
             disks,
@@ -171,24 +187,47 @@ impl Planner<'_> {
         Ok(steps)
     }
 
-    /// The disks that go over the network with a VM.
+    /// Makes the root folder of a container that has come.
+    fn unpack(&self, blueprint: &Blueprint) -> Vec<Planned> {
+        let naming = self.now.naming;
+        let steps = naming.moving_root(blueprint).map(|root| {
+            let unpack = Step::Unpack {
+                from: root.path,
+                to: naming.container_root(blueprint.vm),
+            };
+            let path = naming.build_folder(blueprint.vm);
+            [unpack, Step::Wipe { path }]
+        });
+        let steps = steps.into_iter().flatten();
+        steps.map(|step| with(step, Undo::Forward)).collect()
+    }
+
+    /// What goes over the network with a VM as its disks.
     fn shipped(
         &self,
         blueprint: &Blueprint,
         storage: Storage,
     ) -> Result<Vec<AttachedDisk>, Refusal> {
-        if blueprint.virtualisation == Virtualisation::Container {
-            let expected = "full or para: a container's root is its hypervisor's";
-            return Err(invalid("virtualisation", "container", expected));
+        let root = self.now.naming.moving_root(blueprint);
+        if root.is_some() && storage == Storage::Shared {
+            let expected = "local: a container's root is its hypervisor's";
+            return Err(invalid("storage", "shared", expected));
         }
-        if storage == Storage::Shared {
-            return Ok(Vec::new());
-        }
+        let disks = self.disks(blueprint, storage).into_iter();
+        Ok(root.into_iter().chain(disks).collect())
+    }
+
+    /// The disks of a VM that its other node does not have.
+    fn disks(&self, blueprint: &Blueprint, storage: Storage) -> Vec<AttachedDisk> {
         let naming = self.now.naming;
-        let disks = naming.disks_of(blueprint).iter();
-        Ok(disks
+        let disks = match storage {
+            Storage::Local => naming.disks_of(blueprint),
+            Storage::Shared => &[],
+        };
+        let disks = disks.iter();
+        disks
             .map(|disk| naming.attached_disk(blueprint, disk))
-            .collect())
+            .collect()
     }
 }
 

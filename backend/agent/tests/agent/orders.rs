@@ -16,6 +16,9 @@ pub const VM: VmId = VmId(7);
 /// Another one, made of it.
 pub const OTHER: VmId = VmId(8);
 
+/// Where containers move to.
+const CONTAINERS: &str = "192.0.2.3:4444";
+
 /// When orders are given up, unless a test says otherwise.
 pub const DEADLINE: Time = Time(500_000_000);
 
@@ -192,6 +195,23 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
             passage,
         });
     }
+    for shutdown in [None, Some(Shutdown::Forced)] {
+        let (storage, key, passage) = (Storage::Local, KeyId(2), cold(shutdown));
+        let blueprint = Box::new(container(vm));
+        verbs.push(Verb::Receive {
+            blueprint,
+            storage,
+            key,
+            passage,
+        });
+        verbs.push(Verb::Migrate {
+            to: NodeId(2),
+            address: CONTAINERS.to_owned(),
+            storage,
+            key,
+            passage,
+        });
+    }
     verbs
 }
 
@@ -216,6 +236,16 @@ pub fn plain_blueprint(vm: VmId) -> Blueprint {
     blueprint
 }
 
+/// The VM as a container.
+fn container(vm: VmId) -> Blueprint {
+    let mut blueprint = plain_blueprint(vm);
+    blueprint.virtualisation = Virtualisation::Container;
+    blueprint.disks.truncate(1);
+    blueprint.disks[0].table = PartitionTable::None;
+    blueprint.disks[0].partitions.clear();
+    blueprint
+}
+
 /// The blueprint with which a VM begins that a verb is about.
 pub fn beginning(vm: VmId, verb: &Verb) -> Blueprint {
     match verb {
@@ -228,6 +258,7 @@ pub fn beginning(vm: VmId, verb: &Verb) -> Blueprint {
             readable.disks[1].encryption = None;
             readable
         }
+        Verb::Migrate { address, .. } if address == CONTAINERS => container(vm),
         _ => blueprint(vm),
     }
 }

@@ -72,6 +72,7 @@ impl World {
             Step::Replicate { to, .. } => self.touch(to.path().clone()),
             Step::Blank { disk } => self.touch(disk.path.clone()),
             Step::Kernel { files, .. } => self.touch(files.kernel.clone()),
+            Step::Unpack { to, .. } => self.touch(to.clone()),
             Step::CopyFile { to, .. } => self.touch(to.clone()),
             Step::Modify { at, .. } => self.touch(at.with_extension("part")),
             Step::Wipe { path } => {
@@ -151,6 +152,10 @@ impl World {
             Step::AddKey { disk, key } => self.seals.add(disk, *key),
             Step::KeepKey { disk } => self.seals.keep(disk),
             Step::Kernel { files, .. } => self.make_kernel(files),
+            Step::Unpack { from, to } => {
+                assert_eq!(self.files.get(from), Some(&true), "unpacked too early");
+                self.make(to.clone());
+            }
             Step::CopyFile { to, .. } => self.make(to.clone()),
             Step::Modify { from, at, .. } => {
                 assert_eq!(self.files.get(from), Some(&true), "modified too early");

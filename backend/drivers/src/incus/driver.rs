@@ -43,6 +43,7 @@ impl Driver for Incus {
             Capability::Console,
             Capability::Copy,
             Capability::SaveImage,
+            Capability::ColdMigration,
         ]
     }
 

@@ -10,9 +10,10 @@
 //! A user is noted before its base is built and taken away after its disks were wiped, so that a base
 //! is there as long as anybody may need it, whatever was killed.
 
+use super::kernel::take_kernel;
 use super::outcome::{done, failed, failure, gone};
 use super::whole::without_mounts;
-use super::{Disks, copy, index_of, take_kernel};
+use super::{Disks, copy, index_of};
 use crate::hands::refused;
 use agent::secret::Keys;
 use agent::shared::shared;

@@ -13,6 +13,7 @@ use image::error::Error;
 use image::luks;
 use image::manifest::{Compression, Content, Manifest};
 use image::resize::{bytes_seen, resize};
+use image::saved::pack_root;
 use image::store::Image;
 use image::view::Shape;
 use image::whole::{clean, pack, unpack};
@@ -23,10 +24,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 impl Disks {
-    /// Makes an image of a disk that was saved, and keeps it; its id. Repeated, it is the same one.
+    /// Makes an image of a disk or a root that was saved, and keeps it; its id. Repeated, it is the same one.
     pub(super) fn store(&self, step: &Step, watch: &dyn Watch) -> Result<String, Failure> {
         let Step::Store {
             is_system,
+            is_root,
             file,
             name,
             arch,
@@ -40,24 +42,32 @@ impl Disks {
         let key = key.ok_or_else(|| refused("this node has no key to sign images with"))?;
         let about = fs::metadata(file).map_err(failed("measure", file))?;
         let version = saved_at(file, about.mtime())?;
-        if *is_system {
-            done(clean(file, watch))?;
-        }
         let stream = file.with_extension("stream");
         let compression = Compression::Zstd;
-        let bounds = pack(file, &stream, compression, watch).map_err(failure)?;
+        if *is_system && !is_root {
+            done(clean(file, watch))?;
+        }
+        let packed = match is_root {
+            true => pack_root(file, &stream, compression, watch),
+            false => pack(file, &stream, compression, watch),
+        };
+        let bounds = packed.map_err(failure)?;
+        let (content, disk_bytes) = match is_root {
+            true => (Content::System, 0),
+            false => (Content::Disk, about.len()),
+        };
         let manifest = Manifest {
             name: name.clone(),
             version,
             arch: *arch,
             guest: *guest,
-            content: Content::Disk,
+            content,
             applications: Vec::new(),
             compression,
             stream: String::new(),
             stream_bytes: 0,
             bounds,
-            disk_bytes: about.len(),
+            disk_bytes,
             templates: Vec::new(),
             parameters: [].into(),
             cloud_init: false,

@@ -87,8 +87,8 @@ fn cycles(node: &Node) -> Vec<Cycle> {
     ];
     let able = node.driver().capabilities();
     let is_able = |(_, verb, _): &(VmId, Verb, usize)| {
-        // A root folder is no disk that could be an image or be modified.
-        let is_of_disk = matches!(verb, Verb::SaveImage { .. } | Verb::Modify { .. });
+        // A root folder is no disk that could be modified.
+        let is_of_disk = matches!(verb, Verb::Modify { .. });
         let is_able = verb.needs().is_none_or(|needs| able.contains(&needs));
         is_able && !(is_of_disk && node.runs_containers())
     };

@@ -21,11 +21,15 @@ mod modified;
 mod moves;
 mod network;
 mod node;
+#[path = "../../../../tests/tests/real/planted.rs"]
+mod planted;
 mod rates;
 mod rotation;
 mod saved;
+mod saved_root;
 mod sockets;
 mod statistics;
+mod sys;
 mod unfinished;
 mod utility;
 mod watchdog;

@@ -2,6 +2,7 @@
 
 use super::room::Room;
 use crate::incusd::Incusd;
+use crate::sys::sees_its_network;
 use ed25519_dalek::SigningKey;
 use image::manifest::hex;
 use image::recipe::Recipe;
@@ -346,14 +347,3 @@ fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
         thread::sleep(Duration::from_millis(50));
     }
 }
-
-/// Words before a program that looks for its network's devices in `/sys`, where it would find those of
-/// the network from which `/sys` was mounted; `sys` is an empty folder.
-fn sees_its_network(sys: &Path) -> [String; 6] {
-    let sys = sys.display().to_string();
-    ["unshare", "--mount", "sh", "-c", MOUNT_SYS, &sys].map(str::to_owned)
-}
-
-const MOUNT_SYS: &str = r#"mount -t sysfs sysfs "$0" &&
-for folder in class/net devices/virtual/net; do mount --bind "$0/$folder" "/sys/$folder" || exit; done
-exec "$@""#;

@@ -1,6 +1,7 @@
 //! A VM that stands still goes from one agent to another, whatever runs it and whoever dies.
 
 use super::node::{Kind, Node, Pair, VM, call_off, wait_for};
+use crate::planted::{held, is_holed, plant};
 use model::id::{KeyId, OperationId};
 use model::order::{Passage, Shutdown, Storage, Verb};
 use model::report::{Outcome, VmState};
@@ -86,8 +87,19 @@ fn is_end(outcome: &Outcome) -> bool {
     )
 }
 
-/// All that a VM's disk holds on this node, and how much of it is no hole, in KiB.
-fn disk(node: &Node) -> (Vec<u8>, u64) {
+/// Puts files of all kinds where a container has its own.
+fn fill(kind: Kind, node: &Node) {
+    if kind == Kind::Incus {
+        plant(&node.container());
+    }
+}
+
+/// All that a VM's disk or root folder holds on this node, and how much of a disk is no hole, in KiB.
+fn data(kind: Kind, node: &Node) -> (Vec<u8>, u64) {
+    if kind == Kind::Incus {
+        assert!(is_holed(&node.container()), "its hole was filled");
+        return (held(&node.container()), 0);
+    }
     let path = node.root().join("vms/vm-7/root.raw");
     let kib = fs::metadata(&path).expect("a disk").blocks() / 2;
     (fs::read(&path).expect("a disk"), kib)
@@ -111,14 +123,15 @@ fn goes_there_and_back(kind: Kind) {
     let mut pair = Pair::new(kind);
     let blueprint = pair.blueprint();
     pair.order(0, Verb::Create { blueprint });
-    let (data, kib) = disk(&pair.nodes[0]);
+    fill(kind, &pair.nodes[0]);
+    let (before, kib) = data(kind, &pair.nodes[0]);
     let there = Move::new(&mut pair, OFF);
     let [home, away] = &mut pair.nodes;
     assert_eq!(there.go(home, away), (Outcome::Done, Outcome::Done));
     assert!(!has(home));
     assert_eq!(state(away), Some(VmState::Stopped));
-    let (arrived, arrived_kib) = disk(away);
-    assert!(arrived == data, "other data have arrived");
+    let (arrived, arrived_kib) = data(kind, away);
+    assert!(arrived == before, "other data have arrived");
     assert!(arrived_kib <= kib, "{kib} KiB became {arrived_kib}");
     pair.order(1, Verb::Start);
     pair.nodes[1].says("GUEST-UP host=web-7");
@@ -142,20 +155,25 @@ fn a_still_vm_of_uml_goes_there_and_back() {
     goes_there_and_back(Kind::Uml);
 }
 
-/// Whichever agent is killed, and at whichever step, one node has the VM in the end with all of its data,
-/// and the other has nothing of it.
 #[test]
-fn a_still_vm_is_never_lost_or_doubled() {
-    let mut pair = Pair::new(Kind::Uml);
+fn a_container_goes_there_and_back() {
+    goes_there_and_back(Kind::Incus);
+}
+
+/// Whichever agent is killed, and at whichever of these steps of the sender and of the receiver, one node
+/// has the VM in the end with all of its data, and the other has nothing of it.
+fn is_never_lost_or_doubled(kind: Kind, steps: [&[&str]; 2]) {
+    let mut pair = Pair::new(kind);
     let blueprint = pair.blueprint();
     pair.order(0, Verb::Create { blueprint });
-    let (data, _) = disk(&pair.nodes[0]);
+    fill(kind, &pair.nodes[0]);
+    let (before, _) = data(kind, &pair.nodes[0]);
     let mut at = 0;
-    let sender = ["knock for", "ship", "cede", "destroy"].map(|step| (0, step));
-    let receiver = ["expect", "let in", "define"].map(|step| (1, step));
-    for (end, step) in sender.into_iter().chain(receiver) {
+    let [sender, receiver] = steps.map(|steps| steps.iter());
+    let steps = sender.map(|step| (0, step));
+    for (end, step) in steps.chain(receiver.map(|step| (1, step))) {
         for side in ["before", "after"] {
-            let point = format!("{side} {step} vm 7");
+            let point = format!("{side} {step}");
             let this = Move::new(&mut pair, OFF);
             let (first, second) = pair.nodes.split_at_mut(1);
             let (from, to) = match at {
@@ -178,7 +196,22 @@ fn a_still_vm_is_never_lost_or_doubled() {
                 at = 1 - at;
             }
             println!("{point}: {ends:?}");
-            assert!(disk(&pair.nodes[at]).0 == data, "{point}: other data");
+            let found = data(kind, &pair.nodes[at]).0;
+            assert!(found == before, "{point}: other data");
         }
     }
+}
+
+#[test]
+fn a_still_vm_is_never_lost_or_doubled() {
+    let sender = ["knock for vm 7", "ship vm 7", "cede vm 7", "destroy vm 7"];
+    let receiver = ["expect vm 7", "let in vm 7", "define vm 7"];
+    is_never_lost_or_doubled(Kind::Uml, [&sender, &receiver]);
+}
+
+#[test]
+fn a_container_is_never_lost_or_doubled() {
+    let sender = ["save-image vm 7", "ship vm 7", "cede vm 7", "destroy vm 7"];
+    let receiver = ["let in vm 7", "unpack root", "define vm 7"];
+    is_never_lost_or_doubled(Kind::Incus, [&sender, &receiver]);
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 pub enum Kind {
     Qemu,
     Uml,
+    Incus,
 }
 
 impl Kind {
@@ -24,20 +25,33 @@ impl Kind {
         match self {
             Self::Qemu => "qemu",
             Self::Uml => "uml",
+            Self::Incus => "incus",
         }
     }
 
-    /// The recipe of its guests' kernel.
-    pub fn kernel(self) -> &'static str {
+    /// The recipes of its guests' system, and of their kernel where they have one of their own.
+    pub fn recipes(self) -> &'static [&'static str] {
         match self {
-            Self::Qemu => "linux",
-            Self::Uml => "linux-uml",
+            Self::Qemu => &["busybox", "linux"],
+            Self::Uml => &["busybox", "linux-uml"],
+            Self::Incus => &["busybox"],
         }
     }
 
-    /// A VM of 256 MiB that boots from its own disk.
-    pub fn blueprint(self, images: &[String; 2]) -> Box<Blueprint> {
-        let [system, linux] = images.clone();
+    /// A VM of 256 MiB that boots from its own disk, or a container of that size.
+    pub fn blueprint(self, images: &[String]) -> Box<Blueprint> {
+        let root = Partition {
+            name: "root".to_owned(),
+            size_mib: None,
+            format: Format::Ext4,
+            block_bytes: None,
+            mount: Some("/".to_owned()),
+            bootable: true,
+        };
+        let partitions = match self {
+            Self::Qemu | Self::Uml => vec![root],
+            Self::Incus => Vec::new(),
+        };
         let (virtualisation, boot, table, console) = match self {
             Kind::Qemu => (
                 Virtualisation::Full,
@@ -47,6 +61,12 @@ impl Kind {
             ),
             Kind::Uml => (
                 Virtualisation::Para,
+                BootLoader::Direct,
+                PartitionTable::None,
+                "",
+            ),
+            Kind::Incus => (
+                Virtualisation::Container,
                 BootLoader::Direct,
                 PartitionTable::None,
                 "",
@@ -68,16 +88,9 @@ impl Kind {
             disks: vec![Disk {
                 name: "root".to_owned(),
                 size_mib: 96,
-                image: Some(system),
+                image: images.first().cloned(),
                 table,
-                partitions: vec![Partition {
-                    name: "root".to_owned(),
-                    size_mib: None,
-                    format: Format::Ext4,
-                    block_bytes: None,
-                    mount: Some("/".to_owned()),
-                    bootable: true,
-                }],
+                partitions,
                 shared_base: false,
                 encryption: None,
                 iops: None,
@@ -93,7 +106,7 @@ impl Kind {
                 allowed: Vec::new(),
             }],
             customisation: Customisation {
-                add: vec![linux],
+                add: images[1..].to_vec(),
                 ..Customisation::default()
             },
             highly_available: false,

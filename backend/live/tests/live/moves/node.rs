@@ -4,6 +4,8 @@
 pub use super::kind::Kind;
 use super::kind::{key, make};
 use super::room::Room;
+use crate::incusd::Incusd;
+use crate::sys::sees_its_network;
 use image::manifest::hex;
 use image::store::Store;
 use live::config::Listen;
@@ -17,6 +19,7 @@ use model::report::Outcome;
 use model::time::Time;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -32,7 +35,7 @@ pub const VM: VmId = VmId(7);
 pub struct Pair {
     pub nodes: [Node; 2],
     kind: Kind,
-    images: [String; 2],
+    images: Vec<String>,
     operations: u64,
     _folder: tempfile::TempDir,
 }
@@ -42,8 +45,11 @@ pub struct Node {
     pub id: NodeId,
     root: PathBuf,
     config: PathBuf,
-    room: Room,
+    /// Where its guest writes what it says.
+    console: PathBuf,
     agent: Child,
+    incus: Option<Incusd>,
+    room: Room,
     /// Agents that died by themselves since one was put in place.
     died: usize,
 }
@@ -52,11 +58,14 @@ impl Pair {
     pub fn new(kind: Kind) -> Self {
         let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
         let folder = folder.expect("a folder in memory");
-        image::sandbox::let_through(folder.path()).expect("our folder");
+        // The tools' own user and containers find their way through.
+        let open = fs::Permissions::from_mode(0o711);
+        fs::set_permissions(folder.path(), open).expect("our folder");
         let images = folder.path().join("store");
         let trusted = vec![key().verifying_key()];
         let store = Store::open(&images, trusted, 1 << 30).expect("a store");
-        let made = ["busybox", kind.kernel()].map(|name| make(name, folder.path(), &store));
+        let made = kind.recipes().iter();
+        let made = made.map(|name| make(name, folder.path(), &store)).collect();
         let rooms = [Room::new(), Room::new()];
         rooms[0].cable("uplink", &rooms[1], "uplink");
         let mut place = 0;
@@ -180,17 +189,37 @@ impl Node {
     fn start(place: u32, kind: Kind, folder: &Path, images: &Path, room: Room) -> Self {
         let root = folder.join(format!("node{place}"));
         let config = folder.join(format!("agent{place}.toml"));
-        let text = format!(
-            "node = {place}\nroot = {root:?}\ndriver = \"{}\"\nplugging = \"tap\"\n\
+        let mut text = format!(
+            "node = {place}\nroot = {root:?}\ndriver = \"{}\"\n\
              images = {images:?}\nsigners = [{:?}]\nhost = \"198.51.100.{place}\"\n\
              peers = [\"198.51.100.{}\"]\n",
             kind.driver(),
             hex(key().verifying_key().as_bytes()),
             3 - place,
         );
+        let mut console = root.join("driver/vm-7/console.log");
+        let incus = (kind == Kind::Incus).then(|| {
+            let sys = folder.join(format!("sys{place}"));
+            fs::create_dir(&sys).expect("a folder");
+            let sees = sees_its_network(&sys);
+            let sees = sees.each_ref().map(String::as_str);
+            let net = room.net();
+            let inside = [&["nsenter", &net][..], &sees].concat();
+            Incusd::start(&folder.join(format!("incus{place}")), &inside)
+        });
+        match &incus {
+            Some(server) => {
+                let (socket, logs) = (server.socket(), server.logs());
+                text += &format!("[incus]\nsocket = {socket:?}\nlogs = {logs:?}\n");
+                console = logs.join("gridwright_vm-7/console.log");
+            }
+            None => text += "plugging = \"tap\"\n",
+        }
         fs::write(&config, text).expect("a configuration");
         Self {
             id: NodeId(place),
+            incus,
+            console,
             agent: run(&room, &config, None),
             died: 0,
             root,
@@ -295,10 +324,15 @@ impl Node {
         }
     }
 
+    /// The root of its container on this node.
+    pub fn container(&self) -> PathBuf {
+        let server = self.root.with_file_name(format!("incus{}", self.id.0));
+        server.join("storage-pools/default/containers/gridwright_vm-7/rootfs")
+    }
+
     /// All that its guest said on this node.
     pub fn console(&self) -> String {
-        let path = self.root.join("driver/vm-7/console.log");
-        String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(&self.console).unwrap_or_default()).into_owned()
     }
 
     /// Waits until its guest has said something on this node; all that it has said then.
@@ -342,6 +376,15 @@ impl Node {
             let told = self.room.run(words);
             let ours = |line: &&str| line.contains("gw7-") || line.contains("gwb1");
             found.extend(told.lines().filter(ours).map(str::to_owned));
+        }
+        if let Some(incus) = &self.incus {
+            for list in ["list", "image list"] {
+                let words = list.split(' ').chain(["--all-projects", "--format", "csv"]);
+                let told = incus.client(&words.collect::<Vec<_>>());
+                // The probe of the agent's start may still be under way.
+                let ours = told.lines().filter(|line| line.contains("vm-7"));
+                found.extend(ours.map(str::to_owned));
+            }
         }
         found
     }

@@ -41,6 +41,11 @@ impl Room {
         Self { holder }
     }
 
+    /// The word by which `nsenter` enters its network alone.
+    pub fn net(&self) -> String {
+        format!("--net=/proc/{}/ns/net", self.holder.id())
+    }
+
     /// Words that run a command in here.
     pub fn inside(&self) -> Vec<String> {
         let target = self.holder.id().to_string();
