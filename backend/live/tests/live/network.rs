@@ -4,3 +4,4 @@ mod names;
 pub mod node;
 mod reach;
 mod settled;
+mod six;

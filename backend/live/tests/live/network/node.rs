@@ -89,9 +89,17 @@ impl Room {
 
     /// Waits until somebody in here listens on a TCP port.
     pub fn await_listener(&self, port: u16) {
-        let listener = format!(":{port:04X} 00000000:0000 0A");
+        let port_word = format!(":{port:04X}");
+        let listens = |line: &str| {
+            let cells: Vec<&str> = line.split_whitespace().collect();
+            matches!(cells[..], [_, own, _, "0A", ..] if own.ends_with(&port_word))
+        };
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !self.run("cat /proc/net/tcp").contains(&listener) {
+        while !self
+            .run("cat /proc/net/tcp /proc/net/tcp6")
+            .lines()
+            .any(listens)
+        {
             assert!(Instant::now() < deadline, "nobody listens on port {port}");
             std::thread::yield_now();
         }

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// Whether a ping is answered within two seconds.
-fn reaches(from: &Room, address: &str) -> bool {
+pub fn reaches(from: &Room, address: &str) -> bool {
     from.output(&format!("busybox ping -c 1 -W 2 -q {address}"))
         .status
         .success()
