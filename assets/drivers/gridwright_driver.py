@@ -255,6 +255,8 @@ def admit(driver, vm, act, state):
     """Refuses what the capabilities or the lifecycle forbid; gives the state that follows."""
     kind = act["act"]
     needed = SCALE_NEEDS[act["scale"]["resource"]] if kind == "scale" else NEEDS.get(kind)
+    if kind == "define" and any(disk.get("extents") for disk in act["machine"]["disks"]):
+        needed = "remote-disks"
     if needed and needed not in driver.capabilities:
         what = f"{kind} a VM (it lacks {needed})"
         raise DriverError("unsupported", driver=driver.name, what=what)

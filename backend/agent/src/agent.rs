@@ -285,6 +285,7 @@ impl Agent {
             naming: &self.settings.naming,
             host: self.settings.host.as_deref(),
             vms: &self.ledger.vms,
+            lent: &self.ledger.lent,
             seen: &self.seen,
             silent: &self.silent,
             free_mib: self

@@ -136,8 +136,9 @@ pub enum Act {
 
 impl Act {
     /// What a driver must declare to be asked for it; `None`: every driver does it.
-    pub const fn needs(&self) -> Option<Capability> {
+    pub fn needs(&self) -> Option<Capability> {
         match self {
+            Self::Define { machine } if machine.has_remote_disks() => Some(Capability::RemoteDisks),
             Self::Define { .. }
             | Self::Start
             | Self::Stop { .. }

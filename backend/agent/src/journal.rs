@@ -1,6 +1,7 @@
 //! What an agent writes down before it acts, so that another that reads it can go on.
 
 use crate::driver::NativeCall;
+use crate::lending::Volume;
 use crate::settings::Lease;
 use crate::step::{Gained, Planned};
 use crate::steps::Record;
@@ -90,6 +91,13 @@ pub enum Entry {
         vm: VmId,
         /// All of it.
         record: Box<Record>,
+    },
+    /// In place of older lines: the volumes that are lent to a VM.
+    Lent {
+        /// Which.
+        vm: VmId,
+        /// They.
+        volumes: Vec<Volume>,
     },
     /// In place of older lines: how an operation has ended.
     Past {

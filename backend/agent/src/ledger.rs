@@ -5,10 +5,11 @@
 
 mod run;
 
-pub use run::Run;
+pub use run::{Open, Run};
 
 use crate::driver::{Act, NativeCall};
 use crate::journal::Entry;
+use crate::lending::Volume;
 use crate::own::is_own;
 use crate::rotation;
 use crate::scaling;
@@ -35,6 +36,8 @@ pub const KEPT_CALLS: usize = 2_048;
 pub struct Ledger {
     /// VMs of the node.
     pub vms: BTreeMap<VmId, Record>,
+    /// Volumes of the node that are lent to VMs.
+    pub lent: BTreeMap<VmId, Vec<Volume>>,
     /// Operations that have not ended.
     pub open: BTreeMap<OperationId, Open>,
     /// Open operations in the order in which they came.
@@ -58,17 +61,6 @@ pub struct Past {
     pub generation: Generation,
     /// How it ended.
     pub outcome: Outcome,
-}
-
-/// An operation that has not ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Open {
-    /// Its order.
-    pub order: Order,
-    /// Whether somebody wants it to end early.
-    pub called_off: bool,
-    /// How far it is; `None`: its turn has not come.
-    pub run: Option<Run>,
 }
 
 impl Ledger {
@@ -114,6 +106,9 @@ impl Ledger {
             Entry::Kept { vm, record } => {
                 self.vms.insert(*vm, (**record).clone());
             }
+            Entry::Lent { vm, volumes } => {
+                self.lent.insert(*vm, volumes.clone());
+            }
             Entry::Past {
                 operation,
                 generation,
@@ -133,6 +128,10 @@ impl Ledger {
             vm,
             record: Box::new(record.clone()),
         }));
+        entries.extend(self.lent.iter().map(|(&vm, volumes)| Entry::Lent {
+            vm,
+            volumes: volumes.clone(),
+        }));
         entries.extend(self.ended.iter().map(|operation| Entry::Past {
             operation: *operation,
             generation: self.past[operation].generation,
@@ -150,9 +149,10 @@ impl Ledger {
     pub fn promised_mib(&self) -> u64 {
         let here = self.vms.values().map(|record| disk_mib(&record.blueprint));
         let begun = self.open.values().filter(|open| open.run.is_some());
-        let coming = begun.map(|open| space_mib(&open.order, &self.vms));
+        let coming = begun.map(|open| space_mib(&open.order, &self.vms, &self.lent));
         let bases = base_mib(self.vms.values().map(|record| &record.blueprint));
-        here.sum::<u64>() + bases + coming.sum::<u64>()
+        let lent = self.lent.values().flatten().map(|volume| volume.size_mib);
+        here.sum::<u64>() + bases + lent.sum::<u64>() + coming.sum::<u64>()
     }
 
     /// The open operations whose turn has come: no earlier one touches their VMs.
@@ -266,8 +266,23 @@ impl Ledger {
         match &order.verb {
             Verb::Create { blueprint } | Verb::Receive { blueprint, .. } => self.insert(blueprint),
             Verb::Copy { to } => self.insert(to),
-            Verb::Delete | Verb::Migrate { .. } => {
+            Verb::Delete => {
                 self.vms.remove(&vm);
+                self.lent.remove(&vm);
+            }
+            Verb::Migrate { .. } => {
+                self.vms.remove(&vm);
+            }
+            Verb::Lend {
+                volume, size_mib, ..
+            } => {
+                let lent = self.lent.entry(vm).or_default();
+                if !lent.iter().any(|known| known.name == *volume) {
+                    lent.push(Volume {
+                        name: volume.clone(),
+                        size_mib: *size_mib,
+                    });
+                }
             }
             Verb::Scale { scale } => {
                 if let Some(record) = self.vms.get_mut(&vm) {
@@ -315,44 +330,5 @@ impl Ledger {
                 tally: Default::default(),
             },
         );
-    }
-}
-
-impl Open {
-    fn entries(&self, operation: OperationId) -> Vec<Entry> {
-        let mut entries = vec![Entry::Accepted {
-            order: Box::new(self.order.clone()),
-            keys: Vec::new(),
-        }];
-        if self.called_off {
-            entries.push(Entry::CalledOff { operation });
-        }
-        let Some(run) = &self.run else {
-            return entries;
-        };
-        let steps = run.steps.clone();
-        entries.push(match &run.back {
-            Some(outcome) => Entry::TurnedBack {
-                operation,
-                outcome: outcome.clone(),
-                steps,
-            },
-            None => Entry::Planned { operation, steps },
-        });
-        for step in 0..run.next {
-            entries.push(Entry::Ended {
-                operation,
-                step: step as u32,
-                gained: Gained {
-                    listening: run.listening.clone(),
-                    ..Default::default()
-                },
-            });
-        }
-        if run.begun {
-            let step = run.next as u32;
-            entries.push(Entry::Begun { operation, step });
-        }
-        entries
     }
 }

@@ -20,6 +20,7 @@
 //! - [`steps`]: turns an order into steps
 //! - [`space`]: how much disk space orders may come to take
 //! - [`scaling`]: the steps of giving a VM more or less
+//! - [`lending`]: volumes that are lent to VMs of other nodes
 //! - [`rotation`]: the steps of giving its disks another key
 //! - [`journal`]: what is written down before it is acted on
 //! - [`ledger`]: the sum of a journal
@@ -45,6 +46,7 @@ pub mod handover;
 pub mod journal;
 pub mod layout;
 pub mod ledger;
+pub mod lending;
 pub mod lifecycle;
 pub mod machine;
 pub mod message;

@@ -1,5 +1,6 @@
 //! A VM as its node holds it: a blueprint with every path and name on the node decided.
 
+use model::blueprint::Extent;
 use model::hypervisor::{Arch, Guest, Virtualisation, words};
 use model::id::{KeyId, VmId};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// Whether a disk of it lies on other nodes.
+    pub fn has_remote_disks(&self) -> bool {
+        self.disks.iter().any(|disk| !disk.extents.is_empty())
+    }
+
     /// Has another key open the disks that one opens.
     pub fn rekey(&mut self, old: KeyId, new: KeyId) {
         let keys = self.disks.iter_mut().filter_map(|disk| disk.key.as_mut());
@@ -99,6 +105,9 @@ pub struct AttachedDisk {
     pub iops: Option<u32>,
     /// Limit in MiB a second; `None`: none.
     pub mibps: Option<u32>,
+    /// The volumes of other nodes of which it consists, in order; there is no file then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extents: Vec<Extent>,
 }
 
 /// A network interface of a VM.

@@ -6,9 +6,11 @@
 //! ROOT/vms/vm-7/         all that is VM 7's: DISK.raw, kernel, initrd, root/ of a container
 //! ROOT/build/vm-7/       where its disks are built before they are replicated, and modified, and a
 //!                        container's root on its way from one node to another
+//! ROOT/lent/vm-7-NAME/   a volume that is lent to VM 7, which runs elsewhere
 //! ROOT/saved/vm-7-NAME/  an image on its way into the store
 //! ```
 
+use crate::lending::Volume;
 use crate::machine::{AttachedDisk, AttachedInterface, Boot, DiskFormat, Machine, Plug};
 use crate::shared::base_name;
 use crate::space::moving_root_mib;
@@ -113,6 +115,7 @@ impl Naming {
             read_only: false,
             iops: None,
             mibps: None,
+            extents: Vec::new(),
         })
     }
 
@@ -196,6 +199,28 @@ impl Naming {
             read_only: false,
             iops: disk.iops,
             mibps: disk.mibps,
+            extents: disk.extents.clone(),
+        }
+    }
+
+    /// The folder of a volume that is lent to a VM.
+    pub fn lent_folder(&self, vm: VmId, volume: &str) -> PathBuf {
+        self.root.join(format!("lent/vm-{}-{volume}", vm.0))
+    }
+
+    /// A volume that is lent to a VM, as the disk that it is here.
+    pub fn lent(&self, vm: VmId, volume: &Volume) -> AttachedDisk {
+        AttachedDisk {
+            name: volume.name.clone(),
+            path: self.lent_folder(vm, &volume.name).join("volume.raw"),
+            format: DiskFormat::Raw,
+            size_mib: volume.size_mib,
+            base: None,
+            key: None,
+            read_only: false,
+            iops: None,
+            mibps: None,
+            extents: Vec::new(),
         }
     }
 

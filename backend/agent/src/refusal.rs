@@ -1,6 +1,7 @@
 //! Why an order is not carried out, and what of a blueprint a node would not touch.
 
 use crate::edit::{EditError, check_path};
+use crate::lending::check_extents;
 use crate::lifecycle::{Illegal, state_word};
 use crate::naming::MOST_INTERFACES;
 use model::blueprint::{Blueprint, Disk, EncryptedPart, Format};
@@ -127,6 +128,16 @@ pub enum Refusal {
         /// What is free.
         free_mib: u64,
     },
+    /// A disk of it lies on other nodes.
+    #[error("{vm}'s disk {disk} lies on other nodes, which {what}")]
+    Remote {
+        /// The VM.
+        vm: VmId,
+        /// The disk.
+        disk: String,
+        /// What cannot be done with it, and what can.
+        what: &'static str,
+    },
     /// A highly available VM may not run without a lease.
     #[error("{0} is highly available and the node's lease has lapsed")]
     NoLease(VmId),
@@ -174,6 +185,7 @@ pub fn check_blueprint(blueprint: &Blueprint) -> Result<(), Refusal> {
         let field = |part: &str| format!("disks[{index}].{part}");
         check_name(&field("name"), &disk.name)?;
         check_sealed(blueprint, index)?;
+        check_extents(blueprint, index)?;
         if !names.insert(&disk.name) {
             return Err(invalid(&field("name"), &disk.name, "a name of its own"));
         }

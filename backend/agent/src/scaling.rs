@@ -1,6 +1,7 @@
 //! The steps of giving a VM more or less, and what it is afterwards.
 
 use crate::driver::{Act, ActKind};
+use crate::lending::is_remote;
 use crate::lifecycle::after;
 use crate::refusal::{Refusal, invalid, keys_of};
 use crate::step::{Planned, Step, Undo};
@@ -106,6 +107,10 @@ fn held(blueprint: &Blueprint, to: &Scale) -> Result<Scale, Refusal> {
         }
         Scale::Disk { disk, size_mib } => {
             let found = find_disk(blueprint, disk)?;
+            if is_remote(found) {
+                let expected = format!("{}: it is as large as its volumes", found.size_mib);
+                return Err(invalid("size_mib", &size_mib.to_string(), &expected));
+            }
             if *size_mib == 0 {
                 return Err(invalid("size_mib", "0", "at least 1"));
             }

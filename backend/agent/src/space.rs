@@ -1,5 +1,6 @@
 //! How much disk space VMs and orders may come to take.
 
+use crate::lending::{Volume, is_remote};
 use crate::shared::base_name;
 use crate::steps::Record;
 use model::blueprint::Blueprint;
@@ -8,9 +9,10 @@ use model::id::VmId;
 use model::order::{Order, Passage, Scale, Storage, Verb, Way};
 use std::collections::BTreeMap;
 
-/// Space that a VM's disks may come to take, in MiB.
+/// Space that a VM's disks may come to take on its own node, in MiB.
 pub fn disk_mib(blueprint: &Blueprint) -> u64 {
-    blueprint.disks.iter().map(|disk| disk.size_mib).sum()
+    let own = blueprint.disks.iter().filter(|disk| !is_remote(disk));
+    own.map(|disk| disk.size_mib).sum()
 }
 
 /// The longest tar stream of a container's root, in MiB, 0 for any other VM: what is said of each file
@@ -37,13 +39,18 @@ pub fn base_mib<'a>(blueprints: impl IntoIterator<Item = &'a Blueprint>) -> u64 
 }
 
 /// Space that an order may come to take beside what its VM has, in MiB.
-pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
+pub fn space_mib(
+    order: &Order,
+    vms: &BTreeMap<VmId, Record>,
+    lent: &BTreeMap<VmId, Vec<Volume>>,
+) -> u64 {
     let blueprint = vms.get(&order.vm).map(|record| &record.blueprint);
     let disks = blueprint.map_or(&[][..], |blueprint| &blueprint.disks);
     match &order.verb {
         Verb::Create { blueprint } => {
             // A disk is built beside its place and wiped there before the next one is.
-            let largest = blueprint.disks.iter().map(|disk| disk.size_mib).max();
+            let own = blueprint.disks.iter().filter(|disk| !is_remote(disk));
+            let largest = own.map(|disk| disk.size_mib).max();
             disk_mib(blueprint) + base_mib([blueprint.as_ref()]) + largest.unwrap_or(0)
         }
         Verb::Copy { to } => disk_mib(to),
@@ -77,6 +84,15 @@ pub fn space_mib(order: &Order, vms: &BTreeMap<VmId, Record>) -> u64 {
         } => {
             let old = disks.iter().find(|old| old.name == *disk);
             size_mib.saturating_sub(old.map_or(0, |old| old.size_mib))
+        }
+        Verb::Lend {
+            volume, size_mib, ..
+        } => {
+            let mut known = lent.get(&order.vm).into_iter().flatten();
+            match known.any(|known| known.name == *volume) {
+                true => 0,
+                false => *size_mib,
+            }
         }
         _ => 0,
     }

@@ -6,6 +6,7 @@ mod modifying;
 mod moving;
 
 use crate::driver::{Act, ActKind, SavedDisk};
+use crate::lending::{self, Volume};
 use crate::lifecycle::after;
 use crate::naming::Naming;
 use crate::refusal::{Refusal, check_configuration, check_name, invalid, keys_of};
@@ -44,6 +45,8 @@ pub struct Circumstances<'a> {
     pub host: Option<&'a str>,
     /// Its VMs.
     pub vms: &'a BTreeMap<VmId, Record>,
+    /// Its volumes that are lent to VMs.
+    pub lent: &'a BTreeMap<VmId, Vec<Volume>>,
     /// Their states, as last seen; a VM that is not in here is not there.
     pub seen: &'a BTreeMap<VmId, VmState>,
     /// VMs that are there and do not answer.
@@ -60,7 +63,7 @@ pub struct Circumstances<'a> {
 /// Where it cannot begin; nothing has happened then.
 pub fn steps(order: &Order, now: Circumstances) -> Result<Vec<Planned>, Refusal> {
     let vm = order.vm;
-    let asked_mib = space_mib(order, now.vms);
+    let asked_mib = space_mib(order, now.vms, now.lent);
     if asked_mib > now.free_mib {
         let free_mib = now.free_mib;
         return Err(Refusal::NoSpace {
@@ -108,6 +111,18 @@ pub fn steps(order: &Order, now: Circumstances) -> Result<Vec<Planned>, Refusal>
             Passage::Live => node.migrate(vm, address, *storage, *key),
             Passage::Cold { shutdown } => node.ship(vm, address, (*storage, *key), *shutdown),
         },
+        Verb::Lend {
+            volume,
+            size_mib,
+            key,
+        } => {
+            let volume = Volume {
+                name: volume.clone(),
+                size_mib: *size_mib,
+            };
+            let host = now.host.ok_or(Refusal::NoHost)?;
+            lending::lend(vm, &volume, (node.lent(vm), now.naming), (host, *key))
+        }
     }
 }
 
@@ -167,14 +182,20 @@ impl Planner<'_> {
 
     fn delete(&self, vm: VmId) -> Vec<Planned> {
         let record = self.now.vms.get(&vm);
+        let lent = lending::withdraw(vm, self.lent(vm), self.now.naming);
         if record.is_none() && self.state(vm).is_none() {
-            return Vec::new();
+            return lent;
         }
         // Of a VM that only the driver knows, the folder alone tells what it has.
         let blueprint = record.map(|record| &record.blueprint);
         let mut steps = vec![act(vm, Act::Destroy, Vec::new(), Undo::AskAgain)];
         steps.extend(self.forget(vm, blueprint, Storage::Local));
+        steps.extend(lent);
         steps
+    }
+
+    fn lent(&self, vm: VmId) -> &[Volume] {
+        self.now.lent.get(&vm).map_or(&[], Vec::as_slice)
     }
 
     /// Takes away all that a VM has here but the driver's part; there is no way back.
@@ -191,7 +212,8 @@ impl Planner<'_> {
         }
         if storage == Storage::Local {
             if let Some(blueprint) = blueprint {
-                for disk in naming.disks_of(blueprint) {
+                let own = naming.disks_of(blueprint).iter();
+                for disk in own.filter(|disk| !lending::is_remote(disk)) {
                     let path = naming.attached_disk(blueprint, disk).path;
                     steps.push(Step::Wipe { path });
                 }
@@ -304,6 +326,12 @@ fn saved_disks(blueprint: &Blueprint, names: &[String]) -> Result<BTreeSet<usize
     }
     for &place in &places {
         let disk = blueprint.disks.get(place);
+        if disk.is_some_and(lending::is_remote) {
+            let field = format!("disks[{place}].extents");
+            let expected =
+                "none: volumes of other nodes are not saved; hint: back it up from its guest";
+            return Err(invalid(&field, "given", expected));
+        }
         if disk.is_some_and(|disk| disk.encryption.is_some()) {
             let field = format!("disks[{place}].encryption");
             let expected = "none: its image would be readable by all who take it";
@@ -313,8 +341,8 @@ fn saved_disks(blueprint: &Blueprint, names: &[String]) -> Result<BTreeSet<usize
     Ok(places)
 }
 
-/// Wipes all that is in the folders of a VM, and gives them back.
-fn give_back(vm: VmId, folders: Vec<PathBuf>) -> Vec<Step> {
+/// Wipes all that is in these folders of a VM, and gives them back.
+pub fn give_back(vm: VmId, folders: Vec<PathBuf>) -> Vec<Step> {
     let wipes = folders.iter().map(|path| Step::Wipe { path: path.clone() });
     let mut steps: Vec<Step> = wipes.collect();
     steps.push(Step::Release { vm, folders });

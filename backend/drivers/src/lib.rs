@@ -16,6 +16,7 @@
 //! - [`shell`]: commands as a person would type them
 //! - [`sparse`]: copies files with their holes
 //! - [`uml`]: User-mode Linux, a kernel that is a process
+//! - [`volume`]: volumes of one node in a VM of another
 //! - [`wait`]: waits that may be called off
 //! - [`xen`]: Xen's paravirtual guests, by xl
 
@@ -35,5 +36,6 @@ mod recovery;
 pub mod shell;
 pub mod sparse;
 pub mod uml;
+pub mod volume;
 pub mod wait;
 pub mod xen;

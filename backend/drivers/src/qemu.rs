@@ -43,6 +43,7 @@ use crate::hold::Hold;
 use crate::outside::Hasty;
 use crate::process::kill_all;
 use crate::recovery;
+use crate::volume::Servers;
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
 use agent::secret::Keys;
@@ -92,6 +93,8 @@ pub struct Qemu {
     door: Mutex<Option<Door>>,
     /// Whether what former agents left was ended.
     has_recovered: AtomicBool,
+    /// How other nodes' volumes are joined to disks; `None`: they are not.
+    servers: Option<Servers>,
 }
 
 impl Qemu {
@@ -107,7 +110,16 @@ impl Qemu {
             kvm: OnceLock::new(),
             door: Mutex::default(),
             has_recovered: AtomicBool::new(false),
+            servers: None,
         })
+    }
+
+    /// One that gives VMs disks that lie on other nodes, by servers that are started so.
+    pub fn with_servers(self, servers: Servers) -> Self {
+        Self {
+            servers: Some(servers),
+            ..self
+        }
     }
 
     /// Whether guests of an instruction set run on the node's own processor.
@@ -218,7 +230,8 @@ impl Driver for Qemu {
     }
 
     fn capabilities(&self) -> Vec<Capability> {
-        CAPABILITIES.to_vec()
+        let remote = self.servers.as_ref().map(|_| Capability::RemoteDisks);
+        CAPABILITIES.iter().copied().chain(remote).collect()
     }
 
     fn validate(&self, machine: &Machine) -> Result<(), DriverError> {

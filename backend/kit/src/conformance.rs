@@ -1,6 +1,8 @@
 //! One suite for every driver: the whole state × act table, capabilities declared = capabilities
 //! shown, dry runs that tell what is then called, repeats, recovery.
 
+mod particulars;
+
 use crate::guest::wait_to_see;
 use agent::driver::{Act, ActKind, Driver, DriverError, NativeCall, SavedDisk};
 use agent::lifecycle::after;
@@ -9,8 +11,9 @@ use agent::secret::Keys;
 use agent::watch::{CalledOff, Watch};
 use model::hypervisor::Capability;
 use model::id::{KeyId, VmId};
-use model::order::{Scale, Shutdown};
+use model::order::Shutdown;
 use model::report::VmState;
+use particulars::{scales, with_remote_disk};
 use std::sync::Mutex;
 use std::time::Duration;
 use strum::VariantArray;
@@ -253,9 +256,15 @@ pub(crate) fn acts(subject: &dyn Subject, vm: VmId, kind: ActKind) -> Vec<Act> {
     let name = || "kept".to_owned();
     let machine = |vm| Box::new(subject.machine(vm));
     match kind {
-        ActKind::Define => vec![Act::Define {
-            machine: machine(vm),
-        }],
+        // It is defined whether its remote disk is there or not, and then without.
+        ActKind::Define => vec![
+            Act::Define {
+                machine: Box::new(with_remote_disk(subject.machine(vm))),
+            },
+            Act::Define {
+                machine: machine(vm),
+            },
+        ],
         ActKind::Start => vec![Act::Start],
         ActKind::Stop => vec![Act::Stop {
             shutdown: Shutdown::Forced,
@@ -297,43 +306,6 @@ fn first_disk(subject: &dyn Subject, vm: VmId) -> String {
     let disks = subject.machine(vm).disks;
     let first = disks.into_iter().next().map(|disk| disk.name);
     first.unwrap_or_else(|| "root".to_owned())
-}
-
-/// One act for each resource that can be scaled.
-fn scales(subject: &dyn Subject, vm: VmId) -> Vec<Act> {
-    let machine = subject.machine(vm);
-    let mut scales = vec![
-        Scale::Cpu {
-            cpus: machine.max_cpus,
-        },
-        Scale::Mem {
-            mem_mib: machine.max_mem_mib,
-        },
-    ];
-    if let Some(disk) = machine.disks.first() {
-        let size_mib = disk.size_mib + 16;
-        scales.push(Scale::Disk {
-            disk: disk.name.clone(),
-            size_mib,
-        });
-        let iops = Some(500);
-        scales.push(Scale::DiskIo {
-            disk: disk.name.clone(),
-            iops,
-            mibps: Some(8),
-        });
-    }
-    if let Some(interface) = machine.interfaces.first() {
-        let interface = interface.name.clone();
-        scales.push(Scale::Net {
-            interface,
-            mbps: Some(10),
-        });
-    }
-    scales
-        .into_iter()
-        .map(|scale| Act::Scale { scale })
-        .collect()
 }
 
 /// Every act that the driver can do, done twice, leaves what it left the first time; and a second

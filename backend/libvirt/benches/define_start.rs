@@ -114,6 +114,7 @@ fn machine(kernel: PathBuf, disk: PathBuf) -> Machine {
             read_only: false,
             iops: None,
             mibps: None,
+            extents: Vec::new(),
         }],
         interfaces: Vec::new(),
     }

@@ -17,6 +17,8 @@ mod node;
 mod room;
 #[path = "../tests/live/sys.rs"]
 mod sys;
+#[path = "../tests/live/moves/under.rs"]
+mod under;
 
 use model::order::Verb;
 use model::report::Outcome;

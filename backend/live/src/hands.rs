@@ -47,6 +47,8 @@ pub struct Hands {
     pub network: Arc<dyn Hand>,
     /// Its VMs that move standing still.
     pub moves: Arc<dyn Hand>,
+    /// Its volumes that are lent.
+    pub lending: Arc<dyn Hand>,
     /// The totals that were read last.
     pub rates: Arc<Mutex<Rates>>,
 }
@@ -146,6 +148,7 @@ impl Hands {
             | Step::Knock { .. }
             | Step::Ship { .. }
             | Step::Cede { .. } => self.moves.perform(step, keys, watch),
+            Step::Lend { .. } | Step::Withdraw { .. } => self.lending.perform(step, keys, watch),
             Step::Plug { .. } | Step::Unplug { .. } => self.network.perform(step, keys, watch),
             _ => self.disks.perform(step, keys, watch),
         }

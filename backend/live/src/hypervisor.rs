@@ -1,6 +1,7 @@
 //! The node's one hypervisor: the driver that its configuration names.
 
 use crate::config::{Config, ConfigError};
+use crate::lending;
 use agent::driver::{Driver, DriverError};
 use drivers::incus::Incus;
 use drivers::outside::{Limits, Outside, Program};
@@ -36,7 +37,10 @@ pub fn open(config: &Config) -> Result<Arc<dyn Driver>, ConfigError> {
             };
             Arc::new(Outside::start(program).map_err(failed)?)
         }
-        "qemu" => Arc::new(Qemu::open(&folder).map_err(failed)?),
+        "qemu" => {
+            let qemu = Qemu::open(&folder).map_err(failed)?;
+            Arc::new(qemu.with_servers(lending::servers()?))
+        }
         "uml" => {
             let program = program.unwrap_or(Path::new("/usr/bin/linux.uml"));
             Arc::new(Uml::open(&folder, program).map_err(failed)?)

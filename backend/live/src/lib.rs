@@ -17,6 +17,7 @@
 //! - [`hands`]: steps, on threads of their own
 //! - [`disks`]: the hand on disks and images
 //! - [`moves`]: the hand on VMs that go to another node, standing still
+//! - [`lending`]: the hand on volumes that are lent to VMs of other nodes
 //! - [`network`]: the network of a VM, from the bridge to the last rule
 //! - [`plugs`]: the hands on networks
 //! - [`hypervisor`]: the driver that the configuration names
@@ -35,6 +36,7 @@ pub mod hands;
 pub mod hypervisor;
 pub mod journal;
 pub mod killpoint;
+pub mod lending;
 pub mod machine;
 pub mod measure;
 pub mod moves;

@@ -12,6 +12,7 @@ use live::config::{Config, Listen};
 use live::frame;
 use live::hands::Hand;
 use live::hypervisor;
+use live::lending::{Lending, servers};
 use live::moves::Moves;
 use live::network::{Change, Network};
 use live::node::{Claim, Node, Tools};
@@ -58,6 +59,11 @@ enum Command {
     Halt {
         /// The VM's number.
         vm: u64,
+    },
+    /// Serves a volume, as its standard input says; the agent starts it by itself.
+    ServeVolume {
+        /// The server's folder.
+        folder: PathBuf,
     },
     /// Sends an order and follows it to its end.
     Order {
@@ -116,6 +122,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(Command::ServeVolume { folder }) = arguments.command {
+        drivers::volume::server::run(&folder)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut config = Config::read(&arguments.config)?;
     if let Some(listen) = arguments.listen {
         config.listen = Some(listen);
@@ -124,6 +134,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run => serve(config, &arguments.config)?,
         Command::Watchdog => watchdog::watch(&config.root).context("watch")?,
+        Command::ServeVolume { .. } => unreachable!("it needs no configuration"),
         Command::Halt { vm } => halt(&*hypervisor::open(&config)?, VmId(vm))?,
         Command::Order { file } => return order(&config.listen(), &file),
         Command::DryRun { file } => dry_run(&config.listen(), &file)?,
@@ -171,12 +182,14 @@ fn serve(mut config: Config, file: &Path) -> anyhow::Result<()> {
     disks.sweep().context("sweep what was left unfinished")?;
     let driver = hypervisor::open(&config)?;
     let moves = Moves::open(&config.root, driver.clone());
+    let lending = Lending::new(config.root.clone(), servers()?);
     let tools = Tools {
         claim,
         driver,
         disks: Arc::new(disks),
         network: network(&config)?,
         moves: Arc::new(moves.context("listen for VMs that move here")?),
+        lending: Arc::new(lending),
         keeper: Keeper {
             root: config.root.clone(),
             start: words("watchdog")?,

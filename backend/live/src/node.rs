@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::hands::{Crew, Hand, Hands};
 use crate::journal::{Found, Journal, JournalError};
 use crate::killpoint;
+use crate::lending::Lending;
 use crate::protocol::Answer;
 use crate::rates::Rates;
 use crate::sampler::{self, Sampler};
@@ -111,6 +112,8 @@ pub struct Tools {
     pub network: Arc<dyn Hand>,
     /// Its VMs that move standing still.
     pub moves: Arc<dyn Hand>,
+    /// Its volumes that are lent.
+    pub lending: Arc<Lending>,
     /// Its watchdog.
     pub keeper: Keeper,
 }
@@ -140,6 +143,7 @@ pub struct Node {
     journal: Journal,
     crew: Crew,
     driver: Arc<dyn Driver>,
+    lending: Arc<Lending>,
     keeper: Keeper,
     clock: Clock,
     boot: Boot,
@@ -190,6 +194,7 @@ impl Node {
             disks: tools.disks,
             network: tools.network,
             moves: tools.moves,
+            lending: tools.lending.clone(),
             rates: rates.clone(),
         };
         let inputs = sender.clone();
@@ -214,6 +219,7 @@ impl Node {
             journal,
             crew: Crew::new(hands, tell),
             driver: tools.driver,
+            lending: tools.lending,
             keeper: tools.keeper,
             clock,
             boot,

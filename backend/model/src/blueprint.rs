@@ -1,10 +1,10 @@
 //! All that a node needs to know to make one VM: it leaves no choice to execution.
 
 use crate::hypervisor::{Arch, Guest, Virtualisation, words};
-use crate::id::{KeyId, NetworkId, TenantId, VmId};
+use crate::id::{KeyId, NetworkId, NodeId, TenantId, VmId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 words! {
     /// How a disk says where its partitions are.
@@ -141,6 +141,25 @@ pub struct Disk {
     /// Limit in MiB a second; `None`: none.
     #[serde(default)]
     pub mibps: Option<u32>,
+    /// The volumes of other nodes of which it consists, in order; empty: it lies on the VM's own node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extents: Vec<Extent>,
+}
+
+/// A volume of another node that is a part of a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extent {
+    /// The node that lends it.
+    pub node: NodeId,
+    /// Where it is served, as the report of its [`crate::order::Verb::Lend`] said.
+    pub address: SocketAddr,
+    /// Its name there.
+    pub volume: String,
+    /// Its size in MiB.
+    pub size_mib: u64,
+    /// The key by which it is read and written.
+    pub key: KeyId,
 }
 
 impl Disk {

@@ -100,6 +100,8 @@ words! {
         Configure,
         /// Open a VM's disks by other keys from its next start on.
         RotateKey,
+        /// Give a VM disks that lie on other nodes.
+        RemoteDisks,
         /// Pass a whole accelerator, or a share of one, to the guest.
         Accelerator,
     }

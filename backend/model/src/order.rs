@@ -234,6 +234,18 @@ pub enum Verb {
         #[serde(default)]
         passage: Passage,
     },
+    /// Lend a volume of this node's disk to the VM, which runs elsewhere: serve it to whoever has the
+    /// key. Of a volume that is lent already, serve it again, by this key alone. The report of where
+    /// tells the same address each time. The VM's [`Self::Delete`] on this node wipes it.
+    Lend {
+        /// Its name, which the VM's disk gives as [`crate::blueprint::Extent::volume`].
+        volume: String,
+        /// Its size in MiB.
+        size_mib: u64,
+        /// The key by which it is read and written: 32 random bytes, which come beside this order and
+        /// beside every one that starts the VM.
+        key: KeyId,
+    },
 }
 
 impl Verb {
@@ -246,6 +258,7 @@ impl Verb {
             | Self::Stop { .. }
             | Self::Reboot
             | Self::ReportStatistics
+            | Self::Lend { .. }
             | Self::Modify {
                 way: Way::InPlace | Way::Suspended { .. },
                 ..

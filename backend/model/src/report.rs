@@ -52,9 +52,9 @@ pub enum Outcome {
         /// Which.
         keys: Vec<KeyId>,
     },
-    /// The node is ready for a VM that moves here.
+    /// The node is ready for a VM that moves here, or serves a volume that it lends.
     Listening {
-        /// Where the other agent connects to.
+        /// Where the other node connects to.
         address: String,
     },
     /// The VM runs on the node to which it moved; what it had here is wiped next.

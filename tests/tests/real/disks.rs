@@ -132,6 +132,7 @@ fn blueprint(
             encryption: None,
             iops: None,
             mibps: None,
+            extents: Vec::new(),
         }],
         interfaces: Vec::new(),
         customisation: Customisation {

@@ -120,6 +120,7 @@ impl Subject for Node {
                 read_only: false,
                 iops: None,
                 mibps: None,
+                extents: Vec::new(),
             }],
             interfaces: Vec::new(),
         }

@@ -223,6 +223,9 @@ impl Agent {
             Step::Store { disk, .. } => Some((disk.clone(), image)),
             _ => None,
         });
+        // A volume can be used from now on; a VM that moves here has still to be waited for.
+        let lends = matches!(next.step, Step::Lend { .. });
+        let lent = gained.listening.clone().filter(|_| lends);
         let entry = Entry::Ended {
             operation,
             step: number,
@@ -242,6 +245,10 @@ impl Agent {
         }
         if let Some(downtime_millis) = moved {
             let outcome = Outcome::Moved { downtime_millis };
+            self.report(now, Some(vm), Some(operation), outcome, out);
+        }
+        if let Some(address) = lent {
+            let outcome = Outcome::Listening { address };
             self.report(now, Some(vm), Some(operation), outcome, out);
         }
         if let Some((disk, image)) = saved {

@@ -1,9 +1,23 @@
-//! How far an operation is, and its way back.
+//! Operations that have not ended.
 
 use crate::driver::Act;
-use crate::step::{Planned, Step, Undo};
+use crate::journal::Entry;
+use crate::step::{Gained, Planned, Step, Undo};
 use crate::steps::plain;
+use model::id::OperationId;
+use model::order::Order;
 use model::report::Outcome;
+
+/// An operation that has not ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// Its order.
+    pub order: Order,
+    /// Whether somebody wants it to end early.
+    pub called_off: bool,
+    /// How far it is; `None`: its turn has not come.
+    pub run: Option<Run>,
+}
 
 /// An operation under way.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,5 +73,44 @@ fn undoing(planned: &Planned, step: &Step) -> Planned {
     Planned {
         keys,
         ..plain(step.clone())
+    }
+}
+
+impl Open {
+    pub(super) fn entries(&self, operation: OperationId) -> Vec<Entry> {
+        let mut entries = vec![Entry::Accepted {
+            order: Box::new(self.order.clone()),
+            keys: Vec::new(),
+        }];
+        if self.called_off {
+            entries.push(Entry::CalledOff { operation });
+        }
+        let Some(run) = &self.run else {
+            return entries;
+        };
+        let steps = run.steps.clone();
+        entries.push(match &run.back {
+            Some(outcome) => Entry::TurnedBack {
+                operation,
+                outcome: outcome.clone(),
+                steps,
+            },
+            None => Entry::Planned { operation, steps },
+        });
+        for step in 0..run.next {
+            entries.push(Entry::Ended {
+                operation,
+                step: step as u32,
+                gained: Gained {
+                    listening: run.listening.clone(),
+                    ..Default::default()
+                },
+            });
+        }
+        if run.begun {
+            let step = run.next as u32;
+            entries.push(Entry::Begun { operation, step });
+        }
+        entries
     }
 }

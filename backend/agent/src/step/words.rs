@@ -45,6 +45,8 @@ impl fmt::Display for Step {
             Self::Knock { vm, .. } => write!(f, "knock for {vm}"),
             Self::Ship { vm, .. } => write!(f, "ship {vm}"),
             Self::Cede { vm, .. } => write!(f, "cede {vm}"),
+            Self::Lend { vm, volume, .. } => write!(f, "lend {} to {vm}", volume.name),
+            Self::Withdraw { vm, volume } => write!(f, "withdraw {} from {vm}", volume.name),
             Self::Store { name, .. } => write!(f, "store {name}"),
             Self::Measure { vm } => write!(f, "measure {vm}"),
         }

@@ -2,6 +2,7 @@
 
 use super::{Planner, act, by_act, plain};
 use crate::driver::{Act, ActKind};
+use crate::lending::{refuse_remote, starting_keys};
 use crate::lifecycle::after;
 use crate::refusal::{Refusal, check_name, keys_of};
 use crate::shared::bases;
@@ -31,7 +32,11 @@ impl Planner<'_> {
                 self.check_lease(&record.blueprint)?;
                 let shutdown = Shutdown::Forced;
                 let halted = [VmState::Stopped, VmState::Failed];
-                (Act::Start, keys, undone_by(&halted, Act::Stop { shutdown }))
+                (
+                    Act::Start,
+                    starting_keys(&record.blueprint),
+                    undone_by(&halted, Act::Stop { shutdown }),
+                )
             }
             Verb::Stop { shutdown } => {
                 let shutdown = *shutdown;
@@ -52,6 +57,10 @@ impl Planner<'_> {
             }
             Verb::Snapshot { name } => {
                 check_name("snapshot", name)?;
+                refuse_remote(
+                    &record.blueprint,
+                    "keep no snapshot; hint: let its guest make one",
+                )?;
                 if has(name) {
                     let name = name.clone();
                     return Err(Refusal::SnapshotExists { vm, name });

@@ -2,6 +2,7 @@
 
 use super::{Planner, act, by_act, give_back, plain, with};
 use crate::driver::{Act, ActKind};
+use crate::lending::{is_remote, refuse_remote};
 use crate::lifecycle::after;
 use crate::naming::Roots;
 use crate::refusal::{Refusal, check_blueprint, invalid, keys_of};
@@ -51,6 +52,9 @@ impl Planner<'_> {
         let container = blueprint.virtualisation == Virtualisation::Container;
         let attached = naming.attached_disk(blueprint, disk);
         let keys: Vec<KeyId> = attached.key.into_iter().collect();
+        if is_remote(disk) {
+            return Vec::new();
+        }
         let empty = disk.image.is_none() && disk.partitions.is_empty();
         if empty && !(container && index == 0) {
             return vec![Planned {
@@ -102,6 +106,9 @@ impl Planner<'_> {
     pub(super) fn copy(&self, vm: VmId, to: &Blueprint) -> Result<Vec<Planned>, Refusal> {
         let from = &self.record(vm)?.blueprint;
         self.check_new(to.vm, to)?;
+        let what = "are not copied; hint: lend it volumes of its own and create it";
+        refuse_remote(from, what)?;
+        refuse_remote(to, what)?;
         let shape = |blueprint: &Blueprint| -> Vec<(String, u64)> {
             let disks = blueprint.disks.iter();
             disks.map(|d| (d.name.clone(), d.size_mib)).collect()

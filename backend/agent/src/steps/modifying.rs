@@ -11,6 +11,7 @@
 
 use super::{Planner, act, by_act, plain, with};
 use crate::driver::{Act, ActKind, SavedDisk};
+use crate::lending::starting_keys;
 use crate::lifecycle::after;
 use crate::machine::DiskFormat;
 use crate::modify::modification;
@@ -109,7 +110,7 @@ impl Planner<'_> {
         if way != Way::InPlace {
             let shutdown = Shutdown::Forced;
             let undo = by_act(vm, Act::Stop { shutdown });
-            steps.push(act(vm, Act::Start, keys, undo));
+            steps.push(act(vm, Act::Start, starting_keys(from), undo));
         }
         let path = naming.build_folder(vm);
         steps.push(with(Step::Wipe { path }, Undo::Forward));
@@ -131,7 +132,7 @@ impl Planner<'_> {
         let stop = Act::Stop { shutdown };
         let acts = [stop.clone(), Act::Start];
         let steps = acts.map(|act| Step::Act { vm, act }).to_vec();
-        act(vm, stop, keys_of(blueprint), Undo::By { steps })
+        act(vm, stop, starting_keys(blueprint), Undo::By { steps })
     }
 
     /// The other ends of interfaces know the addresses that these may use.

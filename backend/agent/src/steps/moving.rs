@@ -18,6 +18,7 @@
 use super::making::fetches;
 use super::{Planner, act, by_act, plain, with};
 use crate::driver::{Act, ActKind, SavedDisk};
+use crate::lending::refuse_remote;
 use crate::lifecycle::{Illegal, after};
 use crate::machine::AttachedDisk;
 use crate::refusal::{Refusal, invalid, keys_of};
@@ -26,6 +27,10 @@ use model::blueprint::Blueprint;
 use model::id::{KeyId, VmId};
 use model::order::{Passage, Shutdown, Storage};
 use model::report::VmState;
+
+/// Why a VM with disks on other nodes stays where it is.
+const NOT_MOVED: &str = "are not handed over; hint: create it on the other node with the same volumes, \
+                         once it is stopped here for good";
 
 impl Planner<'_> {
     pub(super) fn receive(
@@ -36,6 +41,7 @@ impl Planner<'_> {
         passage: Passage,
     ) -> Result<Vec<Planned>, Refusal> {
         self.check_new(vm, blueprint)?;
+        refuse_remote(blueprint, NOT_MOVED)?;
         self.check_lease(blueprint)?;
         let host = self.now.host.ok_or(Refusal::NoHost)?;
         let disks = match passage {
@@ -107,6 +113,7 @@ impl Planner<'_> {
         key: KeyId,
     ) -> Result<Vec<Planned>, Refusal> {
         let record = self.record(vm)?;
+        refuse_remote(&record.blueprint, NOT_MOVED)?;
         after(self.state(vm), ActKind::Send)?;
         if !record.snapshots.is_empty() {
             let count = record.snapshots.len();
@@ -137,6 +144,7 @@ impl Planner<'_> {
         shutdown: Option<Shutdown>,
     ) -> Result<Vec<Planned>, Refusal> {
         let record = self.record(vm)?;
+        refuse_remote(&record.blueprint, NOT_MOVED)?;
         let state = self.state(vm);
         if shutdown.is_some() {
             after(state, ActKind::Stop)?;

@@ -2,7 +2,7 @@
 //! outside call, for every verb.
 
 use crate::node::{Meanwhile, Node, keys, naming};
-use crate::orders::{OTHER, VM, beginning, blueprint, order, verbs};
+use crate::orders::{OTHER, VM, beginning, blueprint, lend, order, verbs};
 use crate::world::{Modelled, World};
 use agent::message::Input;
 use model::order::{Order, Passage, Verb, Way};
@@ -58,6 +58,8 @@ fn cases() -> Vec<(Option<VmState>, Verb)> {
     for verb in verbs(VM, OTHER) {
         let starts: &[Option<VmState>] = match &verb {
             Verb::Create { .. } | Verb::Receive { .. } => &[None],
+            // Of a node that runs the VM, and then has lent it the volume already, and of another one.
+            Verb::Lend { .. } => &[None, Some(Stopped), Some(Running)],
             Verb::Migrate {
                 passage: Passage::Cold { shutdown },
                 ..
@@ -93,6 +95,11 @@ fn node(start: Option<VmState>, verb: &Verb) -> Node {
     if matches!(verb, Verb::Restore { .. } | Verb::DropSnapshot { .. }) {
         let name = "before".to_owned();
         before.push(Verb::Snapshot { name });
+    }
+    let lends = matches!(verb, Verb::Lend { .. });
+    // A VM that is deleted has a volume here as well, and may have that alone.
+    if *verb == Verb::Delete || lends && start == Some(VmState::Running) {
+        before.push(lend());
     }
     match start {
         Some(VmState::Running) => before.push(Verb::Start),

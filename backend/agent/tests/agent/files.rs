@@ -94,6 +94,7 @@ fn a_copied_root_is_wiped() {
             },
         );
         let now = Circumstances {
+            lent: &Default::default(),
             naming: &naming,
             host: Some("192.0.2.1"),
             vms: &BTreeMap::new(),

@@ -70,6 +70,7 @@ fn system_disk() -> Disk {
         encryption: None,
         iops: None,
         mibps: None,
+        extents: Vec::new(),
     }
 }
 
@@ -167,6 +168,7 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
             to: KeyId(2),
         },
     ]);
+    verbs.push(lend());
     let shutdown = Shutdown::Forced;
     for way in [
         Way::InPlace,
@@ -213,6 +215,15 @@ pub fn verbs(vm: VmId, other: VmId) -> Vec<Verb> {
         });
     }
     verbs
+}
+
+/// Lends the VM a volume.
+pub fn lend() -> Verb {
+    Verb::Lend {
+        volume: "part".to_owned(),
+        size_mib: 40,
+        key: KeyId(2),
+    }
 }
 
 /// Another name and another address; a VM that is modified on a duplicate has a plain system disk.

@@ -55,6 +55,7 @@ fn outcome(verb: &Verb, state: Option<VmState>) -> String {
     }
     let naming = naming();
     let now = Circumstances {
+        lent: &Default::default(),
         naming: &naming,
         host: Some("192.0.2.1"),
         vms: &vms,

@@ -9,7 +9,7 @@ use agent::driver::Act;
 use agent::machine::Machine;
 use agent::step::{Failure, FailureKind, Gained, KernelFiles, Place, SeenState, Step};
 use held::plug_name;
-use model::id::VmId;
+use model::id::{KeyId, VmId};
 use model::report::VmState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,8 @@ pub struct World {
     pub coming: BTreeSet<VmId>,
     /// VMs that stand still and are to come, and whether they have been taken.
     pub book: BTreeMap<VmId, bool>,
+    /// Volumes that are served to VMs of other nodes, by their keys.
+    pub served: BTreeMap<PathBuf, KeyId>,
 }
 
 /// A VM of the driver.
@@ -180,6 +182,10 @@ impl World {
             },
             Step::Wipe { path } => {
                 for file in self.below(path) {
+                    assert!(
+                        !self.served.contains_key(&file),
+                        "wiped while it was served"
+                    );
                     self.modified.remove(&file);
                     self.files.remove(&file);
                     self.seals.wipe(&file);
@@ -226,6 +232,17 @@ impl World {
                 self.book.retain(|of, taken| of != vm || *taken);
             }
             Step::Ship { vm, .. } => self.shipped(*vm),
+            Step::Lend { volume, key, .. } => {
+                assert_eq!(self.files.get(&volume.path), Some(&true), "lent too early");
+                self.served.insert(volume.path.clone(), *key);
+                return Ok(Gained {
+                    listening: Some(format!("somewhere:{}", volume.name)),
+                    ..Gained::default()
+                });
+            }
+            Step::Withdraw { volume, .. } => {
+                self.served.remove(&volume.path);
+            }
             Step::Fetch { .. } | Step::Knock { .. } | Step::Measure { .. } => {}
         }
         for modelled in self.vms.values() {

@@ -6,6 +6,7 @@ use model::id::KeyId;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
 use std::io::Write;
+use zeroize::Zeroizing;
 
 /// TLS wants a name with a key; both ends have the same.
 pub const USER: &str = "gridwright";
@@ -21,6 +22,14 @@ const KEY_BYTES: usize = 32;
 /// # Errors
 /// Where the key is too short, or as [`in_memory`].
 pub fn credentials(id: KeyId, key: &[u8]) -> Result<File, DriverError> {
+    in_memory(id, text(id, key)?.as_bytes())
+}
+
+/// What [`CREDENTIALS_FILE`] holds.
+///
+/// # Errors
+/// Where the key is too short.
+pub fn text(id: KeyId, key: &[u8]) -> Result<Zeroizing<String>, DriverError> {
     if key.len() < KEY_BYTES {
         return Err(DriverError::Invalid {
             field: id.to_string(),
@@ -28,8 +37,7 @@ pub fn credentials(id: KeyId, key: &[u8]) -> Result<File, DriverError> {
             expected: format!("at least {KEY_BYTES} random bytes"),
         });
     }
-    let text = zeroize::Zeroizing::new(format!("{USER}:{}\n", hex(key)));
-    in_memory(id, text.as_bytes())
+    Ok(Zeroizing::new(format!("{USER}:{}\n", hex(key))))
 }
 
 /// A file in memory that holds a key and is gone once nobody has it open.

@@ -34,6 +34,10 @@ pub(super) fn machine(machine: &Machine) -> Result<(), DriverError> {
     }
     for (index, disk) in machine.disks.iter().enumerate() {
         let field = |field: &str| format!("disks[{index}].{field}");
+        if !disk.extents.is_empty() && disk.format != DiskFormat::Raw {
+            let expected = "raw: it consists of volumes of other nodes";
+            return Err(invalid(&field("format"), disk.format.into(), expected));
+        }
         match (disk.format, disk.key) {
             (DiskFormat::Raw, Some(key)) => {
                 let found = format!("{key} of a raw disk");
@@ -87,7 +91,8 @@ pub(super) fn files(machine: &Machine) -> Result<(), DriverError> {
             }
         }
     }
-    for (index, disk) in machine.disks.iter().enumerate() {
+    let own = machine.disks.iter().enumerate();
+    for (index, disk) in own.filter(|(_, disk)| disk.extents.is_empty()) {
         let field = |name: &str| format!("disks[{index}].{name}");
         let header = readable(&field("path"), &disk.path)?;
         if let Some(base) = &disk.base {

@@ -3,6 +3,7 @@
 
 use super::record;
 use super::step::{Argument, Exec, key_name};
+use crate::volume;
 use agent::machine::{AttachedDisk, Boot, DiskFormat, Machine, Plug};
 use agent::naming::tap_name;
 use model::hypervisor::Arch;
@@ -87,7 +88,7 @@ pub(super) fn start(folder: &Path, machine: &Machine, kvm: bool, origin: Origin)
     line.boot(machine, &emulator);
     line.channels(folder, machine.arch);
     for (index, disk) in machine.disks.iter().enumerate() {
-        line.disk(index, disk, &machine.boot);
+        line.disk(folder, index, disk, &machine.boot);
     }
     for (index, interface) in machine.interfaces.iter().enumerate() {
         line.interface(machine, index, &interface.plug, interface.mac);
@@ -173,6 +174,17 @@ pub(super) fn file_option(node: &str, path: &Path, read_only: bool) -> Value {
         "node-name": node,
         "filename": path,
         "read-only": read_only,
+        "discard": "unmap",
+    })
+}
+
+/// A disk of other nodes' volumes as QEMU opens it. It ends with the server that has joined them,
+/// which in turn waits for the other nodes.
+fn joined_option(node: &str, folder: &Path) -> Value {
+    json!({
+        "driver": "nbd",
+        "node-name": node,
+        "server": { "type": "unix", "path": volume::socket(folder) },
         "discard": "unmap",
     })
 }
@@ -277,7 +289,7 @@ impl Line {
         }
     }
 
-    fn disk(&mut self, index: usize, disk: &AttachedDisk, boot: &Boot) {
+    fn disk(&mut self, folder: &Path, index: usize, disk: &AttachedDisk, boot: &Boot) {
         if let Some(key) = disk.key {
             let secret = Argument::Secret(key);
             if !self.0.contains(&secret) {
@@ -285,7 +297,11 @@ impl Line {
                 self.0.push(secret);
             }
         }
-        self.json("-blockdev", &disk_option(index, disk));
+        let mut option = disk_option(index, disk);
+        if !disk.extents.is_empty() {
+            option["file"] = joined_option(&file_node(index), &record::join(folder, index));
+        }
+        self.json("-blockdev", &option);
         let mut device = json!({
             "driver": "virtio-blk-pci",
             "id": disk_device(index),

@@ -5,6 +5,7 @@ use super::look::Look;
 use super::record::{self, Move};
 use super::step::{Exec, Plan, Step, qmp};
 use super::{Qemu, check};
+use crate::volume::Task;
 use agent::driver::DriverError;
 use agent::machine::{AttachedDisk, AttachedInterface, Machine, Plug};
 use agent::naming::tap_name;
@@ -59,6 +60,17 @@ pub(super) fn spawn(qemu: &Qemu, plan: &mut Plan, machine: &Machine, origin: Ori
     let folder = qemu.folder.of(machine.vm);
     let kvm = qemu.accelerates(machine.arch);
     plug_in(plan, machine);
+    for (index, disk) in machine.disks.iter().enumerate() {
+        if let (false, Some(servers)) = (disk.extents.is_empty(), &qemu.servers) {
+            plan.steps.push(Step::Join {
+                servers: servers.clone(),
+                folder: record::join(&folder, index),
+                task: Task::Join {
+                    extents: disk.extents.clone(),
+                },
+            });
+        }
+    }
     let exec = command_line::start(&folder, machine, kvm, origin);
     plan.steps.extend([Step::Spawn(exec), Step::SaveProcess]);
     plan.undo.insert(0, Step::End { patience_millis: 0 });

@@ -3,11 +3,12 @@
 use crate::folder::Folder;
 use crate::handover::word::Saying;
 pub(super) use crate::process::{Process, boot};
+use crate::volume;
 use agent::driver::DriverError;
 use model::id::VmId;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The machine as it was defined or last scaled; a VM is there where this is.
 pub(super) const MACHINE: &str = "machine.json";
@@ -29,6 +30,8 @@ pub(super) const ACT_SOCKET: &str = "qmp";
 pub(super) const LOOK_SOCKET: &str = "look";
 /// The guest's own agent, where one runs in it.
 pub(super) const GUEST_SOCKET: &str = "guest";
+/// The folders of servers that join other nodes' volumes begin so.
+const JOIN: &str = "join-";
 /// Memory of snapshots.
 pub(super) const MEMORY: &str = "memory.qcow2";
 
@@ -87,11 +90,12 @@ pub(super) fn started(folder: &Folder, vm: VmId) -> Option<Process> {
     Process::of(pid).filter(|process| is_ours(folder, vm, process))
 }
 
-/// Every QEMU of a VM, also one that has not come so far as to write its file.
+/// Every QEMU of a VM, also one that has not come so far as to write its file, and whatever joins its
+/// disks.
 pub(super) fn all(folder: &Folder, vm: VmId) -> Vec<Process> {
-    let processes = Process::all();
-    processes
-        .filter(|process| is_ours(folder, vm, process))
+    let ours = Process::all().filter(|process| is_ours(folder, vm, process));
+    let joins = joins(folder, vm);
+    ours.chain(joins.iter().flat_map(|join| volume::found(join)))
         .collect()
 }
 
@@ -102,6 +106,21 @@ fn is_ours(folder: &Folder, vm: VmId, process: &Process) -> bool {
     words
         .windows(2)
         .any(|pair| pair[0] == b"-pidfile" && pair[1] == file)
+}
+
+/// The folder, within a VM's, of the server that joins the volumes of its disk at a place.
+pub(super) fn join(folder: &Path, place: usize) -> PathBuf {
+    folder.join(format!("{JOIN}{place}"))
+}
+
+/// Those of all its disks.
+pub(super) fn joins(folder: &Folder, vm: VmId) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.of(vm)).into_iter().flatten().flatten();
+    let is_join = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes().starts_with(JOIN.as_bytes())
+    };
+    entries.filter(is_join).map(|entry| entry.path()).collect()
 }
 
 /// The last lines that QEMU wrote, for an error.

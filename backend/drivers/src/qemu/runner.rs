@@ -123,6 +123,13 @@ impl Runner<'_> {
             Step::Halt => self.halt()?,
             Step::Exec(exec) => self.exec(exec)?,
             Step::Spawn(exec) => self.spawn(exec)?,
+            Step::Join {
+                servers,
+                folder,
+                task,
+            } => {
+                servers.serve(folder, task, self.keys, self.watch)?;
+            }
             Step::Listen { name, host } => self.listen(name, host, answers)?,
             Step::End { patience_millis } => self.end(*patience_millis)?,
             Step::SaveMachine(machine) => self.folder.save(machine.vm, record::MACHINE, machine)?,

@@ -5,6 +5,7 @@ use super::record::Move;
 use super::secure::End;
 use super::until::Until;
 use crate::shell;
+use crate::volume::{Servers, Task};
 use agent::driver::NativeCall;
 use agent::machine::Machine;
 use model::configuration::Piece;
@@ -85,6 +86,15 @@ pub(super) enum Step {
     Exec(Exec),
     /// QEMU, which puts itself into the background.
     Spawn(Exec),
+    /// Volumes of other nodes are joined to one disk.
+    Join {
+        /// How.
+        servers: Servers,
+        /// The server's folder.
+        folder: PathBuf,
+        /// Which.
+        task: Task,
+    },
     /// A listening TCP socket is handed to QEMU under this name.
     Listen {
         /// The name.
@@ -252,6 +262,11 @@ impl Step {
             }
             Self::Until(until) => native("qmp", command_text(until.query(), None)),
             Self::Halt => native("qmp", command_text(Until::MigrationPaused.query(), None)),
+            Self::Join {
+                servers,
+                folder,
+                task,
+            } => servers.told(folder, task),
             Self::Exec(exec) | Self::Spawn(exec) => native("exec", command_line(exec)),
             Self::Listen { name, host } => native(
                 "qmp",

@@ -31,6 +31,7 @@ pub fn machine(vm: VmId) -> Machine {
             read_only: false,
             iops: None,
             mibps: None,
+            extents: Vec::new(),
         }],
         interfaces: vec![AttachedInterface {
             name: "front".into(),

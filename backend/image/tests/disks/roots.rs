@@ -110,6 +110,7 @@ impl Shop {
                 encryption: None,
                 iops: None,
                 mibps: None,
+                extents: Vec::new(),
             }],
             interfaces: Vec::new(),
             customisation: Customisation {

@@ -48,6 +48,7 @@ pub fn build(script: &str, watch: &dyn Watch) -> Result<String, String> {
         encryption: None,
         iops: None,
         mibps: None,
+        extents: Vec::new(),
     };
     let layout = Layout::of(&disk, BootLoader::Direct).expect("it fits");
     let script = Script {

@@ -89,6 +89,7 @@ pub fn disk(name: &str, path: PathBuf, format: DiskFormat) -> AttachedDisk {
         read_only: false,
         iops: Some(500),
         mibps: None,
+        extents: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an agent answers to those who ask.
 
 use super::Node;
+use crate::lending::Lending;
 use crate::protocol::{Answer, DryStep, Request, Status, VERSION, VmStatus, read_keys};
 use crate::socket::Asked;
 use agent::driver::Driver;
@@ -106,12 +107,15 @@ impl Node {
 
     /// The driver is asked on a thread of its own: it may wait for its hypervisor.
     fn dry_run(&self, order: &Order, asker: SyncSender<Answer>) {
-        let driver = self.driver.clone();
+        let (driver, lending) = (self.driver.clone(), self.lending.clone());
         let planned = self.agent.preview(self.clock.now(), order);
         thread::spawn(move || {
             let answer = match planned {
                 Ok(steps) => Answer::DryRun {
-                    steps: steps.iter().map(|step| dry(step, &*driver)).collect(),
+                    steps: steps
+                        .iter()
+                        .map(|step| dry(step, &*driver, &lending))
+                        .collect(),
                 },
                 Err(refusal) => Answer::Refused {
                     reason: refusal.to_string(),
@@ -123,12 +127,12 @@ impl Node {
     }
 }
 
-fn dry(planned: &Planned, driver: &dyn Driver) -> DryStep {
+fn dry(planned: &Planned, driver: &dyn Driver, lending: &Lending) -> DryStep {
     let calls = match &planned.step {
         Step::Act { vm, act } => driver
             .translate(*vm, act)
             .map_err(|error| error.to_string()),
-        _ => Ok(Vec::new()),
+        step => Ok(lending.told(step)),
     };
     DryStep {
         step: planned.step.to_string(),

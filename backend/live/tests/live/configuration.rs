@@ -45,6 +45,7 @@ fn a_guest_reads_what_its_disk_keeps_from_others() {
         }),
         iops: None,
         mibps: None,
+        extents: Vec::new(),
     });
     let blueprint = Box::new(blueprint);
     node.order(VM, Verb::Create { blueprint });

@@ -63,6 +63,7 @@ fn disk(path: PathBuf, size_mib: u64) -> AttachedDisk {
         read_only: false,
         iops: None,
         mibps: None,
+        extents: Vec::new(),
     }
 }
 

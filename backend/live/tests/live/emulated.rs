@@ -331,6 +331,7 @@ impl Node {
                 encryption,
                 iops: None,
                 mibps: None,
+                extents: Vec::new(),
             }],
             interfaces: vec![Interface {
                 name: "front".to_owned(),

@@ -46,6 +46,7 @@ fn folder(image: String) -> Disk {
         encryption: None,
         iops: None,
         mibps: None,
+        extents: Vec::new(),
     }
 }
 

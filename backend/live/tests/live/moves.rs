@@ -2,7 +2,8 @@
 
 mod cold;
 mod kind;
-mod node;
+pub mod node;
+mod under;
 
 use crate::network::node as room;
 use model::order::{Shutdown, Verb};
@@ -10,7 +11,7 @@ use model::report::{Outcome, VmState};
 use node::{Kind, Node, Pair, VM, wait_for};
 
 /// What the guest's shell says when it takes a line.
-const PROMPT: &str = "/ # ";
+pub const PROMPT: &str = "/ # ";
 
 /// What the guest counts on its console, and in a file, from the first line on this node.
 fn ticks(node: &Node) -> Vec<u64> {
@@ -30,7 +31,7 @@ fn wait_tick(node: &Node, beyond: u64) -> u64 {
 
 /// What a command in the guest prints, whose files are read from the disk anew; once the guest's shell
 /// asks for the next line, as what is typed before is lost at times.
-fn reads(node: &Node, command: &str) -> String {
+pub fn reads(node: &Node, command: &str) -> String {
     let asked = node.console().matches("read=").count();
     let found = || {
         let console = node.console();

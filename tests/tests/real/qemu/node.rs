@@ -122,6 +122,7 @@ impl Node {
             read_only: false,
             iops: None,
             mibps: None,
+            extents: Vec::new(),
         }
     }
 

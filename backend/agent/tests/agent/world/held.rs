@@ -2,6 +2,7 @@
 
 use super::World;
 use agent::ledger::Ledger;
+use agent::lending::is_remote;
 use agent::machine::Plug;
 use agent::naming::Naming;
 use model::blueprint::BootLoader;
@@ -16,7 +17,11 @@ impl World {
         for (&vm, record) in &ledger.vms {
             let blueprint = &record.blueprint;
             expected.folders.insert(naming.vm_folder(vm));
-            for disk in naming.disks_of(blueprint) {
+            for disk in naming
+                .disks_of(blueprint)
+                .iter()
+                .filter(|disk| !is_remote(disk))
+            {
                 expected.make(naming.attached_disk(blueprint, disk).path);
             }
             if blueprint.virtualisation == Virtualisation::Container {
@@ -41,6 +46,21 @@ impl World {
             assert_eq!(modelled.snapshots, record.snapshots, "{vm}");
             assert!(!modelled.given, "{vm} was given away");
         }
+        for (&vm, volumes) in &ledger.lent {
+            for volume in volumes {
+                let path = naming.lent(vm, volume).path;
+                expected
+                    .folders
+                    .insert(naming.lent_folder(vm, &volume.name));
+                expected.make(path.clone());
+                assert!(
+                    self.served.contains_key(&path),
+                    "{vm}: {volume:?} is not served"
+                );
+            }
+        }
+        let lent: usize = ledger.lent.values().map(Vec::len).sum();
+        assert_eq!(self.served.len(), lent, "served");
         assert_eq!(self.folders, expected.folders, "folders");
         assert_eq!(self.files, expected.files, "files");
         assert_eq!(self.bases, expected.bases, "bases");

@@ -7,6 +7,7 @@ use crate::process::kill_all;
 use crate::qemu::check::missing;
 use crate::qemu::record::{self, Process};
 use crate::qemu::step::{Argument, Exec};
+use crate::volume;
 use agent::driver::DriverError;
 use model::id::KeyId;
 use std::fs::File;
@@ -101,7 +102,14 @@ impl Runner<'_> {
         in_memory(key, bytes)
     }
 
+    /// Ends QEMU, and then what joins its disks.
     pub(super) fn end(&mut self, patience_millis: u32) -> Result<(), DriverError> {
+        self.end_qemu(patience_millis)?;
+        let mut joins = record::joins(self.folder, self.vm).into_iter();
+        joins.try_for_each(|join| volume::end(&join))
+    }
+
+    fn end_qemu(&mut self, patience_millis: u32) -> Result<(), DriverError> {
         let Some(process) = record::running(self.folder, self.vm)? else {
             self.qmp = None;
             return Ok(());

@@ -30,6 +30,7 @@ fn data_disk() -> Disk {
         encryption: None,
         iops: None,
         mibps: None,
+        extents: Vec::new(),
     }
 }
 

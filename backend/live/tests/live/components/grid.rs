@@ -322,6 +322,7 @@ fn disk(name: &str, size_mib: u64, image: Option<String>, mount: &str) -> Disk {
         encryption: None,
         iops: None,
         mibps: None,
+        extents: Vec::new(),
     }
 }
 

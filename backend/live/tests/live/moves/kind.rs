@@ -95,6 +95,7 @@ impl Kind {
                 encryption: None,
                 iops: None,
                 mibps: None,
+                extents: Vec::new(),
             }],
             interfaces: vec![Interface {
                 name: "front".to_owned(),

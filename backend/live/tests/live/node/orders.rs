@@ -57,6 +57,7 @@ impl Node {
             encryption: None,
             iops: None,
             mibps: None,
+            extents: Vec::new(),
         }
     }
 
