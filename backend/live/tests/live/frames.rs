@@ -6,7 +6,7 @@ use model::id::{Generation, KeyId, NodeId, OperationId, VmId};
 use model::order::{Order, Verb};
 use model::time::Time;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use zeroize::Zeroizing;
@@ -25,6 +25,28 @@ fn messages_come_through() {
     assert!(matches!(second, Some(Request::Status)));
     let end: Option<Request> = receive(&mut from).expect("an end");
     assert!(end.is_none());
+}
+
+/// Gives a byte at a time, and is interrupted before each.
+struct Interrupted<'a>(&'a [u8], bool);
+
+impl Read for Interrupted<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.1 = !self.1;
+        match self.1 {
+            true => Err(ErrorKind::Interrupted.into()),
+            false => self.0.read(&mut bytes[..1]),
+        }
+    }
+}
+
+/// One who waits for a message may be suspended meanwhile.
+#[test]
+fn messages_survive_interruptions() {
+    let mut bytes = Vec::new();
+    send(&mut bytes, &Request::Status).expect("a buffer");
+    let heard = receive::<Request>(&mut Interrupted(&bytes, false));
+    assert!(matches!(heard, Ok(Some(Request::Status))), "{heard:?}");
 }
 
 /// A message that breaks off, is too long, or is something else is an error, and never one that
