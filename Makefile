@@ -27,9 +27,9 @@ run: packages-RUN
 test: packages-TEST guests lint
 	$(CARGO) test --workspace
 
-# Agents killed at every named point of orders; half an hour on two busy cores.
+# Agents killed at every named point of orders and moves; three quarters of an hour on two busy cores.
 crash: packages-TEST guests
-	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: --nocapture
+	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: moves:: --nocapture
 
 # Components of a design in guests of their own, a shop of six VMs among them, and a guest set up by
 # cloud-init; some minutes on an idle machine.

@@ -7,6 +7,7 @@
 //! - [`handover`]: what two nodes say to each other of a VM that moves
 //! - [`hold`]: one VM, held by whoever acts on it
 //! - [`incus`]: system containers, by Incus
+//! - [`killpoint`]: points at which a test kills the process
 //! - [`measure`]: what the node itself tells of a VM, whatever runs it
 //! - [`outside`]: drivers that are programs of their own, in any language
 //! - [`process`]: processes of the node, found and ended for sure
@@ -27,6 +28,7 @@ pub mod folder;
 pub mod handover;
 pub mod hold;
 pub mod incus;
+pub mod killpoint;
 pub mod measure;
 pub mod outside;
 mod probe_guest;

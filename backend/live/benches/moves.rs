@@ -12,6 +12,9 @@ mod kind;
 #[path = "../tests/live/moves/node.rs"]
 #[expect(dead_code, reason = "tests alone look into guests")]
 mod node;
+#[path = "../tests/live/moves/pair.rs"]
+#[expect(dead_code, reason = "tests alone kill agents")]
+mod pair;
 #[path = "../tests/live/network/node.rs"]
 #[expect(dead_code, reason = "tests alone have networks without agents")]
 mod room;
@@ -22,7 +25,7 @@ mod under;
 
 use model::order::Verb;
 use model::report::Outcome;
-use node::Pair;
+use pair::Pair;
 
 /// The promise.
 const MOST_MILLIS: u64 = 50;
@@ -30,9 +33,8 @@ const MOST_MILLIS: u64 = 50;
 const MOVES: usize = 20;
 
 fn main() {
-    let mut pair = Pair::new(node::Kind::Qemu);
-    let blueprint = pair.blueprint();
-    pair.order(0, Verb::Create { blueprint });
+    let mut pair = Pair::new(kind::Kind::Qemu);
+    pair.create();
     pair.order(0, Verb::Start);
     pair.nodes[0].says("GUEST-UP");
     let mut millis: Vec<u64> = (0..MOVES)

@@ -4,13 +4,13 @@
 //! [`agent::agent::MAX_OPEN`]), and a step that waits for a guest's shutdown must not hold up others.
 
 use crate::clock::Clock;
-use crate::killpoint;
 use crate::rates::Rates;
 use agent::driver::{Act, Driver, DriverError, NativeCall};
 use agent::message::{Input, Task};
 use agent::secret::Keys;
 use agent::step::{Failure, FailureKind, Gained, SeenState, Step};
 use agent::watch::{CalledOff, Cause, Watch};
+use drivers::killpoint;
 use model::id::{Generation, NodeId, OperationId, VmId};
 use model::report::VmState;
 use model::time::Time;
@@ -98,10 +98,10 @@ impl Crew {
                 told_milli: AtomicU16::new(0),
                 tell: &tell,
             };
-            killpoint::pass(|| format!("before {}", task.step));
-            let result = hands.perform(&task.step, &task.keys, &watch);
-            killpoint::pass(|| format!("after {}", task.step));
-            ending.result = Some(result);
+            ending.result = Some(killpoint::around(
+                || task.step.to_string(),
+                || hands.perform(&task.step, &task.keys, &watch),
+            ));
         });
         spawned.map(drop).map_err(|error| {
             self.ended(operation);

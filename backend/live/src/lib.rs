@@ -8,7 +8,6 @@
 //! - [`protocol`]: what an agent's sockets speak
 //! - [`socket`]: the sockets
 //! - [`journal`]: the agent's journal on disk
-//! - [`killpoint`]: points at which a test kills the process
 //! - [`machine`]: what a node is made of
 //! - [`measure`]: statistics of the node
 //! - [`rates`]: totals made rates
@@ -35,7 +34,6 @@ pub mod frame;
 pub mod hands;
 pub mod hypervisor;
 pub mod journal;
-pub mod killpoint;
 pub mod lending;
 pub mod machine;
 pub mod measure;

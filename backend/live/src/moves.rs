@@ -22,7 +22,7 @@ use drivers::folder::{Folder, failed};
 use drivers::handover::book::{self, Coming};
 use drivers::handover::door::{Door, Host};
 use drivers::handover::key::credentials;
-use drivers::handover::word::{Answer, Line, Said, Words, digest};
+use drivers::handover::word::{Answer, Line, Said, Words, digest, stays, tell};
 use model::hypervisor::Capability;
 use model::id::{KeyId, VmId};
 use model::order::Storage;
@@ -41,6 +41,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A sender waits no longer than this for a disk's server to be up.
 const SERVE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// An agent that has died is followed by another within this.
+const KNOCK_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The folder of the ends of connections, in ours.
 const ENDS: &str = "ends";
@@ -104,7 +107,7 @@ impl Hand for Moves {
                 self.arrive(*vm, disks, (*key, keys.bytes(*key)), watch)
             }
             Step::Dismiss { vm } => self.arrivals.dismiss(*vm).map_err(failure),
-            Step::Knock { vm, address } => self.knock(*vm, address),
+            Step::Knock { vm, address } => self.knock(*vm, address, watch),
             Step::Ship {
                 disks,
                 address,
@@ -113,7 +116,8 @@ impl Hand for Moves {
             } => {
                 let ends = self.arrivals.folder.root().join(ENDS);
                 let key = (*key, bytes(keys, *key)?);
-                send(&ends, disks, address, key, watch).map_err(failure)
+                let sent = send(&ends, disks, address, key, watch);
+                sent.map_err(|error| failure(stays(error)))
             }
             Step::Cede { address, key, .. } => return cede(address, keys.bytes(*key), watch),
             _ => return Err(refused(&format!("no move can {step}"))),
@@ -233,12 +237,13 @@ impl Moves {
         Ok(letting)
     }
 
-    fn knock(&self, vm: VmId, address: &str) -> Result<Option<String>, Failure> {
+    fn knock(&self, vm: VmId, address: &str, watch: &dyn Watch) -> Result<Option<String>, Failure> {
         self.check()?;
         if self.driver.inspect(vm).map_err(failure)?.is_none() {
             return Err(refused(&format!("{vm} is not there")));
         }
-        Line::open(address).map_err(failure)?;
+        let reached = Line::reach(address, KNOCK_PATIENCE, watch);
+        reached.map_err(|error| failure(stays(error)))?;
         Ok(None)
     }
 }
@@ -351,13 +356,20 @@ impl Host for Arrivals {
                 break socket;
             }
             let page = book::page(&self.folder, digest).ok().flatten();
-            let comes = page.is_some_and(|page| page.book == Book::Expected);
-            if !comes || closed() || begun.elapsed() > SERVE_PATIENCE {
+            if page.is_none_or(|page| page.book != Book::Expected) {
+                let why = "it is not expected there any more".to_owned();
+                return tell(stream, &Answer::Refused { why });
+            }
+            if closed() || begun.elapsed() > SERVE_PATIENCE {
+                // Its agent may still wait for the key.
                 return Err(io::Error::from(ErrorKind::NotFound));
             }
             thread::sleep(LOOK_EVERY);
         };
-        pump(stream, &UnixStream::connect(socket)?, closed)
+        let near = UnixStream::connect(socket)?;
+        tell(stream, &Answer::Open)?;
+        pump(stream, &near, closed)?;
+        Ok(())
     }
 }
 

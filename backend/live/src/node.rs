@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::hands::{Crew, Hand, Hands};
 use crate::journal::{Found, Journal, JournalError};
-use crate::killpoint;
 use crate::lending::Lending;
 use crate::protocol::Answer;
 use crate::rates::Rates;
@@ -27,6 +26,7 @@ use agent::journal::Entry;
 use agent::message::{Guard, Input, Output};
 use agent::settings::Boot;
 use agent::step::SeenState;
+use drivers::killpoint;
 use model::id::VmId;
 use model::report::Report;
 use std::collections::BTreeSet;
@@ -316,13 +316,17 @@ impl Node {
         for output in out {
             match output {
                 Output::Write(entry) => {
-                    killpoint::pass(|| format!("before writing {}", word(entry)));
-                    self.journal.append(std::slice::from_ref(entry))?;
-                    killpoint::pass(|| format!("after writing {}", word(entry)));
+                    killpoint::around(
+                        || format!("writing {}", word(entry)),
+                        || self.journal.append(std::slice::from_ref(entry)),
+                    )?;
                     durably = true;
                 }
                 Output::Note(entry) => self.journal.append(std::slice::from_ref(entry))?,
-                Output::Rewrite(entries) => self.journal.rewrite(entries)?,
+                Output::Rewrite(entries) => killpoint::around(
+                    || "writing all anew".to_owned(),
+                    || self.journal.rewrite(entries),
+                )?,
                 _ => {}
             }
         }

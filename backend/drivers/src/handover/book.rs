@@ -3,6 +3,7 @@
 
 use super::word::{Words, digest};
 use crate::folder::Folder;
+use crate::killpoint;
 use agent::driver::DriverError;
 use agent::handover::Book;
 use model::id::VmId;
@@ -89,7 +90,13 @@ pub fn page(folder: &Folder, digest: &str) -> Result<Option<Page>, DriverError> 
 /// Where the disk refuses.
 pub fn settle(folder: &Folder, digest: &str, book: Book) -> Result<(), DriverError> {
     match page(folder, digest)? {
-        Some(page) if page.book == Book::Expected => write(folder, digest, &Page { book, ..page }),
+        Some(page) if page.book == Book::Expected => {
+            let vm = page.vm;
+            killpoint::around(
+                || format!("booking {vm} as {book:?}"),
+                || write(folder, digest, &Page { book, ..page }),
+            )
+        }
         _ => Ok(()),
     }
 }

@@ -8,6 +8,7 @@
 //! A word goes over the network as it is, once it has become true and can never become false:
 //! whoever overhears it can do no more than say it again. The key cannot be told from it.
 
+use crate::wait::pause;
 use agent::driver::DriverError;
 use agent::watch::Watch;
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,9 @@ pub enum Answer {
         /// The word for it.
         word: String,
     },
-    /// It says neither.
+    /// The disk may follow.
+    Open,
+    /// None of these.
     Refused {
         /// Why.
         why: String,
@@ -149,13 +152,26 @@ pub enum Heard<T> {
 pub struct Lines<'a> {
     stream: &'a TcpStream,
     unread: Vec<u8>,
+    /// Bytes that are read at a time.
+    portion: usize,
 }
 
 impl<'a> Lines<'a> {
     /// From here on.
     pub fn of(stream: &'a TcpStream) -> Self {
-        let unread = Vec::new();
-        Self { stream, unread }
+        Self {
+            stream,
+            unread: Vec::new(),
+            portion: LINE_BYTES,
+        }
+    }
+
+    /// Reads nothing beyond a line, as behind it comes something else.
+    fn alone(stream: &'a TcpStream) -> Self {
+        Self {
+            portion: 1,
+            ..Self::of(stream)
+        }
     }
 
     /// The next line, if it comes in time.
@@ -172,7 +188,7 @@ impl<'a> Lines<'a> {
                 return Err(std::io::Error::from(ErrorKind::InvalidData));
             }
             let mut bytes = [0; LINE_BYTES];
-            match self.stream.read(&mut bytes) {
+            match self.stream.read(&mut bytes[..self.portion]) {
                 Ok(0) => return Ok(Heard::HungUp),
                 Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
                 Err(error) => match error.kind() {
@@ -190,6 +206,14 @@ pub fn tell(mut stream: &TcpStream, value: &impl Serialize) -> std::io::Result<(
     let mut text = serde_json::to_vec(value)?;
     text.push(b'\n');
     stream.write_all(&text)
+}
+
+/// What came of announcing a disk.
+pub enum Announced {
+    /// Its bytes go both ways from here on.
+    Open(TcpStream),
+    /// It never will be let in, for this reason.
+    Refused(String),
 }
 
 /// The way to a receiver, open before it is needed: meanwhile a guest stands still.
@@ -212,15 +236,48 @@ impl Line {
         opened.map_err(|error| broke(address, &error.to_string()))
     }
 
-    /// Announces a disk; its bytes go both ways over what comes back.
+    /// As [`Self::open`], as soon as somebody listens there: an agent that dies is followed by another.
     ///
     /// # Errors
-    /// Where the connection breaks.
-    pub fn carry(self, digest: &str, disk: &str) -> std::io::Result<TcpStream> {
+    /// Where nobody does within the patience, or the watch calls off.
+    pub fn reach(
+        address: &str,
+        patience: Duration,
+        watch: &dyn Watch,
+    ) -> Result<Self, DriverError> {
+        let begun = Instant::now();
+        loop {
+            match Self::open(address) {
+                Err(_) if begun.elapsed() < patience => {}
+                end => return end,
+            }
+            pause("reach the other node", BEAT, watch)?;
+        }
+    }
+
+    /// Announces a disk, and waits until it is let in.
+    ///
+    /// # Errors
+    /// Where the connection breaks, or it is over before.
+    pub fn announce(
+        self,
+        digest: &str,
+        disk: &str,
+        over: &dyn Fn() -> bool,
+    ) -> std::io::Result<Announced> {
         let (digest, disk) = (digest.to_owned(), disk.to_owned());
         tell(&self.0, &Asked::Disk { digest, disk })?;
-        self.0.set_read_timeout(None)?;
-        Ok(self.0)
+        let mut lines = Lines::alone(&self.0);
+        while !over() {
+            match lines.read()? {
+                Heard::Nothing => {}
+                Heard::Line(Answer::Open) => return Ok(Announced::Open(self.0)),
+                Heard::Line(Answer::Refused { why }) => return Ok(Announced::Refused(why)),
+                Heard::Line(_) => return Err(ErrorKind::InvalidData.into()),
+                Heard::HungUp => return Err(ErrorKind::UnexpectedEof.into()),
+            }
+        }
+        Err(ErrorKind::Interrupted.into())
     }
 
     /// Says the word, and waits for the answer.
@@ -246,7 +303,7 @@ impl Line {
                 Heard::Line(Answer::Dropped { word }) if digest(&word) == saying.dropped_digest => {
                     return Ok(Said::Dropped);
                 }
-                Heard::Line(Answer::Taken { .. } | Answer::Dropped { .. }) => {
+                Heard::Line(Answer::Taken { .. } | Answer::Dropped { .. } | Answer::Open) => {
                     return Err(broke(&address, "its answer is not by the key of this move"));
                 }
                 Heard::Line(Answer::Refused { why }) => return Err(broke(&address, &why)),
@@ -261,6 +318,17 @@ impl Line {
                 .checkpoint()
                 .map_err(|why| DriverError::called_off("hand the VM over", why))?;
         }
+    }
+}
+
+/// An error of a move that has left the VM where it was.
+pub fn stays(error: DriverError) -> DriverError {
+    match error {
+        DriverError::Hypervisor { doing, said } => DriverError::Hypervisor {
+            doing,
+            said: format!("{said}; it stays here; hint: order the move anew, of both nodes"),
+        },
+        other => other,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::handover::book::{self, Page};
 use crate::handover::door::Host;
 use crate::handover::word::{Answer, digest};
 use crate::hold::Hold;
+use crate::killpoint;
 use agent::driver::DriverError;
 use agent::handover::{Arrival, Book, Hearing, hear};
 use agent::watch::{CalledOff, Unwatched, Watch};
@@ -52,7 +53,10 @@ fn heard(folder: &Folder, run: &str) -> Result<Answer, DriverError> {
     }
     let mut running_micros = None;
     if let (Hearing::Take | Hearing::Run, Some(qmp)) = (hearing, &mut arrived.qmp) {
-        qmp.execute("cont", None, &Unwatched)?;
+        killpoint::around(
+            || format!("letting {vm} run"),
+            || qmp.execute("cont", None, &Unwatched),
+        )?;
         let runs = Instant::now();
         settle_in(folder, &page, qmp)?;
         running_micros = u64::try_from(runs.elapsed().as_micros()).ok();
@@ -107,7 +111,10 @@ fn settle_in(folder: &Folder, page: &Page, qmp: &mut Qmp) -> Result<(), DriverEr
         }
     }
     secure::remove(folder, page.vm, qmp);
-    folder.forget(page.vm, record::MOVE)
+    killpoint::around(
+        || format!("forgetting the move of {}", page.vm),
+        || folder.forget(page.vm, record::MOVE),
+    )
 }
 
 struct Patience(Instant);

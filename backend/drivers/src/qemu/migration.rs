@@ -28,6 +28,7 @@ use super::snapshot;
 use super::step::{Plan, Step};
 use super::until::Until;
 use crate::folder::Folder;
+use crate::handover::word::stays;
 use agent::driver::DriverError;
 use agent::handover::Duty;
 use agent::machine::Machine;
@@ -80,9 +81,10 @@ pub(super) fn receive(
     super::check::files(machine)?;
     let mut plan = Plan::default();
     clear(&mut plan, look);
+    // As soon as its machine is there it is one that is to come, and not one that is stopped.
     plan.steps.extend([
-        Step::SaveMachine(Box::new(machine.clone())),
         Step::Expect { storage, key },
+        Step::SaveMachine(Box::new(machine.clone())),
     ]);
     spawn(qemu, &mut plan, machine, Origin::Arrives);
     plan.undo.push(Step::ForgetAll);
@@ -191,6 +193,10 @@ pub(super) fn send(
         stays_behind(qemu, look)?;
     }
     plan.undo.push(abandon);
+    // Before anything is begun that a successor would have to end.
+    plan.steps.push(Step::SaveMove(Move::Sending {
+        address: to.to_owned(),
+    }));
     let end = End::Sender;
     plan.steps.push(Step::Secure { key, end });
     plan.tell("migrate-set-capabilities", capabilities());
@@ -210,12 +216,7 @@ pub(super) fn send(
         let ids = disks.iter().map(|&index| mirror_job(index)).collect();
         plan.until(Until::JobsReady { ids });
     }
-    plan.steps.extend([
-        Step::Call { door: address.door },
-        Step::SaveMove(Move::Sending {
-            address: to.to_owned(),
-        }),
-    ]);
+    plan.steps.push(Step::Call { door: address.door });
     plan.tell(
         "migrate",
         json!({ "channels": [{
@@ -248,14 +249,17 @@ pub(super) fn send(
     Ok(has_gone(plan, look))
 }
 
-/// An error in the light of what was written before it: where there is no way back, it says so.
+/// An error in the light of what was written before it: where there is no way back, it says so, and
+/// where all was undone, what to do.
 pub(super) fn unfinished(folder: &Folder, vm: VmId, error: DriverError) -> DriverError {
-    match folder.load(vm, record::MOVE) {
-        Ok(Some(Move::Given { .. } | Move::Sent { .. })) => DriverError::Unfinished {
+    match (folder.load(vm, record::MOVE), error) {
+        (Ok(Some(Move::Given { .. } | Move::Sent { .. })), error) => DriverError::Unfinished {
             doing: "send the VM".to_owned(),
             said: error.to_string(),
         },
-        _ => error,
+        // Whoever was to receive it has lost what had come.
+        (Ok(None), error) => stays(error),
+        (_, error) => error,
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) const MEMORY: &str = "memory.qcow2";
 const SOCKET_PATH_BYTES: usize = 108;
 
 /// A VM on its move.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "move", rename_all = "kebab-case")]
 pub(super) enum Move {
     /// It is to come here.
@@ -76,7 +76,8 @@ pub(super) fn running(folder: &Folder, vm: VmId) -> Result<Option<Process>, Driv
     let recorded = folder.load::<Process>(vm, PROCESS)?;
     if let Some(process) = recorded
         && process.runs()
-        && is_ours(folder, vm, &process)
+        // One that is just ending has lost its command line, and may still have files open.
+        && (is_ours(folder, vm, &process) || process.words().is_empty())
     {
         return Ok(Some(process));
     }

@@ -146,7 +146,7 @@ impl Runner<'_> {
             Step::Give { address, key } => self.give(address, *key)?,
             Step::Say => self.say()?,
             Step::Abandon { disks } => self.abandon(disks)?,
-            Step::SaveMove(place) => self.folder.save(self.vm, record::MOVE, place)?,
+            Step::SaveMove(place) => self.note(place)?,
             Step::Guest(command) => self.in_guest(command)?,
             Step::Forget { record } => self.folder.forget(self.vm, record)?,
             Step::ForgetAll => self.folder.remove(self.vm, record::MACHINE)?,

@@ -5,7 +5,7 @@ use agent::machine::{AttachedDisk, DiskFormat};
 use agent::watch::Watch;
 use drivers::folder::failed;
 use drivers::handover::key::{CREDENTIALS_FILE, USER, credentials};
-use drivers::handover::word::{Line, Words, digest};
+use drivers::handover::word::{Announced, Line, Words, digest};
 use drivers::shell;
 use model::id::KeyId;
 use std::fs::File;
@@ -16,6 +16,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A server of a disk listens within this: it opens one file.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The receiver's agent, having died, is followed by another within this; a node that starts anew takes
+/// about as long. The VM may be shut down for its move, so no longer is waited.
+const BACK_PATIENCE: Duration = Duration::from_secs(120);
+
+/// A receiver that breaks off more often than this at one disk does so for a reason that stays.
+const MOST_BREAKS: usize = 8;
 
 /// Bytes that are carried at a time.
 const PORTION: usize = 256 << 10;
@@ -113,7 +121,8 @@ impl Server {
     }
 }
 
-/// Copies disks to where they are expected, one after the other.
+/// Copies disks to where they are expected, one after the other; a disk at which the receiver breaks off
+/// is begun again once its agent is back.
 ///
 /// # Errors
 /// Where one of them cannot be, or the watch calls off.
@@ -128,15 +137,30 @@ pub(super) fn send(
     let all_mib: u64 = disks.iter().map(|disk| disk.size_mib).sum();
     let mut done_mib = 0;
     for disk in disks {
-        let end = End::new(ends, credentials(id, key)?)?;
         let told = |milli: u16| {
             let done = done_mib * 1_000 + disk.size_mib * u64::from(milli);
             watch.progressed((done / all_mib.max(1)) as u16);
         };
-        copy(&end, disk, (address, &digest), &told, watch)?;
+        let mut breaks = 0;
+        loop {
+            let end = End::new(ends, credentials(id, key)?)?;
+            match copy(&end, disk, (address, &digest), &told, watch)? {
+                Copied::Whole => break,
+                Copied::BrokenOff(error) if breaks == MOST_BREAKS => return Err(error),
+                Copied::BrokenOff(_) => breaks += 1,
+            }
+            Line::reach(address, BACK_PATIENCE, watch)?;
+        }
         done_mib += disk.size_mib;
     }
     Ok(None)
+}
+
+/// What came of copying a disk.
+enum Copied {
+    Whole,
+    /// The receiver, or the way to it, has broken off.
+    BrokenOff(DriverError),
 }
 
 fn copy(
@@ -145,7 +169,7 @@ fn copy(
     (address, digest): (&str, &str),
     told: &dyn Fn(u16),
     watch: &dyn Watch,
-) -> Result<(), DriverError> {
+) -> Result<Copied, DriverError> {
     let socket = end.socket();
     let listener = UnixListener::bind(&socket).map_err(failed("listen on", &socket))?;
     listener
@@ -168,21 +192,9 @@ fn copy(
     let mut program = Program::start("qemu-img", &words, watch)?;
     let (over, done_milli) = (AtomicBool::new(false), AtomicU16::new(0));
     let out = program.child.stdout.take();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            carry(
-                &listener,
-                || {
-                    Line::open(address)?.carry(digest, name).map_err(|error| {
-                        DriverError::Hypervisor {
-                            doing: format!("send {name} to {address}"),
-                            said: error.to_string(),
-                        }
-                    })
-                },
-                &over,
-            )
-        });
+    let way = OnceLock::new();
+    let copied = thread::scope(|scope| {
+        scope.spawn(|| carry(&listener, (address, digest, name), &way, &over));
         scope.spawn(|| out.map(|out| follow(out, &done_milli)));
         let copied = wait(
             &mut program,
@@ -192,7 +204,23 @@ fn copy(
         over.store(true, Ordering::Relaxed);
         drop(program);
         copied
-    })
+    });
+    match (copied, way.into_inner()) {
+        (Ok(()), _) => Ok(Copied::Whole),
+        (Err(error @ DriverError::Hypervisor { .. }), Some(Trouble::Broken)) => {
+            Ok(Copied::BrokenOff(error))
+        }
+        (Err(DriverError::Hypervisor { doing, .. }), Some(Trouble::Refused(said))) => {
+            Err(DriverError::Hypervisor { doing, said })
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// What is wrong with the way to the receiver.
+enum Trouble {
+    Broken,
+    Refused(String),
 }
 
 fn wait(program: &mut Program, told: &dyn Fn(), watch: &dyn Watch) -> Result<(), DriverError> {
@@ -209,65 +237,91 @@ fn wait(program: &mut Program, told: &dyn Fn(), watch: &dyn Watch) -> Result<(),
     }
 }
 
-/// Joins every connection of our program to one of the receiver's, until it is over.
+/// Joins every connection of our program to one of the receiver's, until it is over. A program whose
+/// connection breaks ends; why it broke is told first.
 fn carry(
     listener: &UnixListener,
-    connect: impl Fn() -> Result<TcpStream, DriverError>,
+    (address, digest, disk): (&str, &str, &str),
+    way: &OnceLock<Trouble>,
     over: &AtomicBool,
 ) {
     let closed = || over.load(Ordering::Relaxed);
     while !closed() {
-        match listener.accept() {
-            Ok((ours, _)) => {
-                // A program whose connection breaks tells so.
-                if let Ok(theirs) = connect() {
-                    let set = theirs.set_read_timeout(Some(LOOK_EVERY));
-                    set.and_then(|()| pump(&theirs, &ours, &closed)).ok();
-                }
-            }
-            Err(_) => thread::sleep(LOOK_EVERY),
+        let Ok((ours, _)) = listener.accept() else {
+            thread::sleep(LOOK_EVERY);
+            continue;
+        };
+        let line = Line::open(address).map_err(io::Error::other);
+        let announced = line.and_then(|line| line.announce(digest, disk, &closed));
+        let trouble = match announced {
+            Ok(Announced::Refused(why)) => Some(Trouble::Refused(why)),
+            Ok(Announced::Open(theirs)) => match pump(&theirs, &ours, &closed) {
+                Ok(Side::Near) => None,
+                Ok(Side::Far) | Err(_) => Some(Trouble::Broken),
+            },
+            Err(_) => Some(Trouble::Broken),
+        };
+        if let Some(trouble) = trouble {
+            // The first is the cause of all others.
+            way.set(trouble).ok();
         }
     }
 }
 
-/// Carries bytes both ways until either end has hung up, or is closed.
+/// An end of what is carried.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    Near,
+    Far,
+}
+
+/// Carries bytes both ways until either end has hung up, or is closed; which was the first.
 pub(super) fn pump(
     far: &TcpStream,
     near: &UnixStream,
     closed: &dyn Fn() -> bool,
-) -> io::Result<()> {
+) -> io::Result<Side> {
+    far.set_read_timeout(Some(LOOK_EVERY))?;
     far.set_write_timeout(None)?;
     near.set_nonblocking(false)?;
-    let over = AtomicBool::new(false);
+    let first = OnceLock::new();
     thread::scope(|scope| {
         scope.spawn(|| {
-            move_bytes(near, far, &|| false);
-            over.store(true, Ordering::Relaxed);
+            let ended = move_bytes((near, Side::Near), (far, Side::Far), &|| false);
+            first.set(ended).ok();
             far.shutdown(Shutdown::Both).ok();
         });
-        move_bytes(far, near, &|| closed() || over.load(Ordering::Relaxed));
+        let over = || closed() || first.get().is_some();
+        let ended = move_bytes((far, Side::Far), (near, Side::Near), &over);
+        first.set(ended).ok();
         near.shutdown(Shutdown::Both).ok();
         far.shutdown(Shutdown::Both).ok();
     });
-    Ok(())
+    Ok(first.into_inner().unwrap_or(Side::Near))
 }
 
-fn move_bytes(mut from: impl Read, mut to: impl Write, over: &dyn Fn() -> bool) {
+/// Gives the end that has hung up; where it is over, that is here.
+fn move_bytes(
+    (mut from, reads): (impl Read, Side),
+    (mut to, writes): (impl Write, Side),
+    over: &dyn Fn() -> bool,
+) -> Side {
     let mut bytes = vec![0; PORTION];
     while !over() {
         match from.read(&mut bytes) {
-            Ok(0) => return,
+            Ok(0) => return reads,
             Ok(count) => {
                 if to.write_all(&bytes[..count]).is_err() {
-                    return;
+                    return writes;
                 }
             }
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-                _ => return,
+                _ => return reads,
             },
         }
     }
+    Side::Near
 }
 
 /// Reads how far `qemu-img` is, which it tells as `(12.34/100%)`.

@@ -168,7 +168,7 @@ fn go_round(node: &mut Node, cycle: &Cycle, point: u64) -> bool {
 }
 
 /// How far points are apart, unless all are asked for by `GRIDWRIGHT_ALL_POINTS`.
-fn apart(sample: u64) -> u64 {
+pub fn apart(sample: u64) -> u64 {
     match std::env::var("GRIDWRIGHT_ALL_POINTS") {
         Ok(_) => 1,
         Err(_) => sample,

@@ -1,49 +1,23 @@
 //! A running VM moves from one agent to another and back, by the orders of a controller alone.
 
 mod cold;
-mod kind;
+mod disks;
+mod disturbed;
+pub mod guest;
+mod killed;
+pub mod kind;
 pub mod node;
+mod order;
+pub mod pair;
 mod under;
 
 use crate::network::node as room;
+use guest::{PROMPT, begin_to_count, has_counted, reads, ticks, wait_tick};
+use kind::Kind;
 use model::order::{Shutdown, Verb};
 use model::report::{Outcome, VmState};
-use node::{Kind, Node, Pair, VM, wait_for};
-
-/// What the guest's shell says when it takes a line.
-pub const PROMPT: &str = "/ # ";
-
-/// What the guest counts on its console, and in a file, from the first line on this node.
-fn ticks(node: &Node) -> Vec<u64> {
-    let console = node.console();
-    let whole = console.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let ticks = whole
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("tick "));
-    ticks.filter_map(|number| number.parse().ok()).collect()
-}
-
-fn wait_tick(node: &Node, beyond: u64) -> u64 {
-    let last = || ticks(node).last().copied().unwrap_or(0);
-    wait_for("the guest to count on", || last() > beyond);
-    last()
-}
-
-/// What a command in the guest prints, whose files are read from the disk anew; once the guest's shell
-/// asks for the next line, as what is typed before is lost at times.
-pub fn reads(node: &Node, command: &str) -> String {
-    let asked = node.console().matches("read=").count();
-    let found = || {
-        let console = node.console();
-        let (said, rest) = console.split("read=").nth(asked + 1)?.split_once('.')?;
-        rest.contains(PROMPT).then(|| said.to_owned())
-    };
-    let _open = node.type_line(&format!(
-        "sync; echo 3 >/proc/sys/vm/drop_caches; echo rea''d=$({command})."
-    ));
-    wait_for(command, || found().is_some());
-    found().expect("it was just there")
-}
+use node::{VM, wait_for};
+use pair::Pair;
 
 /// The guest goes on where it arrives, with all that it wrote before and during the move, and has not
 /// booted again; its sender tells how long it stood still, has wiped its disk, and holds nothing of it.
@@ -51,8 +25,7 @@ pub fn reads(node: &Node, command: &str) -> String {
 #[test]
 fn a_running_vm_moves_between_agents_and_back() {
     let mut pair = Pair::new(Kind::Qemu);
-    let blueprint = pair.blueprint();
-    pair.order(0, Verb::Create { blueprint });
+    pair.create();
     pair.order(0, Verb::Start);
     pair.nodes[0].says("GUEST-UP host=web-7 root=ext4");
     pair.nodes[0].says(PROMPT);
@@ -68,10 +41,7 @@ fn a_running_vm_moves_between_agents_and_back() {
     drop(open);
     let data = reads(home, digest);
     assert_eq!(data.len(), 64, "{data}");
-    let count = "while :; do i=$((i+1)); echo $i >>/srv/count; echo tick $i; sleep 0.1; done &";
-    let open = home.type_line(count);
-    wait_tick(home, 0);
-    drop(open);
+    begin_to_count(home);
     for from in [0, 1] {
         let to = 1 - from;
         wait_tick(
@@ -103,11 +73,7 @@ fn a_running_vm_moves_between_agents_and_back() {
         let console = there.console();
         assert!(!console.contains("GUEST-UP"), "it has booted: {console}");
         assert_eq!(reads(there, digest), data);
-        let counted = reads(
-            there,
-            "n=$(wc -l </srv/count); [ \"$(head -n $n /srv/count)\" = \"$(seq $n)\" ] && echo whole",
-        );
-        assert_eq!(counted, "whole");
+        assert!(has_counted(there));
     }
     let shutdown = Shutdown::Forced;
     pair.order(0, Verb::Stop { shutdown });

@@ -1,8 +1,11 @@
 //! A VM whose disk consists of volumes of two other nodes, and all that may die meanwhile.
 
-use crate::moves::node::{Kind, Node, Nodes, VM, wait_for};
-use crate::moves::{PROMPT, reads};
+use crate::moves::guest::{PROMPT, reads};
+use crate::moves::kind::Kind;
+use crate::moves::node::{Node, VM, key_bytes, wait_for};
+use crate::moves::pair::Nodes;
 use drivers::process::Process;
+use image::manifest::hex;
 use model::blueprint::{Blueprint, Disk, Extent, PartitionTable};
 use model::id::KeyId;
 use model::order::{Shutdown, Verb};
@@ -47,7 +50,7 @@ fn lent(nodes: &mut Nodes<3>, place: usize) -> Extent {
 
 /// The VM with a disk of these volumes.
 fn blueprint(nodes: &Nodes<3>, extents: Vec<Extent>) -> Box<Blueprint> {
-    let mut blueprint = nodes.blueprint();
+    let mut blueprint = nodes.blueprint.clone();
     let wide = Disk {
         name: "wide".to_owned(),
         size_mib: extents.iter().map(|extent| extent.size_mib).sum(),
@@ -182,7 +185,7 @@ fn a_disk_of_two_nodes_outlives_all_who_serve_it() {
 
 /// The keys are in no file of a node and in no argument of a process.
 fn holds_no_key(node: &Node) {
-    let texts = KEYS.map(|KeyId(key)| format!("{key:02x}", key = key as u8).repeat(32));
+    let texts = KEYS.map(|key| hex(&key_bytes(key)));
     let tells = |bytes: &[u8]| {
         let found = |text: &String| {
             bytes

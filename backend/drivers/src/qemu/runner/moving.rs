@@ -4,6 +4,7 @@ use super::{Answers, LOOK_AGAIN, Runner};
 use crate::handover::book::{self, Coming};
 use crate::handover::door::Door;
 use crate::handover::word::{Line, Said, Words};
+use crate::killpoint;
 use crate::qemu::arrival::Arrivals;
 use crate::qemu::migration::{Address, BANDWIDTH_BYTES, mirror_job, own_disks, remote_node};
 use crate::qemu::record::{self, Move};
@@ -23,6 +24,9 @@ const ABANDON_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The last of a near-idle guest's memory has gone within this.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
+
+/// An agent that has died is followed by another within this; the guest runs meanwhile.
+const CALL_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Runner<'_> {
     /// QEMU listens on a port that the node chose; the answer is the port.
@@ -55,8 +59,7 @@ impl Runner<'_> {
             files: Vec::new(),
         };
         let digest = book::expect(self.folder, coming, &words)?;
-        let place = Move::Receiving { digest };
-        self.folder.save(self.vm, record::MOVE, &place)
+        self.note(&Move::Receiving { digest })
     }
 
     fn words(&self, key: KeyId) -> Result<Words, DriverError> {
@@ -93,7 +96,7 @@ impl Runner<'_> {
     }
 
     pub(super) fn call(&mut self, door: &str) -> Result<(), DriverError> {
-        self.line = Some(Line::open(door)?);
+        self.line = Some(Line::reach(door, CALL_PATIENCE, self.watch)?);
         Ok(())
     }
 
@@ -120,7 +123,15 @@ impl Runner<'_> {
             saying: self.words(key)?.saying(),
             still_since_micros: self.connection()?.still_since_micros(),
         };
-        self.folder.save(self.vm, record::MOVE, &given)
+        self.note(&given)
+    }
+
+    /// Writes down where the VM is on its move.
+    pub(super) fn note(&self, place: &Move) -> Result<(), DriverError> {
+        killpoint::around(
+            || format!("noting {} as {}", self.vm, <&str>::from(place)),
+            || self.folder.save(self.vm, record::MOVE, place),
+        )
     }
 
     /// The receiver is told, unless it has answered before.
@@ -156,15 +167,14 @@ impl Runner<'_> {
             address,
             downtime_millis: downtime.map(|micros: u64| micros.div_ceil(1_000)),
         };
-        self.folder.save(vm, record::MOVE, &sent)
+        self.note(&sent)
     }
 
     /// A VM that its receiver has dropped is this node's again.
     fn take_back(&mut self, address: &str) -> Result<(), DriverError> {
-        let place = Move::Sending {
+        self.note(&Move::Sending {
             address: address.to_owned(),
-        };
-        self.folder.save(self.vm, record::MOVE, &place)?;
+        })?;
         let machine: Option<Machine> = self.folder.load(self.vm, record::MACHINE)?;
         self.abandon(&machine.as_ref().map(own_disks).unwrap_or_default())?;
         Err(DriverError::Hypervisor {

@@ -1,27 +1,23 @@
-//! Nodes with cables between them, each a network namespace with a running agent, and the orders by
-//! which a controller moves a VM from one to the other.
+//! A node that is a network namespace with a running agent, and what there is of a VM on it.
 
-pub use super::kind::Kind;
-use super::kind::{key, make};
+use super::kind::{Kind, key};
 use super::room::Room;
-use super::under::Under;
 use crate::incusd::Incusd;
 use crate::sys::sees_its_network;
 use image::manifest::hex;
-use image::store::Store;
 use live::config::Listen;
 use live::frame;
 use live::protocol::{Answer, HexKey, Request, Status};
 use live::socket;
-use model::blueprint::Blueprint;
 use model::id::{Generation, KeyId, NodeId, OperationId, VmId};
-use model::order::{Order, Passage, Storage, Verb};
+use model::order::{Order, Verb};
 use model::report::Outcome;
 use model::time::Time;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
@@ -30,19 +26,13 @@ use std::time::{Duration, Instant};
 /// An emulated guest boots in 4 s alone; with all tests on two cores it takes many times that.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How often what is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 pub const VM: VmId = VmId(7);
 
-/// Two of them, alike.
-pub type Pair = Nodes<2>;
-
-/// Agents, and the images that all take.
-pub struct Nodes<const N: usize> {
-    pub nodes: [Node; N],
-    kind: Kind,
-    images: Vec<String>,
-    operations: u64,
-    _folder: tempfile::TempDir,
-}
+/// The key of an encrypted disk, which goes with every order; QEMU takes text alone.
+pub const DISK_KEY: KeyId = KeyId(0x6b65_7920_6b65_7920);
 
 /// A node with its agent; nothing of it outlives a test.
 pub struct Node {
@@ -54,136 +44,22 @@ pub struct Node {
     agent: Child,
     incus: Option<Incusd>,
     room: Room,
-    /// Agents that died by themselves since one was put in place.
-    died: usize,
-}
-
-impl Nodes<2> {
-    /// Two that move VMs to each other.
-    pub fn new(kind: Kind) -> Self {
-        Self::wired(kind, |[first, second]| {
-            first.cable("uplink", second, "uplink");
-            ["198.51.100.1", "198.51.100.2"].map(str::to_owned)
-        })
-    }
-}
-
-impl Nodes<3> {
-    /// One that has a cable to each of two others.
-    #[allow(dead_code, reason = "the benchmark moves a VM and no more")]
-    pub fn star(kind: Kind) -> Self {
-        Self::wired(kind, |[hub, first, second]| {
-            hub.cable("uplink", first, "uplink");
-            hub.cable("other", second, "uplink");
-            hub.run("ip addr add 198.51.101.1/24 dev other");
-            hub.run("ip link set other up");
-            ["198.51.100.1", "198.51.100.2", "198.51.101.2"].map(str::to_owned)
-        })
-    }
-}
-
-impl<const N: usize> Nodes<N> {
-    /// Nodes whose cables are laid by a function; their addresses, on the device `uplink`, come back.
-    fn wired(kind: Kind, cables: impl FnOnce(&[Room; N]) -> [String; N]) -> Self {
-        let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
-        let folder = folder.expect("a folder in memory");
-        // The tools' own user and containers find their way through.
-        let open = fs::Permissions::from_mode(0o711);
-        fs::set_permissions(folder.path(), open).expect("our folder");
-        let images = folder.path().join("store");
-        let trusted = vec![key().verifying_key()];
-        let store = Store::open(&images, trusted, 1 << 30).expect("a store");
-        let made = kind.recipes().iter();
-        let made = made.map(|name| make(name, folder.path(), &store)).collect();
-        let rooms = std::array::from_fn(|_| Room::new());
-        let hosts = cables(&rooms);
-        let mut place = 0;
-        let nodes = rooms.map(|room| {
-            let host = &hosts[place];
-            let peers: Vec<&String> = hosts.iter().filter(|other| *other != host).collect();
-            room.run(&format!("ip addr add {host}/24 dev uplink"));
-            room.run("ip link set uplink up");
-            place += 1;
-            let paths = (folder.path(), images.as_path());
-            Node::start(place as u32, kind, paths, (host, &peers), room)
-        });
-        nodes.iter().for_each(Node::listens);
-        Self {
-            nodes,
-            kind,
-            images: made,
-            operations: 0,
-            _folder: folder,
-        }
-    }
-
-    /// The VM that the tests move.
-    pub fn blueprint(&self) -> Box<Blueprint> {
-        self.kind.blueprint(&self.images)
-    }
-
-    /// Carries out an order on a node; all outcomes that were told.
-    pub fn order(&mut self, on: usize, verb: Verb) -> Vec<Outcome> {
-        self.begin(on, verb, []).done()
-    }
-
-    /// Numbers for the key and the two orders of a move.
-    pub fn numbers(&mut self) -> (KeyId, OperationId, OperationId) {
-        self.operations += 3;
-        let last = self.operations;
-        (KeyId(last - 2), OperationId(last - 1), OperationId(last))
-    }
-
-    /// Sends an order with keys beside it.
-    pub fn begin<const K: usize>(&mut self, on: usize, verb: Verb, keys: [KeyId; K]) -> Under {
-        self.operations += 1;
-        let operation = OperationId(self.operations);
-        let stream = self.nodes[on].try_order(operation, &verb, &keys);
-        Under::new(operation, &verb, stream.expect("the agent lives"))
-    }
-}
-
-impl Pair {
-    /// Moves the VM; the outcomes that its sender told.
-    pub fn moves(&mut self, from: usize) -> Vec<Outcome> {
-        self.operations += 1;
-        let key = KeyId(self.operations);
-        let (blueprint, storage) = (self.blueprint(), Storage::Local);
-        let receive = Verb::Receive {
-            blueprint,
-            storage,
-            key,
-            passage: Passage::Live,
-        };
-        let to = 1 - from;
-        let mut received = self.begin(to, receive, [key]);
-        let Outcome::Listening { address } = received.until("it listens", |outcome| {
-            matches!(outcome, Outcome::Listening { .. })
-        }) else {
-            unreachable!("it was just matched")
-        };
-        let migrate = Verb::Migrate {
-            to: self.nodes[to].id,
-            address,
-            storage,
-            key,
-            passage: Passage::Live,
-        };
-        let sent = self.begin(from, migrate, [key]).done();
-        received.done();
-        sent
-    }
+    /// The points at which agents were killed since one was put in place.
+    killed_at: Vec<String>,
+    /// How much agents had said before the last.
+    said_before: usize,
 }
 
 impl Node {
-    fn start(
+    /// Node `place` with its address and those of its peers.
+    pub fn start(
         place: u32,
         kind: Kind,
         (folder, images): (&Path, &Path),
         (host, peers): (&str, &[&String]),
         room: Room,
     ) -> Self {
-        let root = folder.join(format!("node{place}"));
+        let root = node_root(folder, place);
         let config = folder.join(format!("agent{place}.toml"));
         let mut text = format!(
             "node = {place}\nroot = {root:?}\ndriver = \"{}\"\n\
@@ -215,20 +91,27 @@ impl Node {
             incus,
             console,
             agent: run(&room, &config, None),
-            died: 0,
+            killed_at: Vec::new(),
+            said_before: 0,
             root,
             config,
             room,
         }
     }
 
-    /// Another agent in place of one that has died, or is killed now.
+    /// Another agent in place of one that has died, or is killed now; it may be killed before it
+    /// listens.
     pub fn restart(&mut self, kill_at: Option<&str>) {
         self.agent.kill().ok();
         self.agent.wait().expect("a child");
+        self.said_before = self.log().len();
         self.agent = run(&self.room, &self.config, kill_at);
-        self.died = 0;
+        self.killed_at.clear();
         self.listens();
+    }
+
+    fn is_dead(&mut self) -> bool {
+        self.agent.try_wait().expect("a child").is_some()
     }
 
     /// Sends an order and waits for an outcome of it; an agent that dies is followed by another, to
@@ -238,6 +121,7 @@ impl Node {
         (operation, verb, key): (OperationId, &Verb, KeyId),
         is: impl Fn(&Outcome) -> bool,
     ) -> Outcome {
+        let begun = Instant::now();
         loop {
             let found = self
                 .try_order(operation, verb, &[key])
@@ -257,21 +141,60 @@ impl Node {
             if let Some(outcome) = found {
                 return outcome;
             }
-            wait_for("the agent's end", || {
-                self.agent.try_wait().expect("a child").is_some()
-            });
-            let died = self.died + 1;
+            if !self.is_dead() {
+                // A process that a killed agent was just starting may hold its socket for a moment.
+                assert!(begun.elapsed() < LIMIT, "{verb:?}: no answer");
+                thread::sleep(LOOK_EVERY);
+                continue;
+            }
+            let mut killed_at = std::mem::take(&mut self.killed_at);
+            killed_at.push(self.last_words());
             self.restart(None);
-            self.died = died;
+            self.killed_at = killed_at;
         }
     }
 
-    /// How many agents died by themselves since one was put in place.
-    pub fn died(&self) -> usize {
-        self.died
+    /// The points at which agents were killed since one was put in place.
+    pub fn killed_at(&self) -> &[String] {
+        &self.killed_at
     }
 
-    fn try_order(&self, operation: OperationId, verb: &Verb, keys: &[KeyId]) -> Option<UnixStream> {
+    /// What its agents said, one after the other.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.config.with_extension("log")).unwrap_or_default()
+    }
+
+    /// The point at which the last agent was killed, by itself or by somebody.
+    fn last_words(&mut self) -> String {
+        let ended = self.agent.wait().expect("a child");
+        let log = self.log();
+        let mut said = log[self.said_before..].lines();
+        let point = said.find_map(|line| line.strip_prefix("killed at point "));
+        let point = point.and_then(|point| point.split_once(", "));
+        assert_eq!(ended.signal(), Some(9), "{ended}");
+        point.map_or("any", |(_, name)| name).to_owned()
+    }
+
+    /// What ends its agent from outside.
+    pub fn killer(&self) -> impl Fn() + use<> {
+        let agent = Pid::from_child(&self.agent);
+        move || kill_process(agent, Signal::KILL).expect("it runs")
+    }
+
+    /// Lets no more than this out to the other node, in Mbit a second.
+    pub fn slow_down(&self, mbit: u32) {
+        let limit = format!("rate {mbit}mbit burst 64kb latency 400ms");
+        self.room
+            .run(&format!("tc qdisc add dev uplink root tbf {limit}"));
+    }
+
+    /// Sends an order with keys beside it; `None`: no agent is there.
+    pub fn try_order(
+        &self,
+        operation: OperationId,
+        verb: &Verb,
+        keys: &[KeyId],
+    ) -> Option<UnixStream> {
         let order = Box::new(Order {
             operation,
             generation: Generation(1),
@@ -280,8 +203,10 @@ impl Node {
             verb: verb.clone(),
             deadline: Time::NEVER,
         });
-        let bytes = |KeyId(key)| HexKey::new(&[key as u8; 32]);
-        let keys = keys.iter().map(|key| (*key, bytes(*key))).collect();
+        let keys = keys.iter().copied().chain([DISK_KEY]);
+        let keys = keys
+            .map(|key| (key, HexKey::new(&key_bytes(key))))
+            .collect();
         let mut stream = self.try_connect()?;
         frame::send(&mut stream, &Request::Follow).ok()?;
         frame::send(&mut stream, &Request::Order { order, keys }).ok()?;
@@ -293,13 +218,14 @@ impl Node {
     }
 
     /// Where it is.
-    #[allow(dead_code, reason = "the benchmark moves a VM and no more")]
     pub fn room(&self) -> &Room {
         &self.room
     }
 
-    fn listens(&self) {
-        wait_for("the agent to listen", || self.try_connect().is_some());
+    pub fn listens(&mut self) {
+        wait_for("the agent to listen", || {
+            self.try_connect().is_some() || self.is_dead()
+        });
     }
 
     fn try_connect(&self) -> Option<UnixStream> {
@@ -330,6 +256,10 @@ impl Node {
         String::from_utf8_lossy(&fs::read(&self.console).unwrap_or_default()).into_owned()
     }
 
+    pub fn console_log(&self) -> PathBuf {
+        self.console.clone()
+    }
+
     /// Waits until its guest has said something on this node; all that it has said then.
     pub fn says(&self, text: &str) -> String {
         wait_for(text, || self.console().contains(text));
@@ -354,19 +284,13 @@ impl Node {
                 let path = path.path();
                 if path.display().to_string().contains("vm-7") {
                     found.push(path.display().to_string());
-                } else if path.is_dir() {
+                } else if path.is_dir() && !path.is_symlink() {
+                    // What is shared is not this node's.
                     folders.push(path);
                 }
             }
         }
-        let root = self.root.display().to_string();
-        for process in fs::read_dir("/proc").expect("proc").flatten() {
-            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            if line.contains(&root) && line.contains("vm-7") {
-                found.push(line);
-            }
-        }
+        found.extend(self.processes());
         for words in ["ip -o link", "nft list ruleset", "ip -o addr"] {
             let told = self.room.run(words);
             let ours = |line: &&str| line.contains("gw7-") || line.contains("gwb1");
@@ -381,19 +305,53 @@ impl Node {
                 found.extend(ours.map(str::to_owned));
             }
         }
+        found.extend(self.connections());
         found
+    }
+
+    /// The VM's processes, as they were called.
+    pub fn processes(&self) -> Vec<String> {
+        let root = self.root.display().to_string();
+        let processes = fs::read_dir("/proc").expect("proc").flatten();
+        let lines = processes.map(|process| {
+            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).replace('\0', " ")
+        });
+        lines
+            .filter(|line| line.contains(&root) && line.contains("vm-7"))
+            .collect()
+    }
+
+    /// TCP sockets of programs of QEMU's, which has some as long as a VM moves and no longer.
+    pub fn connections(&self) -> Vec<String> {
+        let all = self.room.run("ss --no-header --tcp --all --processes");
+        let of_qemu = all.lines().filter(|line| line.contains("((\"qemu"));
+        of_qemu.map(str::to_owned).collect()
     }
 }
 
 /// Whatever a failed test leaves running ends with its node.
 impl Drop for Node {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{:?} said: {}", self.id, self.log());
+        }
         self.agent.kill().ok();
         self.agent.wait().ok();
         let mut halt = self.room.command(env!("CARGO_BIN_EXE_gridwright-agent"));
         halt.arg("--config").arg(&self.config).args(["halt", "7"]);
         halt.stderr(Stdio::null()).status().ok();
     }
+}
+
+/// The bytes of a key.
+pub fn key_bytes(KeyId(key): KeyId) -> Vec<u8> {
+    [key.to_le_bytes(); 4].concat()
+}
+
+/// Where the node of this number is.
+pub fn node_root(folder: &Path, place: u32) -> PathBuf {
+    folder.join(format!("node{place}"))
 }
 
 fn connect(root: &Path) -> Option<UnixStream> {
@@ -415,7 +373,12 @@ pub fn call_off(root: &Path, operation: OperationId) -> bool {
 fn run(room: &Room, config: &Path, kill_at: Option<&str>) -> Child {
     let mut agent = room.command(env!("CARGO_BIN_EXE_gridwright-agent"));
     agent.arg("--config").arg(config).stdin(Stdio::null());
-    agent.envs(kill_at.map(|point| (live::killpoint::VARIABLE, point)));
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(config.with_extension("log"));
+    agent.stderr(log.expect("a log"));
+    agent.envs(kill_at.map(|point| (drivers::killpoint::VARIABLE, point)));
     agent.spawn().expect("nsenter, of util-linux")
 }
 
@@ -423,6 +386,6 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < LIMIT, "waited for {what}");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(LOOK_EVERY);
     }
 }

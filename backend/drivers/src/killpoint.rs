@@ -27,3 +27,11 @@ pub fn pass(name: impl Fn() -> String) {
 /// Passes a point; nothing happens in a release.
 #[cfg(not(debug_assertions))]
 pub fn pass(_name: impl Fn() -> String) {}
+
+/// Does something between two points, before and after it.
+pub fn around<T>(name: impl Fn() -> String, does: impl FnOnce() -> T) -> T {
+    pass(|| format!("before {}", name()));
+    let done = does();
+    pass(|| format!("after {}", name()));
+    done
+}
