@@ -14,7 +14,7 @@ mod telling;
 mod turn;
 
 use crate::journal::Entry;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Run};
 use crate::message::{Guard, Input, Output};
 use crate::own;
 use crate::refusal::Refusal;
@@ -182,11 +182,18 @@ impl Agent {
             let outcome = past.outcome.clone();
             return self.report(now, vm, Some(operation), outcome, out);
         }
-        if self.ledger.open.contains_key(&operation) {
+        if let Some(open) = self.ledger.open.get(&operation) {
+            let listening = open.run.as_ref().and_then(Run::listens);
             self.counts.retries += 1;
             self.keys.entry(operation).or_default().extend(keys);
             self.wanting.remove(&operation);
-            return self.report(now, vm, Some(operation), Outcome::Accepted, out);
+            self.report(now, vm, Some(operation), Outcome::Accepted, out);
+            // Whoever asks again may not have heard it.
+            if let Some(address) = listening {
+                let outcome = Outcome::Listening { address };
+                self.report(now, vm, Some(operation), outcome, out);
+            }
+            return;
         }
         if let Err(refusal) = self.check(now, &order) {
             self.counts.failures += 1;

@@ -40,6 +40,13 @@ impl Run {
         self.steps.get(self.next)
     }
 
+    /// Where it listens by now for a VM that moves here.
+    pub fn listens(&self) -> Option<String> {
+        let step = self.step().filter(|_| self.begun)?;
+        let awaits = matches!(step.step, Step::Await { .. } | Step::Arrive { .. });
+        self.listening.clone().filter(|_| awaits)
+    }
+
     /// Whether nothing calls it off any more: on the way back, or past the point of no return.
     pub fn is_bound(&self) -> bool {
         let mut ended = self.steps.iter().take(self.next);

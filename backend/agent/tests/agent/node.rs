@@ -203,6 +203,11 @@ impl Node {
         );
         let ledger = self.agent.ledger();
         assert_eq!(&sum(&ledger.entries()), ledger, "a rewritten journal");
+        // Nobody follows it as yet: where it listens is heard by those alone who ask again.
+        out.retain(|output| match output {
+            Output::Report(report) => !matches!(report.outcome, Outcome::Listening { .. }),
+            _ => true,
+        });
         self.out.extend(out);
         let waiting: Vec<Order> = self.sent.values().cloned().collect();
         for order in waiting {
