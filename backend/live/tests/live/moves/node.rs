@@ -147,11 +147,31 @@ impl Node {
                 thread::sleep(LOOK_EVERY);
                 continue;
             }
-            let mut killed_at = std::mem::take(&mut self.killed_at);
-            killed_at.push(self.last_words());
-            self.restart(None);
-            self.killed_at = killed_at;
+            self.revive();
         }
+    }
+
+    /// Starts another agent whenever one dies, until this holds.
+    pub fn lives_until(&mut self, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(
+                begun.elapsed() < 2 * LIMIT,
+                "the other end does not come to its end"
+            );
+            if self.is_dead() {
+                self.revive();
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Starts another agent in place of one that has died.
+    fn revive(&mut self) {
+        let mut killed_at = std::mem::take(&mut self.killed_at);
+        killed_at.push(self.last_words());
+        self.restart(None);
+        self.killed_at = killed_at;
     }
 
     /// The points at which agents were killed since one was put in place.

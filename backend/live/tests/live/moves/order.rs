@@ -6,6 +6,7 @@ use model::id::{KeyId, OperationId};
 use model::order::{Passage, Verb};
 use model::report::Outcome;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// The two orders of a move.
@@ -76,9 +77,12 @@ impl Move {
     fn end(&self, from: &mut Node, to: &mut Node) -> Ends {
         let (received, receive) = &self.receive;
         let (sent, migrate) = &self.migrate;
+        let [gone, come] = [const { AtomicBool::new(false) }; 2];
+        let (has_gone, has_come) = (&gone, &come);
         thread::scope(|scope| {
             let receiver = to.root().to_owned();
-            // Whoever dies, somebody waits for it and starts another.
+            // Whoever dies, somebody starts another, also once its own order has ended: the other end
+            // may still have something to say to it.
             let sent = scope.spawn(move || {
                 let sent = from.outlives((*sent, migrate, self.key), is_end);
                 if sent != Outcome::Done {
@@ -86,9 +90,13 @@ impl Move {
                         call_off(&receiver, *received)
                     });
                 }
+                has_gone.store(true, Ordering::Relaxed);
+                from.lives_until(|| has_come.load(Ordering::Relaxed));
                 sent
             });
             let received = to.outlives((*received, receive, self.key), is_end);
+            has_come.store(true, Ordering::Relaxed);
+            to.lives_until(|| has_gone.load(Ordering::Relaxed));
             (sent.join().expect("it ends"), received)
         })
     }
