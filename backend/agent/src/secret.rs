@@ -6,12 +6,26 @@ use std::collections::BTreeMap;
 
 /// The keys that one order needs, by id.
 #[derive(Debug, Default, Clone)]
-pub struct Keys(BTreeMap<KeyId, SecretSlice<u8>>);
+pub struct Keys(BTreeMap<KeyId, Key>);
+
+#[derive(Debug, Clone)]
+struct Key {
+    bytes: SecretSlice<u8>,
+    digits: SecretSlice<u8>,
+}
 
 impl Keys {
     /// Takes a key; a key of the same id is replaced.
     pub fn insert(&mut self, id: KeyId, bytes: Vec<u8>) {
-        self.0.insert(id, SecretSlice::from(bytes));
+        // Made as large as it gets: what grows leaves its former self behind.
+        let mut digits = Vec::with_capacity(2 * bytes.len());
+        for byte in &bytes {
+            digits.extend(
+                [byte >> 4, byte & 0xf].map(|digit| b"0123456789abcdef"[usize::from(digit)]),
+            );
+        }
+        let (bytes, digits) = (SecretSlice::from(bytes), SecretSlice::from(digits));
+        self.0.insert(id, Key { bytes, digits });
     }
 
     /// Takes all keys of another set.
@@ -21,7 +35,13 @@ impl Keys {
 
     /// The bytes of a key, for the one who hands it to a hypervisor; `None`: it was not sent.
     pub fn bytes(&self, id: KeyId) -> Option<&[u8]> {
-        self.0.get(&id).map(ExposeSecret::expose_secret)
+        self.0.get(&id).map(|key| key.bytes.expose_secret())
+    }
+
+    /// What opens the disks of a key, as their passphrase: its hexadecimal digits in lower case, since
+    /// QEMU takes text alone (`qcrypto_secret_lookup_as_utf8`); `None`: it was not sent.
+    pub fn passphrase(&self, id: KeyId) -> Option<&[u8]> {
+        self.0.get(&id).map(|key| key.digits.expose_secret())
     }
 
     /// Which keys are here.

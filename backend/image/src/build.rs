@@ -232,10 +232,11 @@ impl<'a> Bench<'a> {
             BuildStep::Replicate => self.replicate(),
             BuildStep::Verify => self.verify(),
             BuildStep::Encrypt { key } => {
-                let bytes = self.workshop.keys.bytes(*key).ok_or(Error::NoKey(*key))?;
+                let passphrase = self.workshop.keys.passphrase(*key);
+                let passphrase = passphrase.ok_or(Error::NoKey(*key))?;
                 let (clear, watch) = (self.work.join("clear"), self.workshop.watch);
                 std::fs::rename(&self.disk, &clear).at(&self.disk)?;
-                luks::encrypt(&clear, &self.disk, bytes, watch)?;
+                luks::encrypt(&clear, &self.disk, passphrase, watch)?;
                 // What was made in the clear is not left to whoever gets the space.
                 let made = self.parts.values().chain([&clear]);
                 made.cloned()

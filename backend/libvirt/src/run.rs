@@ -126,7 +126,7 @@ impl Runner<'_> {
             Step::SetSecret(key) => {
                 let uuid = secret_uuid(self.vm, *key).to_string();
                 let secret = Secret::lookup_by_uuid_string(self.line, &uuid)?;
-                secret.set_value(self.keys.bytes(*key).unwrap_or_default(), 0)
+                secret.set_value(self.keys.passphrase(*key).unwrap_or_default(), 0)
             }
             Step::UndefineSecret(key) => {
                 let uuid = secret_uuid(self.vm, *key).to_string();

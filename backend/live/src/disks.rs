@@ -300,8 +300,9 @@ fn shape<'d>(disk: &'d AttachedDisk, keys: &'d Keys) -> Result<Shape<'d>, Failur
         DiskFormat::Luks => {
             let key = disk.key;
             let key = key.ok_or_else(|| refused("an encrypted disk without a key"))?;
-            let bytes = keys.bytes(key).ok_or(Error::NoKey(key)).map_err(failure)?;
-            Shape::Sealed { key: bytes }
+            let passphrase = keys.passphrase(key);
+            let key = passphrase.ok_or(Error::NoKey(key)).map_err(failure)?;
+            Shape::Sealed { key }
         }
     })
 }

@@ -7,6 +7,7 @@ use agent::secret::Keys;
 use agent::watch::Unwatched;
 use image::build::{Workshop, build_disk};
 use image::luks::opens;
+use image::manifest::hex;
 use image::view::{Shape, View};
 use model::blueprint::{
     Blueprint, Disk, EncryptedPart, Encryption, FirewallRule, Format, GuestFile, Interface,
@@ -17,7 +18,7 @@ use model::id::{KeyId, NetworkId};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-const KEY: &[u8] = b"a key of the seed's own";
+const KEY: &[u8] = b"a key \xff that is no text \0\n";
 
 /// A VM with all that a seed tells, whose second disk is its seed.
 fn blueprint(shop: &Shop) -> Blueprint {
@@ -134,7 +135,11 @@ fn a_seed_is_sealed() {
     assert!(!opens(&disk, b"another key", &Unwatched).expect("asked"));
     let bytes = std::fs::read(&disk).expect("the disk");
     assert!(!bytes.windows(5).any(|window| window == b"web-7"));
-    let view = View::open(&disk, Shape::Sealed { key: KEY }, None, &Unwatched).expect("shown");
+    let passphrase = hex(KEY);
+    let sealed = Shape::Sealed {
+        key: passphrase.as_bytes(),
+    };
+    let view = View::open(&disk, sealed, None, &Unwatched).expect("shown");
     assert!(told(view.path(), "meta-data").contains("web-7"));
     view.close().expect("closed");
 }

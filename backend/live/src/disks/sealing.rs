@@ -21,7 +21,7 @@ pub(super) fn add_key(
     watch: &dyn Watch,
 ) -> Result<(), Failure> {
     let key = own(disk, keys)?;
-    let new = keys.bytes(other);
+    let new = keys.passphrase(other);
     let new = new.ok_or(Error::NoKey(other)).map_err(failure)?;
     if key == new {
         let told = format!("{other} is the key that {} has already", disk.name);

@@ -161,8 +161,9 @@ impl Disks {
         let Some(key) = whole.map(|encryption| encryption.key) else {
             return Ok(());
         };
-        let bytes = keys.bytes(key).ok_or(Error::NoKey(key)).map_err(failure)?;
-        done(luks::encrypt(&clear, at, bytes, watch))?;
+        let passphrase = keys.passphrase(key);
+        let passphrase = passphrase.ok_or(Error::NoKey(key)).map_err(failure)?;
+        done(luks::encrypt(&clear, at, passphrase, watch))?;
         done(wipe_and_remove(&clear, Pattern::Zero, watch))
     }
 }

@@ -100,7 +100,7 @@ fn rotate(node: &mut Node, from: KeyId, to: KeyId) -> BTreeSet<Vec<u8>> {
     let disk = node.root().join("vms/vm-7/root.luks");
     // A node's folders are closed to all but the tools' user.
     for (key, does) in [(from, false), (to, true)] {
-        let opened = opens(&disk, &key_bytes(key), &Unwatched).expect("asked");
+        let opened = opens(&disk, hex(&key_bytes(key)).as_bytes(), &Unwatched).expect("asked");
         assert_eq!(opened, does, "{key}");
     }
     let cryptsetup = |line: &Vec<u8>| line.windows(10).any(|part| part == b"cryptsetup");

@@ -95,11 +95,8 @@ impl Runner<'_> {
     }
 
     fn key_file(&self, key: KeyId) -> Result<File, DriverError> {
-        let bytes = self
-            .keys
-            .bytes(key)
-            .ok_or(DriverError::KeyMissing { key })?;
-        in_memory(key, bytes)
+        let passphrase = self.keys.passphrase(key);
+        in_memory(key, passphrase.ok_or(DriverError::KeyMissing { key })?)
     }
 
     /// Ends QEMU, and then what joins its disks.

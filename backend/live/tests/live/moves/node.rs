@@ -31,8 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub const VM: VmId = VmId(7);
 
-/// The key of an encrypted disk, which goes with every order; QEMU takes text alone.
-pub const DISK_KEY: KeyId = KeyId(0x6b65_7920_6b65_7920);
+/// The key of an encrypted disk, which goes with every order; no text.
+pub const DISK_KEY: KeyId = KeyId(0xff00_0a80_c3ff_000a);
 
 /// A node with its agent; nothing of it outlives a test.
 pub struct Node {
