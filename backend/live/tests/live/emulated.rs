@@ -222,7 +222,16 @@ impl Node {
         // What is typed is lost where the line is cut before the guest has it.
         let (begun, mut echo) = (Instant::now(), [0]);
         console.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        while begun.elapsed() < PATIENCE && console.read(&mut echo).is_ok() && echo != *b"\n" {}
+        // A shell breaks long lines: the end of this one comes after all of its letters.
+        let mut letters = text.bytes().filter(|byte| !byte.is_ascii_control());
+        let mut next = letters.next();
+        while begun.elapsed() < PATIENCE && matches!(console.read(&mut echo), Ok(1)) {
+            match next {
+                Some(letter) if letter == echo[0] => next = letters.next(),
+                None if echo == *b"\n" => break,
+                _ => {}
+            }
+        }
     }
 
     /// Waits until a guest has said something; all that it has said then.
