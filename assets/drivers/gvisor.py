@@ -123,9 +123,9 @@ class Gvisor:
         doing = (record or {}).get("doing")
         again = bool(doing) and doing["act"] == act
         was = doing["was"] if again else now
+        then = admit(self, vm, act, was)
         if machine := act.get("machine") or act.get("to"):
             self.validate(machine)
-        then = admit(self, vm, act, was)
         begin = [self._note(vm, doing={"act": act, "was": was})]
         plan = getattr(self, "_" + act["act"].replace("-", "_"))
         steps, undo = plan(vm, act, now, was)
