@@ -38,8 +38,10 @@ pub struct Component {
     pub cpu_milli: u32,
     /// Of one instance.
     pub mem_mib: u32,
-    /// Of one instance, over all its disks.
+    /// Of one instance, over all its disks that lie on its own node.
     pub disk_gib: u32,
+    /// Of one instance, a further disk, joined of volumes that other nodes of the site lend; 0: none.
+    pub remote_disk_gib: u32,
     /// Of one instance.
     pub disk_iops: u32,
     /// Of one instance.

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `instances` | how many equal VMs |
 //! | `cpu_cores`, `mem_gib`, `disk_gib`, `disk_iops`, `net_mbps` | size of one instance |
+//! | `remote_disk_gib` | a further disk of one instance, joined of volumes that other nodes of its site lend |
 //! | `accelerators`, `accelerator_models` | devices of one instance, or a share of one below 1; models any of which will do |
 //! | `image`, `guest`, `arch`, `virtualisation` | what it boots, and what that needs |
 //! | `add_applications`, `remove_applications`, `parameters` | changes to the image; settings by name |
@@ -42,6 +43,7 @@ const COMPONENT_KEYS: &[&str] = &[
     "mem_gib",
     "mem_mib",
     "disk_gib",
+    "remote_disk_gib",
     "disk_iops",
     "net_mbps",
     "accelerators",
@@ -168,6 +170,7 @@ fn component(table: &Table<'_>) -> Component {
         cpu_milli: size_from(table, &CPU, 0).unwrap_or(base.cpu_milli),
         mem_mib: size_from(table, &MEM, 0).unwrap_or(base.mem_mib),
         disk_gib: any("disk_gib", base.disk_gib),
+        remote_disk_gib: any("remote_disk_gib", base.remote_disk_gib),
         disk_iops: any("disk_iops", base.disk_iops),
         net_mbps: any("net_mbps", base.net_mbps),
         accel_milli: table

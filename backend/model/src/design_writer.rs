@@ -51,6 +51,11 @@ fn write_component(writer: &mut TomlWriter, component: &Component) {
     }
     for (key, amount, default) in [
         ("disk_gib", component.disk_gib, base.disk_gib),
+        (
+            "remote_disk_gib",
+            component.remote_disk_gib,
+            base.remote_disk_gib,
+        ),
         ("disk_iops", component.disk_iops, base.disk_iops),
         ("net_mbps", component.net_mbps, base.net_mbps),
     ] {

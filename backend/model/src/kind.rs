@@ -180,6 +180,7 @@ impl Component {
             cpu_milli: defaults.cpu_milli,
             mem_mib: defaults.mem_mib,
             disk_gib: defaults.disk_gib,
+            remote_disk_gib: 0,
             disk_iops: defaults.disk_iops,
             net_mbps: defaults.net_mbps,
             accel_milli: 0,

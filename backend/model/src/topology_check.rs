@@ -3,6 +3,7 @@
 use crate::design::{Component, Design, Thresholds};
 use crate::fault::{Fault, nearest};
 use crate::grid::MAX_ACCELERATORS;
+use crate::hypervisor::Virtualisation;
 use crate::kind::KindForm;
 use crate::size::{CPU, MEM, Size};
 use crate::toml_reader::{is_name, scaled_range};
@@ -147,6 +148,7 @@ impl Checks {
         let (mem, scale) = size(&MEM);
         self.range(mem, component.mem_mib, least, MAX_MEM_MIB, scale);
         self.range(field("disk_gib"), component.disk_gib, 0, MAX_DISK_GIB, 1);
+        self.remote_disk(&field("remote_disk_gib"), component);
         self.range(
             field("expected_load_percent"),
             component.expected_load_milli,
@@ -182,6 +184,30 @@ impl Checks {
                 format!("[{x}, {y}]"),
                 format!("two numbers from -{MAX_POSITION} to {MAX_POSITION}"),
             );
+        }
+    }
+
+    /// A disk that other nodes lend is never the first of its VM, and a container has none
+    /// (`agent::lending::check_extents`).
+    fn remote_disk(&mut self, field: &str, component: &Component) {
+        let size_gib = component.remote_disk_gib;
+        self.range(field.into(), size_gib, 0, MAX_DISK_GIB, 1);
+        if size_gib == 0 {
+            return;
+        }
+        if component.kind.defaults().form == KindForm::Wire {
+            let expected = format!("0 in a {}, which has no VM", component.kind);
+            self.refuse(field, size_gib, expected);
+        } else if component.disk_gib == 0 {
+            self.refuse_with_hint(
+                field,
+                format!("{size_gib} beside no other disk"),
+                "a disk that is not the first: a VM boots from its own node",
+                "ask for the first with disk_gib".into(),
+            );
+        } else if component.virtualisation == Some(Virtualisation::Container) {
+            let expected = "0 in a container, whose disks lie on its own node";
+            self.refuse(field, size_gib, expected);
         }
     }
 

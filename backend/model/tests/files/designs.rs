@@ -6,6 +6,7 @@ use model::design::{Beside, Component, ComponentKind, Design, Link, Place, Thres
 use model::design_file::{check_design, read_design};
 use model::design_writer::write_design;
 use model::fault::Faults;
+use model::hypervisor::Virtualisation;
 use model::id::ComponentId;
 use model::kind::KindForm;
 use model::topology::Topology;
@@ -131,6 +132,45 @@ fn every_rule_is_told() {
         },
         "component[0].sites[0]: found \"\", expected a name\n\
          component[0].remove_applications[0]: found \"nginx\", which is added too, expected an application either added or removed",
+    );
+}
+
+/// A remote disk is one beside a disk of the VM's own node, and none of what has no such disk.
+#[test]
+fn remote_disks_are_never_the_first() {
+    let with = |own: u32, remote: u32| {
+        move |d: &mut Design| {
+            d.components[1].disk_gib = own;
+            d.components[1].remote_disk_gib = remote;
+        }
+    };
+    let at = "component[1].remote_disk_gib";
+    check(with(1, 1_048_576), "");
+    check(
+        with(1, 1_048_577),
+        &format!("{at}: found 1048577, expected a number from 0 to 1048576"),
+    );
+    check(
+        with(0, 500),
+        &format!(
+            "{at}: found 500 beside no other disk, expected a disk that is not the first: \
+             a VM boots from its own node; hint: ask for the first with disk_gib"
+        ),
+    );
+    check(
+        |d| {
+            with(10, 500)(d);
+            d.components[1].virtualisation = Some(Virtualisation::Container);
+        },
+        &format!("{at}: found 500, expected 0 in a container, whose disks lie on its own node"),
+    );
+    check(
+        |d| {
+            let mut lan = Component::new(ComponentKind::Network, "lan");
+            lan.remote_disk_gib = 500;
+            d.components.push(lan);
+        },
+        "component[2].remote_disk_gib: found 500, expected 0 in a network, which has no VM",
     );
 }
 

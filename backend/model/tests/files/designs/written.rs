@@ -24,6 +24,7 @@ fn any_design() -> impl Strategy<Value = Design> {
         size(),
         size(),
         size(),
+        size(),
     );
     let words = (
         proptest::sample::select(ComponentKind::VARIANTS),
@@ -51,6 +52,7 @@ fn any_design() -> impl Strategy<Value = Design> {
             net_mbps: n.5,
             accel_milli: n.6,
             expected_load_milli: n.7,
+            remote_disk_gib: n.8,
             guest: w.1,
             arch: w.2,
             virtualisation: w.3,
