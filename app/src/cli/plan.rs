@@ -13,7 +13,7 @@ use model::units::{Dimension, Resources};
 use model::view::View;
 use model::vm::Demand;
 use placement::assign::assign;
-use placement::plan::{Planned, plan};
+use placement::plan::{Lender, Planned, plan};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -72,11 +72,31 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     }
     writeln!(out)?;
     table(&assignment, &planned, &grid).print(out)?;
+    let remote = remote_disks(&assignment, &planned);
+    if !remote.rows.is_empty() {
+        writeln!(out)?;
+        remote.print(out)?;
+    }
     if args.explain {
         for vm in &planned.vms {
             writeln!(out, "\n{} on {}", vm.name, vm.node)?;
             for place in &vm.kept_off {
                 writeln!(out, "kept off {place}, where its group would not all fit")?;
+            }
+            if vm.short_of_lenders > 0 {
+                let nodes = counted(vm.short_of_lenders, "node");
+                writeln!(
+                    out,
+                    "kept off {nodes}, whose neighbours have too little disk to lend"
+                )?;
+            }
+            for lender in &vm.lenders {
+                let Lender {
+                    node,
+                    size_gib,
+                    free_gib,
+                } = lender;
+                writeln!(out, "{node} lends {size_gib} GiB of {free_gib} free")?;
             }
             writeln!(out, "{}", vm.explanation)?;
         }
@@ -115,10 +135,13 @@ fn table(assignment: &Assignment, planned: &Planned, grid: &Grid) -> Table {
             .iter()
             .map(|group| assignment.groups[group.index()].name.as_str())
             .collect();
-        let asks = match &vm.spec.demand {
+        let mut asks = match &vm.spec.demand {
             Demand::Fixed(resources) => in_words(*resources),
             Demand::ShareOfModel(_) => "a share of the node".to_owned(),
         };
+        if vm.remote_disk_gib > 0 {
+            asks += &format!(", {} GiB remote disk", vm.remote_disk_gib);
+        }
         vec![
             vm.name.clone(),
             asks,
@@ -134,6 +157,28 @@ fn table(assignment: &Assignment, planned: &Planned, grid: &Grid) -> Table {
         words: head.len(),
         head: head.map(str::to_owned).to_vec(),
         rows: rows.map(row).collect(),
+    }
+}
+
+/// A row for each piece of each remote disk.
+fn remote_disks(assignment: &Assignment, planned: &Planned) -> Table {
+    let head = ["remote disk of", "lent by", "GiB", "of free GiB"];
+    let vms = assignment.vms.iter().zip(&planned.vms);
+    let rows = vms.flat_map(|(vm, planned)| {
+        let row = |lender: &Lender| {
+            vec![
+                vm.name.clone(),
+                lender.node.clone(),
+                lender.size_gib.to_string(),
+                lender.free_gib.to_string(),
+            ]
+        };
+        planned.lenders.iter().map(row)
+    });
+    Table {
+        words: 2,
+        head: head.map(str::to_owned).to_vec(),
+        rows: rows.collect(),
     }
 }
 
@@ -168,6 +213,7 @@ fn as_json(assignment: &Assignment, planned: &Planned) -> Value {
                 "name": vm.name,
                 "node": vm.node,
                 "kept_off": vm.kept_off,
+                "short_of_lenders": vm.short_of_lenders,
                 "explanation": vm.explanation,
             })
         })

@@ -213,6 +213,43 @@ fn a_design_is_planned_with_reasons() {
     assert!(small.err.contains("\nhint: "), "{}", small.err);
 }
 
+/// A plan names each node that lends a piece of a remote disk, for people and for programs, and the
+/// pieces add up.
+#[test]
+fn a_plan_tells_who_lends() {
+    let place = Place::new();
+    let plan = |more: &[&str]| {
+        let mut command = place.command();
+        command.arg("plan").args(more);
+        command.arg("--design").arg(asset("designs/analytics.toml"));
+        command.arg("--grid").arg(asset("grids/sample.toml"));
+        Ran::from(command.output().expect("the binary can be run"))
+    };
+    let json = plan(&["--json"]).json();
+    let vms = json["assignment"]["vms"].as_array().expect("VMs");
+    let archive = vms.iter().position(|vm| vm["name"] == "archive-0");
+    let archive = archive.expect("the sample has an archive");
+    let loans = &json["plan"]["placements"][archive]["loans"];
+    let loans = loans.as_array().expect("an array of loans");
+    let sizes = loans.iter().map(|loan| loan["size_gib"].as_u64());
+    let sizes: Vec<u64> = sizes.map(|size| size.expect("a number")).collect();
+    assert_eq!(sizes.iter().sum::<u64>(), 120_000);
+    let told = plan(&["--explain"]).out;
+    let words = told.lines().map(|line| line.split_whitespace().collect());
+    let rows: Vec<Vec<&str>> = words
+        .filter(|words: &Vec<&str>| words.len() == 4 && words[0] == "archive-0")
+        .collect();
+    assert_eq!(rows.len(), sizes.len(), "{told}");
+    for (row, size) in rows.iter().zip(sizes) {
+        let (node, lent) = (row[1], row[2]);
+        assert_eq!(lent, size.to_string());
+        assert!(
+            told.contains(&format!("{node} lends {size} GiB of ")),
+            "{told}"
+        );
+    }
+}
+
 /// Whoever reads only the first line leaves no error behind.
 #[test]
 fn a_broken_pipe_is_quiet() {

@@ -2,6 +2,7 @@
 
 use crate::design_bench::{Bench, User, Window, window};
 use app::window::design::planning::Outcome;
+use app::window::design::scene::disk;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
@@ -69,6 +70,30 @@ fn a_plan_goes_stale() {
     assert!(window.sees("⚠ The design has changed since"));
     plan(&mut window);
     assert!(!window.sees("⚠ The design has changed since"));
+}
+
+/// A disk that other nodes are to lend is asked for like any other size, and its VM names them.
+#[test]
+fn a_remote_disk_names_its_lenders() {
+    let mut window = planned_shop();
+    window.click("Component pictures");
+    window.type_into(Role::SpinButton, "Remote disk", "100000");
+    plan(&mut window);
+    let pictures = match window.state().page.planning().outcome() {
+        Some((Outcome::Planned { planned, .. }, _)) => {
+            let mut vms = planned.vms.iter();
+            vms.find(|vm| vm.name == "pictures-0").cloned()
+        }
+        other => panic!("{other:?}"),
+    };
+    let lenders = pictures.expect("it was planned").lenders;
+    assert_eq!(lenders.iter().map(|l| l.size_gib).sum::<u32>(), 100_000);
+    window.click("pictures-0");
+    for lender in lenders {
+        let (lent, free) = (disk(lender.size_gib), disk(lender.free_gib));
+        let row = format!("{}: {lent} of {free} free", lender.node);
+        assert!(window.sees(&row), "{row}");
+    }
 }
 
 /// What no node can take is told with what to do about it.

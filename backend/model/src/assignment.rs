@@ -17,6 +17,8 @@ pub struct AssignedVm {
     pub part: Option<u32>,
     /// Its shape.
     pub spec: VmSpec,
+    /// Its disk that other nodes lend, which is no part of what it asks of its own; 0: none.
+    pub remote_disk_gib: u32,
     /// Groups it belongs to, into [`Assignment::groups`].
     pub groups: Vec<GroupId>,
 }

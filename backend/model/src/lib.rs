@@ -47,6 +47,7 @@
 //! | **Assignment** | the logical step: components to VMs, no node named yet; [`assignment::Assignment`] |
 //! | **Group** | VMs bound together or apart by a rule: [`assignment::Group`] |
 //! | **Plan** | the physical step: VMs to nodes, stamped with the grid's generation; [`plan::Plan`] |
+//! | **Loan** | disk space of a node for a VM of another, a piece of the VM's *remote disk*; [`plan::Loan`] |
 //! | **Order** | one normalised message to a node: [`order::Order`] |
 //! | **Blueprint** | one VM down to its last partition, as an order carries it: [`blueprint::Blueprint`] |
 //! | **Fingerprint** | what a node found out about itself: [`fingerprint::Fingerprint`] |

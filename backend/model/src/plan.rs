@@ -3,6 +3,15 @@
 use crate::id::{Generation, NodeId};
 use serde::{Deserialize, Serialize};
 
+/// Disk space of one node for a VM of another: one piece of the VM's remote disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loan {
+    /// The node that lends it.
+    pub node: NodeId,
+    /// How much of the node's disk.
+    pub size_gib: u32,
+}
+
 /// One VM and its node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -12,6 +21,8 @@ pub struct Placement {
     pub node: NodeId,
     /// Which of the node's accelerators it gets, with thousandths of each.
     pub devices: Vec<(u8, u16)>,
+    /// What its remote disk consists of, in order; empty: it has none.
+    pub loans: Vec<Loan>,
 }
 
 /// Leaves no choice to execution.

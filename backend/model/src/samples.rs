@@ -65,7 +65,7 @@ pub const DESIGNS: &[SampleFile] = &[
     SampleFile {
         name: "analytics",
         title: "Analytics",
-        about: "A database larger than any node's disk, split over several; a Windows front with its licence",
+        about: "A database split over several nodes, a disk that several lend; a Windows front with its licence",
         text: include_str!("../../../assets/designs/analytics.toml"),
     },
 ];

@@ -29,7 +29,7 @@ pub struct VmView {
 pub struct NodeView {
     /// Whether it takes VMs; may differ from the grid file's wish.
     pub state: NodeState,
-    /// What its VMs take.
+    /// What its VMs take, and what it lends of its disk to VMs of other nodes.
     pub used: Resources,
     /// Its VMs, by id.
     pub vms: Vec<VmView>,

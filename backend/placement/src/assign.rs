@@ -142,6 +142,8 @@ fn reasons(refused: &[(Filter, u32)]) -> String {
 ///   storage share all that they ask equally between the fewest parts that fit and for all of which
 ///   the empty sites have room, each part a VM with processor and memory to serve its own share of
 ///   the disk. Accelerators are never split: they stay with the first part.
+/// - A disk that other nodes are to lend is no part of what an instance asks of its own node, whose
+///   driver must join volumes for it; where an instance is split, each part has a share of it.
 /// - The parts of an instance keep to one site, or to one rack where instances are spread over
 ///   racks, so that an instance is lost to one failure and not to many.
 /// - Two or more highly available instances are kept on different nodes where the design says
@@ -164,7 +166,7 @@ pub fn assign(topology: &Topology, grid: &Grid) -> Result<Assignment, AssignErro
         let parts = size::parts(component, topology.risk(), &room)?;
         let split = parts.len() > 1;
         for instance in 0..component.instances {
-            for (part, spec) in parts.iter().enumerate() {
+            for (part, (spec, remote_disk_gib)) in parts.iter().enumerate() {
                 vms.push(AssignedVm {
                     name: match split {
                         true => format!("{}-{instance}-part-{part}", component.name),
@@ -174,6 +176,7 @@ pub fn assign(topology: &Topology, grid: &Grid) -> Result<Assignment, AssignErro
                     instance,
                     part: split.then_some(part as u32),
                     spec: spec.clone(),
+                    remote_disk_gib: *remote_disk_gib,
                     groups: Vec::new(),
                 });
             }

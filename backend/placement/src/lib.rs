@@ -15,6 +15,7 @@
 //! - `naive`: the oracle, which looks at every node
 //! - `index`, `sweep`, `search`: the fast paths, which decide the same
 //! - [`placer`]: state and policy together: decide, place, release
+//! - [`lending`]: which nodes lend a VM of another how much of their disks
 //! - [`explain`], `scoretable`: any decision taken apart
 //! - [`assign`]: the logical step, components to VMs
 //! - [`plan`]: the physical step, VMs to nodes, all or none
@@ -26,6 +27,7 @@ pub mod facts;
 pub mod filter;
 mod group;
 mod index;
+pub mod lending;
 pub mod mix;
 mod naive;
 mod nova;

@@ -13,6 +13,7 @@ use crate::shape::Shape;
 use crate::state::{Devices, Request, ShapeId, State, WIDTH};
 use model::grid::{Grid, NodeState};
 use model::id::{GroupId, NodeId};
+use model::plan::Loan;
 use model::units::Resources;
 use model::vm::{GroupRule, VmSpec};
 use std::collections::HashMap;
@@ -260,6 +261,24 @@ impl Placer {
         self.state.give_back(node, ask, &decision.devices);
         self.groups.leave(request.groups, &self.state.grid, node);
         self.index.note(node);
+    }
+
+    /// Takes disk space of a node for a VM of another.
+    ///
+    /// # Panics
+    /// Where the node has less free.
+    pub fn lend(&mut self, loan: &Loan) {
+        self.state.lend(loan.node, loan.size_gib);
+        self.index.note(loan.node);
+    }
+
+    /// Gives back what [`Self::lend`] took.
+    ///
+    /// # Panics
+    /// Where the node would have more than its capacity.
+    pub fn take_back(&mut self, loan: &Loan) {
+        self.state.take_back(loan.node, loan.size_gib);
+        self.index.note(loan.node);
     }
 
     /// Opens or closes a node for new VMs; those that it has stay.

@@ -13,9 +13,11 @@
 //!
 //! - this module: [`plan`], what it gives and why it fails
 //! - `stage`: a placer filled with what runs already, and one round over all VMs
+//! - `remote`: the nodes that lend a VM its remote disk, and those with too few such
 //! - `hint`: what the user can do about a VM that found no node
 
 mod hint;
+mod remote;
 mod stage;
 
 use crate::explain::Explanation;
@@ -57,6 +59,22 @@ pub struct PlannedVm {
     /// Places that were closed to the VM because its group would not all fit there, as `site
     /// berlin`. Their nodes are among those that the explanation calls closed.
     pub kept_off: Vec<String>,
+    /// Who lends its remote disk, in the order of the pieces.
+    pub lenders: Vec<Lender>,
+    /// Nodes that were closed to the VM because the others of their site could not lend its remote
+    /// disk. They too are among those that the explanation calls closed.
+    pub short_of_lenders: usize,
+}
+
+/// A node that lends a VM of another a piece of its disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lender {
+    /// The node's name.
+    pub node: String,
+    /// How much it lends.
+    pub size_gib: u32,
+    /// What it had free before.
+    pub free_gib: u32,
 }
 
 /// A VM that found no node; nothing of its assignment is planned then.
@@ -80,6 +98,9 @@ pub struct Unplaced {
 /// The same arguments give the same plan, byte for byte; `seed` feeds policies that draw lots.
 /// A node takes new VMs where its view's state is up and what the view says of it adds up; see
 /// [`Planned`] for what comes out.
+///
+/// A VM with a remote disk goes where the other nodes of the site can lend it, which they do as soon
+/// as the VM has its node: the fewest, those with the most free ([`crate::lending`]).
 ///
 /// Greedy placement may paint itself into a corner, so a refusal is not the end: where the VM's
 /// group must keep together and its members got stuck in a place too small for all, that place is

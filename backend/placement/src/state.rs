@@ -4,7 +4,7 @@ use crate::facts::NodeFacts;
 use crate::shape::Ask;
 use model::grid::{Grid, MAX_ACCELERATORS, NodeState};
 use model::id::{GroupId, NodeClassId, NodeId, SiteId};
-use model::units::{DIMENSIONS, Resources};
+use model::units::{DIMENSIONS, Dimension, DiskGib, Resources};
 use model::vm::Risk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -280,6 +280,32 @@ impl State {
         }
     }
 
+    /// Takes disk space of a node for a VM of another, which counts among that one's VMs alone.
+    ///
+    /// # Panics
+    /// Where the node has less free.
+    pub(crate) fn lend(&mut self, node: NodeId, disk_gib: u32) {
+        let weight = self.weigh(disk(disk_gib));
+        let (block, lane) = self.block_mut(node);
+        let free = &mut block.free[Dimension::Disk as usize][lane];
+        *free = free.checked_sub(disk_gib).expect("what is lent was free");
+        block.weight[lane] -= weight;
+    }
+
+    /// Gives back what [`Self::lend`] took.
+    ///
+    /// # Panics
+    /// Where the node would have more than its capacity.
+    pub(crate) fn take_back(&mut self, node: NodeId, disk_gib: u32) {
+        let weight = self.weigh(disk(disk_gib));
+        let capacity = self.grid.class_of(node).capacity.disk_gib.0;
+        let (block, lane) = self.block_mut(node);
+        let free = &mut block.free[Dimension::Disk as usize][lane];
+        *free += disk_gib;
+        assert!(*free <= capacity, "{node} got back more than it has");
+        block.weight[lane] += weight;
+    }
+
     fn device_mut(&mut self, node: NodeId, device: u8) -> &mut u16 {
         let start = self.device_start[node.index()] as usize;
         &mut self.devices[start + usize::from(device)]
@@ -291,6 +317,13 @@ impl State {
         let (block, lane) = self.block_mut(node);
         block.free[SHARE][lane] = share;
         block.free[WHOLE][lane] = whole;
+    }
+}
+
+fn disk(disk_gib: u32) -> Resources {
+    Resources {
+        disk_gib: DiskGib(disk_gib),
+        ..Resources::default()
     }
 }
 

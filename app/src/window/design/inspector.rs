@@ -350,6 +350,7 @@ fn totals(ui: &mut Ui, design: &Design) {
             .sum()
     };
     let shown = |total: u64| u32::try_from(total).unwrap_or(u32::MAX);
+    let disks = sum(|c| c.disk_gib) + sum(|c| c.remote_disk_gib);
     ui.add_space(size::GAP);
     ui.label(RichText::new("In all").strong());
     ui.scope(|ui| {
@@ -359,7 +360,7 @@ fn totals(ui: &mut Ui, design: &Design) {
             ("Instances", sum(|_| 1).to_string()),
             ("Processor", cores(shown(sum(|c| c.cpu_milli)))),
             ("Memory", mem(shown(sum(|c| c.mem_mib)))),
-            ("Disk", disk(shown(sum(|c| c.disk_gib)))),
+            ("Disk", disk(shown(disks))),
         ];
         for (label, text) in rows {
             row(ui, label, |ui| ui.label(text));

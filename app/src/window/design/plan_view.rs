@@ -175,6 +175,19 @@ fn reasons_ui(ui: &mut Ui, vm: &PlannedVm, groups: &str) {
             "Kept off {places}, where its group would not all fit"
         ));
     }
+    if vm.short_of_lenders > 0 {
+        let nodes = counted(vm.short_of_lenders, "node");
+        ui.label(format!(
+            "Kept off {nodes}, whose neighbours have too little disk to lend"
+        ));
+    }
+    if !vm.lenders.is_empty() {
+        ui.label("Its remote disk consists of");
+    }
+    for lender in &vm.lenders {
+        let (lent, free) = (disk(lender.size_gib), disk(lender.free_gib));
+        ui.label(format!("{}: {lent} of {free} free", lender.node));
+    }
     explanation_ui(ui, &vm.explanation);
 }
 
@@ -224,10 +237,14 @@ fn vm_table(
 fn size_of(vm: &AssignedVm) -> String {
     match &vm.spec.demand {
         Demand::Fixed(asked) => format!(
-            "{}, {}, {}",
+            "{}, {}, {}{}",
             cores(asked.cpu_milli.0),
             mem(asked.mem_mib.0),
-            disk(asked.disk_gib.0)
+            disk(asked.disk_gib.0),
+            match vm.remote_disk_gib {
+                0 => String::new(),
+                remote => format!(", {} remote", disk(remote)),
+            }
         ),
         Demand::ShareOfModel(_) => "a share of the node".to_owned(),
     }

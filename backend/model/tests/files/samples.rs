@@ -90,16 +90,18 @@ fn sample_designs_are_laid_out() {
     }
 }
 
-/// The warehouse of the analytics design has more disk than any node of the sample grid.
+/// The warehouse and the archive of the analytics design have more disk than any node of the sample
+/// grid.
 #[test]
-fn the_warehouse_outgrows_every_node() {
+fn warehouse_and_archive_outgrow_every_node() {
     let grid = grid("sample").expect("a shipped grid");
     let grid = read_grid(grid.name, grid.text).expect("a right grid");
     let largest = grid.classes.iter().map(|c| c.capacity.disk_gib.0).max();
     let design = design("analytics").expect("a shipped design");
     let design = read_design(design.name, design.text).expect("a right design");
-    let warehouse = design.components.iter().find(|c| c.name == "warehouse");
-    assert!(warehouse.map(|c| c.disk_gib) > largest);
+    let of = |name| design.components.iter().find(|c| c.name == name);
+    assert!(of("warehouse").map(|c| c.disk_gib) > largest);
+    assert!(of("archive").map(|c| c.remote_disk_gib) > largest);
 }
 
 /// What the writers write is what a person would: a sample without its comments comes back to the

@@ -5,21 +5,22 @@ use super::{AssignError, MAX_PARTS};
 use crate::filter::Filter;
 use crate::shape::amount_of;
 use model::design::{Component, ComponentKind};
-use model::hypervisor::Capability;
+use model::hypervisor::{Capability, Hypervisor};
 use model::units::{AccelMilli, Dimension, Resources};
 use model::vm::{AcceleratorAmount, AcceleratorAsk, Demand, Risk, VmSpec};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The shapes of one instance's VMs: a single one, or the parts in order.
+/// The shapes of one instance's VMs with the sizes of their remote disks, in GiB: a single one, or
+/// the parts in order.
 pub(super) fn parts(
     component: &Component,
     risk: Risk,
     room: &Room<'_>,
-) -> Result<Vec<VmSpec>, AssignError> {
+) -> Result<Vec<(VmSpec, u32)>, AssignError> {
     let asked = asked(component);
     let whole = spec(component, risk, asked);
     if room.takes(&[&whole], asked) {
-        return Ok(vec![whole]);
+        return Ok(vec![(whole, component.remote_disk_gib)]);
     }
     if room.suited(&whole).next().is_none() {
         let refused = room.refusals(&whole);
@@ -44,7 +45,10 @@ pub(super) fn parts(
             instances.sum::<u64>() >= u64::from(component.instances)
         });
         if let Some(parts) = roomy.or(fewest) {
-            return Ok(parts.into_iter().map(|(spec, _)| spec).collect());
+            let count = parts.len() as u32;
+            let remote = (0..).map(|part| divide(component.remote_disk_gib, count, part));
+            let specs = parts.into_iter().map(|(spec, _)| spec);
+            return Ok(specs.zip(remote).collect());
         }
     }
     Err(too_large(component, &whole, asked, room))
@@ -82,6 +86,9 @@ fn spec(component: &Component, risk: Risk, asked: Resources) -> VmSpec {
     if accelerators.is_some() {
         capabilities.insert(Capability::Accelerator);
     }
+    if component.remote_disk_gib > 0 {
+        capabilities.insert(Capability::RemoteDisks);
+    }
     VmSpec {
         demand: Demand::Fixed(asked),
         accelerators,
@@ -103,7 +110,7 @@ fn spec(component: &Component, risk: Risk, asked: Resources) -> VmSpec {
 /// up to the whole.
 fn share(whole: &VmSpec, asked: Resources, count: u32) -> Vec<(VmSpec, Resources)> {
     let part = |number: u32| {
-        let divide = |asks: u32| asks / count + u32::from(number < asks % count);
+        let divide = |asks: u32| divide(asks, count, number);
         let mut asked = Resources::from_array(asked.to_array().map(divide));
         let mut spec = whole.clone();
         if number == 0 {
@@ -117,6 +124,11 @@ fn share(whole: &VmSpec, asked: Resources, count: u32) -> Vec<(VmSpec, Resources
         (spec, asked)
     };
     (0..count).map(part).collect()
+}
+
+/// What one of so many parts has of a quantity.
+const fn divide(whole: u32, count: u32, part: u32) -> u32 {
+    whole / count + (part < whole % count) as u32
 }
 
 fn whole_accelerators(spec: &VmSpec) -> u32 {
@@ -156,6 +168,10 @@ fn too_large(
     let way_out = if may_be_split(kind) {
         format!(
             "even {MAX_PARTS} parts would not fit; ask for less, or for fewer accelerators an instance"
+        )
+    } else if let Some((Dimension::Disk, _)) = short {
+        format!(
+            "a {kind} cannot be split; ask for less, and let other nodes lend the rest with remote_disk_gib"
         )
     } else {
         format!("a {kind} cannot be split; ask for less, and draw more instances")
@@ -203,6 +219,14 @@ fn unsuited_hint(component: &Component, refused: &[(Filter, u32)], room: &Room<'
             format!(
                 "the grid's accelerators are {}",
                 listed(models.map(|a| a.model.clone()))
+            )
+        }
+        Filter::Capability if component.remote_disk_gib > 0 => {
+            let joins = |h: &&Hypervisor| h.capabilities.contains(&Capability::RemoteDisks);
+            let joining = grid.hypervisors.iter().filter(joins);
+            format!(
+                "the hypervisors of this grid that join a remote disk of volumes are {}",
+                listed(joining.map(|h| h.name.clone()))
             )
         }
         Filter::Capability => "no driver of this grid passes an accelerator to a guest".into(),

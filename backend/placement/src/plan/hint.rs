@@ -1,5 +1,6 @@
 //! What the user can do about a VM that found no node.
 
+use super::remote;
 use crate::explain::Explanation;
 use crate::placer::Placer;
 use crate::shape::static_refusal;
@@ -32,13 +33,14 @@ pub(super) fn hint(
             count => format!("the {count} nodes that suit it take no VMs now; open one"),
         };
     }
-    let roomy = open
-        .iter()
-        .filter(|node| placer.fits(request.shape, **node));
-    match (roomy.count(), &explanation.hint) {
+    let fits = |node: &NodeId| placer.fits(request.shape, *node);
+    let roomy: Vec<NodeId> = open.into_iter().filter(fits).collect();
+    match (roomy.len(), &explanation.hint) {
         (0, Some(hint)) => hint.clone(),
         (0, None) => "the grid has no node that takes VMs".into(),
-        (roomy, _) => group_hint(assignment, vm, roomy),
+        (count, _) => {
+            remote::hint(placer, vm, &roomy).unwrap_or_else(|| group_hint(assignment, vm, count))
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! A placer filled with what runs already, and one round over all VMs.
 
-use super::hint;
-use super::{Planned, PlannedVm, ROWS_KEPT, Unplaced};
+use super::{Planned, PlannedVm, ROWS_KEPT, Unplaced, hint, remote};
 use crate::explain::Chosen;
 use crate::group::place_of;
 use crate::placer::{Decision, Placer, Search};
@@ -10,7 +9,7 @@ use crate::state::{DEVICE_MILLI, Request, ShapeId};
 use model::assignment::Assignment;
 use model::grid::{Grid, NodeState};
 use model::id::{GroupId, NodeId};
-use model::plan::{Placement, Plan};
+use model::plan::{Loan, Placement, Plan};
 use model::units::{DIMENSIONS, Resources};
 use model::view::{NodeView, View, VmView};
 use model::vm::{Affinity, Demand, Scope, VmSpec};
@@ -34,10 +33,17 @@ pub(super) struct Stage<'a> {
     closed: BTreeMap<GroupId, BTreeSet<u32>>,
 }
 
+/// A VM that found its node.
+pub(super) struct Placed {
+    vm: usize,
+    decision: Decision,
+    loans: Vec<Loan>,
+}
+
 /// A round that ended with a VM that found no node.
 pub(super) struct Refusal {
     pub(super) vm: usize,
-    pub(super) placed: Vec<(usize, Decision)>,
+    pub(super) placed: Vec<Placed>,
 }
 
 impl<'a> Stage<'a> {
@@ -76,7 +82,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Places every VM in order.
-    pub(super) fn round(&mut self) -> Result<Vec<(usize, Decision)>, Refusal> {
+    pub(super) fn round(&mut self) -> Result<Vec<Placed>, Refusal> {
         let mut placed = Vec::with_capacity(self.order.len());
         for place in 0..self.order.len() {
             let vm = self.order[place];
@@ -87,31 +93,46 @@ impl<'a> Stage<'a> {
                 self.placer.place(request, decision);
             }
             self.open(shut);
-            match decided {
-                Ok(decision) => placed.push((vm, decision)),
-                Err(_) => return Err(Refusal { vm, placed }),
-            }
+            let Ok(decision) = decided else {
+                return Err(Refusal { vm, placed });
+            };
+            let assigned = &self.assignment.vms[vm];
+            placed.push(Placed {
+                vm,
+                loans: remote::lend(&mut self.placer, assigned, decision.node),
+                decision,
+            });
         }
         Ok(placed)
     }
 
     /// Takes a round back.
-    pub(super) fn clear(&mut self, placed: &[(usize, Decision)]) {
-        for (vm, decision) in placed.iter().rev() {
-            let request = request(&self.shapes, &self.groups, *vm);
-            self.placer.release(request, decision);
+    pub(super) fn clear(&mut self, placed: &[Placed]) {
+        for placed in placed.iter().rev() {
+            let request = request(&self.shapes, &self.groups, placed.vm);
+            self.placer.release(request, &placed.decision);
+            for loan in &placed.loans {
+                self.placer.take_back(loan);
+            }
         }
     }
 
     /// The plan of a round in which all were placed; explains each VM as it stood at its turn.
-    pub(super) fn finish(mut self, placed: Vec<(usize, Decision)>, rounds: u32) -> Planned {
+    pub(super) fn finish(mut self, placed: Vec<Placed>, rounds: u32) -> Planned {
         self.clear(&placed);
         let mut plan = Plan {
             generation: self.view.grid.generation,
             placements: Vec::with_capacity(placed.len()),
         };
         let mut vms = BTreeMap::new();
-        for (vm, decision) in placed {
+        for placed in placed {
+            let Placed {
+                vm,
+                decision,
+                loans,
+            } = placed;
+            let assigned = &self.assignment.vms[vm];
+            let short_of_lenders = remote::short_of_lenders(&self.placer, assigned).len();
             let shut = self.shut(vm);
             let request = request(&self.shapes, &self.groups, vm);
             let mut explanation = self.placer.explain_within(request, ROWS_KEPT);
@@ -125,16 +146,19 @@ impl<'a> Stage<'a> {
             self.placer.place(request, &decision);
             self.open(shut);
             let planned = PlannedVm {
-                name: self.assignment.vms[vm].name.clone(),
+                name: assigned.name.clone(),
                 node,
                 explanation,
                 kept_off: self.kept_off(vm),
+                lenders: remote::lend_again(&mut self.placer, &loans),
+                short_of_lenders,
             };
             vms.insert(vm, planned);
             plan.placements.push(Placement {
                 vm: vm as u32,
                 node: decision.node,
                 devices: decision.devices,
+                loans,
             });
         }
         plan.placements.sort_by_key(|placement| placement.vm);
@@ -181,12 +205,12 @@ impl<'a> Stage<'a> {
             let stuck = refusal
                 .placed
                 .iter()
-                .find(|(vm, _)| self.is_member(*vm, id));
-            let (Affinity::Together, Some((_, decision))) = (rule.kind, stuck) else {
+                .find(|placed| self.is_member(placed.vm, id));
+            let (Affinity::Together, Some(stuck)) = (rule.kind, stuck) else {
                 continue;
             };
             let grid = self.grid();
-            let stuck = place_of(grid, rule.scope, decision.node);
+            let stuck = place_of(grid, rule.scope, stuck.decision.node);
             let mut closed = self.closed.get(&id).cloned().unwrap_or_default();
             closed.insert(stuck);
             let (asked, mut free) = (self.asked_by(id), BTreeMap::new());
@@ -225,9 +249,10 @@ impl<'a> Stage<'a> {
         &self.view.grid
     }
 
-    /// Closes the nodes of places that are closed to the VM's groups; returns those it closed.
+    /// Closes the nodes of places that are closed to the VM's groups, and those where its remote disk
+    /// finds too few lenders; returns those it closed.
     fn shut(&mut self, vm: usize) -> Vec<NodeId> {
-        let mut shut = Vec::new();
+        let mut shut = remote::short_of_lenders(&self.placer, &self.assignment.vms[vm]);
         for (group, places) in &self.closed {
             if self.is_member(vm, *group) {
                 let scope = self.assignment.groups[group.index()].rule.scope;

@@ -3,4 +3,5 @@
 mod assign;
 mod chain;
 mod chain_text;
+mod lending;
 mod plan;

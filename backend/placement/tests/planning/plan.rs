@@ -1,6 +1,6 @@
 //! The plan: all or none, groups honoured, never over capacity, reasons told.
 
-mod sound;
+pub mod sound;
 
 use crate::plan::sound::{check_capacity, check_groups};
 use model::assignment::{AssignedVm, Assignment, Group};
@@ -59,6 +59,7 @@ fn vm(name: &str, cores: u32, mem_gib: u32, groups: &[u32]) -> AssignedVm {
         instance: 0,
         part: None,
         spec: VmSpec::plain(Resources::cpu_mem(cores * 1_000, mem_gib * 1_024)),
+        remote_disk_gib: 0,
         groups: groups.iter().map(|group| GroupId(*group)).collect(),
     }
 }
@@ -280,7 +281,8 @@ fn plans_are_deterministic() {
 }
 
 /// Every sample design finds room on the sample grid, under a policy and under every sample chain;
-/// the warehouse, larger than any node, is split over storage nodes of one site.
+/// the warehouse, larger than any node, is split over storage nodes of one site, and such nodes lend
+/// the archive its disk.
 #[test]
 fn sample_designs_find_room() {
     let sample = model::samples::grid("sample").expect("it is shipped");
@@ -307,6 +309,14 @@ fn sample_designs_find_room() {
                 assert_eq!(parts.len(), 3);
             }
             assert!(parts.iter().all(|vm| vm.node.starts_with("north-store")));
+            let mut archive = planned.vms.iter().filter(|vm| vm.name == "archive-0");
+            let lenders = archive.next().map_or(&[][..], |vm| &vm.lenders);
+            assert_eq!(
+                lenders.len(),
+                if design.name == "analytics" { 3 } else { 0 }
+            );
+            let sum: u32 = lenders.iter().map(|lender| lender.size_gib).sum();
+            assert!(lenders.is_empty() || sum == 120_000);
         }
     }
 }

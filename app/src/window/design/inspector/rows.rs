@@ -56,6 +56,12 @@ pub(super) fn size_rows(fields: &mut Fields<'_>, known: &Known) {
     fields.number("Memory", MEM, |c| c.mem_mib, |_, n| Field::MemMib(n));
     fields.number("Disk", DISK, |c| c.disk_gib, |_, n| Field::DiskGib(n));
     fields.number(
+        "Remote disk",
+        DISK,
+        |c| c.remote_disk_gib,
+        |_, n| Field::RemoteDiskGib(n),
+    );
+    fields.number(
         "Disk operations",
         IOPS,
         |c| c.disk_iops,

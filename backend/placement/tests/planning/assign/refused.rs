@@ -41,6 +41,13 @@ fn what_no_node_holds_is_refused() {
          hint: the largest node that suits it, large, has 131072 mem_mib; \
          a web-server cannot be split; ask for less, and draw more instances",
     );
+    check_error(
+        vec![web(1, |web| web.disk_gib = 500)],
+        "no node is large enough for one instance of component \"web\" \
+         (1000 cpu_milli, 2048 mem_mib, 500 disk_gib, 100 disk_iops, 100 net_mbps)\n\
+         hint: the largest node that suits it, large, has 400 disk_gib; a web-server cannot be \
+         split; ask for less, and let other nodes lend the rest with remote_disk_gib",
+    );
     let error = assign(
         &topology(vec![component("db", ComponentKind::Database, |c| {
             c.disk_gib = 500_000;

@@ -63,17 +63,21 @@ pub fn check_capacity(
     planned: &Planned,
     view: &View,
 ) -> Result<(), TestCaseError> {
-    let mut used: BTreeMap<NodeId, Resources> = BTreeMap::new();
+    let mut used_by_node: BTreeMap<NodeId, Resources> = BTreeMap::new();
     for placement in &planned.plan.placements {
         let spec = &assignment.vms[placement.vm as usize].spec;
         let model::vm::Demand::Fixed(asked) = spec.demand else {
             panic!("a plain VM asks in units");
         };
         let before = view.nodes[placement.node.index()].used;
-        let used = used.entry(placement.node).or_insert(before);
+        let used = used_by_node.entry(placement.node).or_insert(before);
         *used = used.checked_add(asked).expect("small numbers");
+        for loan in &placement.loans {
+            let before = view.nodes[loan.node.index()].used;
+            used_by_node.entry(loan.node).or_insert(before).disk_gib.0 += loan.size_gib;
+        }
     }
-    for (node, used) in used {
+    for (node, used) in used_by_node {
         let capacity = view.grid.class_of(node).capacity;
         prop_assert_eq!(used.first_shortage(capacity), None, "on {}", node);
     }
