@@ -17,9 +17,15 @@
 //! - `archive`: root folders as archives
 //! - `readings`: what Incus measures
 //! - `probe`: a container of one small program
+//! - `shaping`: whether the node can limit what a container receives
 //!
 //! A container's memory cannot be kept: a snapshot holds its root alone, and going back to it
 //! restarts what runs. Nor can it move while it runs.
+//!
+//! What a container receives, Incus limits; what it sends, the node's rules do, for Incus would need
+//! the kernel's police action, which many kernels lack, and would then not start it. Limits of its
+//! root are refused: Incus 6.0 does not lift one while a container runs, and on control groups v1
+//! what is written by way of the page cache passes by it (8 MiB at 1 MiB/s in 0.3 s, our measurement).
 
 mod api;
 mod archive;
@@ -28,6 +34,7 @@ mod instance;
 mod plan;
 mod probe;
 mod readings;
+mod shaping;
 mod step;
 
 use agent::driver::DriverError;

@@ -1,9 +1,12 @@
 //! Incus: containers run, are driven and leave nothing behind, on servers of the tests' own.
 
+mod limits;
+
 use crate::conformance::{self, Subject};
 use crate::guest::{BOOTED, run, wait_for, wait_to_see};
 use crate::incusd::Incusd;
 use crate::planted::{held, is_holed, plant};
+use crate::sys::sees_its_network;
 use agent::driver::{Act, Console, Driver, DriverError, NativeCall, SavedDisk};
 use agent::machine::{Boot, Machine};
 use agent::secret::Keys;
@@ -14,10 +17,9 @@ use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::VmId;
 use model::order::{Scale, Shutdown};
 use model::report::VmState;
-use model::sample::Metric;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -41,8 +43,25 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
+        Self::behind(|_| Vec::new())
+    }
+
+    /// In a network of its own.
+    fn apart() -> Self {
+        Self::behind(|folder| {
+            let sys = folder.join("sys");
+            fs::create_dir(&sys).expect("a folder");
+            let apart = ["unshare", "--net"].map(str::to_owned);
+            apart.into_iter().chain(sees_its_network(&sys)).collect()
+        })
+    }
+
+    /// Its server runs behind words, made for the node's folder.
+    fn behind(words: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the server");
-        let server = Incusd::start(&folder.path().join("incus"), &[]);
+        let words = words(folder.path());
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let server = Incusd::start(&folder.path().join("incus"), &words);
         Self { server, folder }
     }
 
@@ -189,42 +208,6 @@ fn others_are_left_alone() {
     let left = client(&["list", "--format", "csv", "--columns", "n"]);
     assert_eq!(left, "somebodys\nvm-2\n");
     client(&["delete", "somebodys", "vm-2"]);
-}
-
-/// A running container is given more of what limits it, as it sees itself, and its use is told.
-#[test]
-fn limits_change_while_it_runs() {
-    let node = Node::new();
-    let vm = node.define(node.machine(VmId(1)));
-    node.perform(vm, &Act::Start);
-    node.wait_booted(vm);
-    let said = node.console_text(vm);
-    assert!(said.contains("name=guest-1"), "{said}");
-    node.wait_cpus(vm, 1);
-    for scale in [Scale::Cpu { cpus: 2 }, Scale::Mem { mem_mib: 96 }] {
-        node.perform(vm, &Act::Scale { scale });
-    }
-    node.wait_cpus(vm, 2);
-    let reading = |metric| {
-        let readings = node.incus().statistics(vm).expect("readings");
-        let reading = readings
-            .into_iter()
-            .find(|reading| reading.metric == metric);
-        reading.map(|reading| reading.value)
-    };
-    assert_eq!(reading(Metric::MemTotalMib), Some(96.0));
-    let used_milli = reading(Metric::CpuMilli).expect("processor time");
-    assert!(used_milli > 0.0, "{used_milli}");
-    let too_much = Act::Scale {
-        scale: Scale::Mem { mem_mib: 129 },
-    };
-    let refused = node
-        .incus()
-        .perform(vm, &too_much, &Keys::default(), &Unwatched);
-    assert!(
-        matches!(refused, Err(DriverError::Invalid { .. })),
-        "{refused:?}"
-    );
 }
 
 /// Going back to a snapshot brings back the files, and keeps the limits of now.

@@ -7,6 +7,8 @@ mod outside;
 mod planted;
 mod profiles;
 mod qemu;
+#[path = "../../../backend/live/tests/live/sys.rs"]
+mod sys;
 mod uml;
 
 use kit::{conformance, guest};

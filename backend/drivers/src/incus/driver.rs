@@ -2,7 +2,7 @@
 
 use super::instance::{self, Instance, name};
 use super::step::{FINGERPRINT, Step};
-use super::{Incus, probe, readings};
+use super::{Incus, probe, readings, shaping};
 use crate::process::{Process, kill_all};
 use agent::driver::{Act, Console, Driver, DriverError, Effect, NativeCall, Reading, Seen};
 use agent::machine::Machine;
@@ -34,17 +34,19 @@ impl Driver for Incus {
     }
 
     fn capabilities(&self) -> Vec<Capability> {
-        vec![
+        let shapes = shaping::lacking().is_none();
+        let mut capabilities = vec![
             Capability::Pause,
             Capability::Snapshot,
             Capability::ScaleCpu,
             Capability::ScaleMem,
-            Capability::ScaleNet,
             Capability::Console,
             Capability::Copy,
             Capability::SaveImage,
             Capability::ColdMigration,
-        ]
+        ];
+        capabilities.extend(shapes.then_some(Capability::ScaleNet));
+        capabilities
     }
 
     fn validate(&self, machine: &Machine) -> Result<(), DriverError> {

@@ -1,6 +1,7 @@
 //! Machines as instances of Incus: what can be honoured, and in which words.
 
-use crate::field::expect;
+use super::shaping;
+use crate::field::{expect, invalid};
 use agent::driver::{DriverError, Seen};
 use agent::machine::{AttachedInterface, Boot, Machine, Plug};
 use agent::naming::tap_name;
@@ -113,7 +114,6 @@ fn nic(vm: VmId, index: usize, interface: &AttachedInterface) -> Value {
         "host_name": tap_name(vm, index),
         "hwaddr": interface.mac.map(|octet| format!("{octet:02x}")).join(":"),
         "limits.ingress": limit,
-        "limits.egress": limit,
     })
 }
 
@@ -186,6 +186,14 @@ pub fn validate(machine: &Machine) -> Result<(), DriverError> {
             "root",
             "another name than the root's",
         )?;
+        if let (Some(mbps), Some(lacking)) = (interface.mbps, shaping::lacking()) {
+            let field = format!("interfaces[{index}].mbps");
+            return Err(invalid(
+                &field,
+                &mbps.to_string(),
+                &format!("no limit: {lacking}"),
+            ));
+        }
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use super::instance::{self, REBOOTS, name};
 use super::step::{self, FINGERPRINT, IMAGE_OF, Step};
-use super::{Incus, PROJECT};
+use super::{Incus, PROJECT, shaping};
 use crate::admission::{Admitted, admit};
 use crate::copying;
-use agent::driver::{Act, DriverError};
+use agent::driver::{Act, Driver, DriverError};
 use agent::machine::{Boot, Machine};
 use agent::watch::Unwatched;
 use hyper::Method;
@@ -28,6 +28,14 @@ impl Incus {
         let stopped = cut_short.as_ref().map(|instance| instance.state) == Some(VmState::Stopped);
         if stopped && *act == Act::Reboot {
             return Ok(self.ending_reboot(vm).to_vec());
+        }
+        if let Act::Scale { scale } = act
+            && let Some(what) = beyond(scale)
+        {
+            return Err(DriverError::Unsupported {
+                driver: self.name().to_owned(),
+                what,
+            });
         }
         let planned = self.plan(vm, act, admit(self, vm, act)?)?;
         // Any other act takes the VM as it stands.
@@ -261,7 +269,7 @@ impl Incus {
                 found.mbps = *mbps;
             }
             Scale::Disk { .. } | Scale::DiskIo { .. } => {
-                unreachable!("admission refuses what is not declared")
+                unreachable!("refused as beyond Incus")
             }
         }
         instance::validate(&machine)?;
@@ -331,6 +339,22 @@ impl Incus {
                 ),
             }),
         }
+    }
+}
+
+/// What cannot be changed here of a container, and why; `None`: it can.
+fn beyond(scale: &Scale) -> Option<String> {
+    match scale {
+        Scale::Cpu { .. } | Scale::Mem { .. } => None,
+        Scale::Net { .. } => {
+            shaping::lacking().map(|lacking| format!("limit what a container receives: {lacking}"))
+        }
+        Scale::Disk { .. } => Some("limit the space of a container's root".to_owned()),
+        Scale::DiskIo { .. } => Some(
+            "limit how fast a container reads and writes: \
+             Incus does not lift such a limit while it runs"
+                .to_owned(),
+        ),
     }
 }
 

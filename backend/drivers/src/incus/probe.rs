@@ -1,7 +1,7 @@
 //! A container of one small program that shows whether containers really start here.
 
 use super::step::{FINGERPRINT, Step};
-use super::{Incus, PROJECT};
+use super::{Incus, PROJECT, shaping};
 use crate::folder::failed;
 use crate::probe_guest::{self, WORD};
 use agent::driver::{Driver, DriverError};
@@ -38,6 +38,10 @@ pub fn probe(incus: &Incus, watch: &dyn Watch) -> Result<FoundHypervisor, Driver
     } else {
         "its server answers; there is no program for this processor to try".to_owned()
     };
+    let limits = match shaping::lacking() {
+        None => String::new(),
+        Some(lacking) => format!("; no limits of networks: {lacking}"),
+    };
     Ok(FoundHypervisor {
         driver: incus.name().to_owned(),
         version: text("server_version"),
@@ -46,7 +50,7 @@ pub fn probe(incus: &Incus, watch: &dyn Watch) -> Result<FoundHypervisor, Driver
         emulated: Vec::new(),
         capabilities: incus.capabilities(),
         evidence: format!(
-            "{evidence}; by {} {}",
+            "{evidence}{limits}; by {} {}",
             text("driver"),
             text("driver_version")
         ),
