@@ -3,7 +3,7 @@
 //! ```text
 //!  a node that lends     reserve ─▶ blank ─▶ lend ······ withdraw ─▶ wipe ─▶ release
 //!                                              │ NBD over TLS with the key
-//!  the VM's node                             start: its driver joins them to one disk
+//!  the VM's node         build ─▶ fill ─▶ wipe  start: its driver joins them to one disk
 //! ```
 
 use crate::naming::Naming;
@@ -101,12 +101,24 @@ pub fn is_remote(disk: &Disk) -> bool {
     !disk.extents.is_empty()
 }
 
+/// Whether a disk begins with what is built for it, beside it, and not with zeros alone.
+pub fn is_built(disk: &Disk) -> bool {
+    disk.image.is_some() || !disk.partitions.is_empty()
+}
+
 /// The keys without which a VM does not start: those of its encrypted disks, and those of the volumes
 /// of other nodes.
 pub fn starting_keys(blueprint: &Blueprint) -> Vec<KeyId> {
-    let extents = blueprint.disks.iter().flat_map(|disk| &disk.extents);
     let mut keys = keys_of(blueprint);
-    keys.extend(extents.map(|extent| extent.key));
+    keys.extend(blueprint.disks.iter().flat_map(volume_keys));
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// The keys of the volumes of which a disk consists.
+pub fn volume_keys(disk: &Disk) -> Vec<KeyId> {
+    let mut keys: Vec<KeyId> = disk.extents.iter().map(|extent| extent.key).collect();
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -128,15 +140,9 @@ pub fn check_extents(blueprint: &Blueprint, index: usize) -> Result<(), Refusal>
         let expected = "none: the first disk, and those of a container, lie on the VM's own node";
         return refused("extents", "given", expected);
     }
-    if disk.image.is_some() || !disk.partitions.is_empty() {
-        let expected =
-            "none: a disk of other nodes' volumes begins empty; hint: the guest formats it";
-        let part = if disk.image.is_some() {
-            "image"
-        } else {
-            "partitions"
-        };
-        return refused(part, "given", expected);
+    if disk.shared_base {
+        let expected = "false: a base that VMs share lies on their own node";
+        return refused("shared_base", "true", expected);
     }
     if disk.encryption.is_some() {
         let expected = "none: a disk of other nodes' volumes is encrypted by its guest; on the way \

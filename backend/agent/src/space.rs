@@ -1,6 +1,6 @@
 //! How much disk space VMs and orders may come to take.
 
-use crate::lending::{Volume, is_remote};
+use crate::lending::{Volume, is_built, is_remote};
 use crate::shared::base_name;
 use crate::steps::Record;
 use model::blueprint::Blueprint;
@@ -49,8 +49,9 @@ pub fn space_mib(
     match &order.verb {
         Verb::Create { blueprint } => {
             // A disk is built beside its place and wiped there before the next one is.
-            let own = blueprint.disks.iter().filter(|disk| !is_remote(disk));
-            let largest = own.map(|disk| disk.size_mib).max();
+            let here = blueprint.disks.iter();
+            let here = here.filter(|disk| !is_remote(disk) || is_built(disk));
+            let largest = here.map(|disk| disk.size_mib).max();
             disk_mib(blueprint) + base_mib([blueprint.as_ref()]) + largest.unwrap_or(0)
         }
         Verb::Copy { to } => disk_mib(to),

@@ -263,12 +263,22 @@ pub enum Step {
         /// The key.
         key: KeyId,
     },
-    /// Serve a volume no more.
+    /// Serve a volume no more, or a disk that was to be filled.
     Withdraw {
         /// From whose VM.
         vm: VmId,
-        /// The volume.
+        /// The volume or the disk.
         volume: AttachedDisk,
+    },
+    /// Copy what was built on to a disk of other nodes' volumes, zeros where it has holes, and read
+    /// back what was copied.
+    Fill {
+        /// Whose.
+        vm: VmId,
+        /// What was built.
+        from: PathBuf,
+        /// The disk.
+        to: AttachedDisk,
     },
     /// Take a saved disk, or a saved root, into the store as an image of this name.
     Store {

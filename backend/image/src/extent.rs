@@ -30,7 +30,7 @@ pub fn data(file: &File, path: &Path) -> Result<Vec<Range<u64>>, Error> {
 }
 
 /// Cuts ranges into pieces of at most this many bytes.
-pub(crate) fn pieces(extents: &[Range<u64>], most: u64) -> Vec<Range<u64>> {
+pub fn pieces(extents: &[Range<u64>], most: u64) -> Vec<Range<u64>> {
     let mut pieces = Vec::new();
     for extent in extents {
         let mut at = extent.start;

@@ -3,7 +3,7 @@
 mod bases;
 mod kernel;
 mod modified;
-mod outcome;
+pub(crate) mod outcome;
 mod sealing;
 mod size;
 mod sweep;

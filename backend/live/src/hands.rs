@@ -148,7 +148,9 @@ impl Hands {
             | Step::Knock { .. }
             | Step::Ship { .. }
             | Step::Cede { .. } => self.moves.perform(step, keys, watch),
-            Step::Lend { .. } | Step::Withdraw { .. } => self.lending.perform(step, keys, watch),
+            Step::Lend { .. } | Step::Withdraw { .. } | Step::Fill { .. } => {
+                self.lending.perform(step, keys, watch)
+            }
             Step::Plug { .. } | Step::Unplug { .. } => self.network.perform(step, keys, watch),
             _ => self.disks.perform(step, keys, watch),
         }

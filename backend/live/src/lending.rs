@@ -1,12 +1,18 @@
 //! The hand on volumes that are lent to VMs of other nodes ([`agent::lending`]).
+//!
+//! - `filling`: what was built goes on to the volumes of others
+
+mod filling;
 
 use crate::config::ConfigError;
 use crate::hands::{Hand, failure, refused};
 use agent::driver::NativeCall;
+use agent::machine::AttachedDisk;
 use agent::secret::Keys;
 use agent::step::{Failure, Gained, Step};
 use agent::watch::Watch;
 use drivers::volume::{self, Servers, Task};
+use model::id::VmId;
 use std::path::PathBuf;
 
 /// Volumes that are lent from here.
@@ -40,25 +46,39 @@ impl Lending {
         Self { servers, root }
     }
 
-    /// The folder of the server of a step's volume, and what it is to do; nothing where the step lends
-    /// none.
+    /// The folder of the server of a volume that is lent, or of a disk that is filled.
+    fn folder(&self, vm: VmId, disk: &AttachedDisk) -> PathBuf {
+        let what = if disk.extents.is_empty() {
+            "vm"
+        } else {
+            "filled-vm"
+        };
+        self.root.join(format!("{what}-{}-{}", vm.0, disk.name))
+    }
+
+    /// The folder of the server of a step, and what it is to do; nothing where the step has none.
     fn task(&self, step: &Step) -> Option<(PathBuf, Task)> {
-        let Step::Lend {
-            vm,
-            volume,
-            host,
-            key,
-        } = step
-        else {
-            return None;
-        };
-        let task = Task::Lend {
-            volume: volume.path.clone(),
-            name: volume.name.clone(),
-            host: host.clone(),
-            key: *key,
-        };
-        Some((self.root.join(format!("vm-{}-{}", vm.0, volume.name)), task))
+        match step {
+            Step::Lend {
+                vm,
+                volume,
+                host,
+                key,
+            } => {
+                let task = Task::Lend {
+                    volume: volume.path.clone(),
+                    name: volume.name.clone(),
+                    host: host.clone(),
+                    key: *key,
+                };
+                Some((self.folder(*vm, volume), task))
+            }
+            Step::Fill { vm, to, .. } => {
+                let extents = to.extents.clone();
+                Some((self.folder(*vm, to), Task::Join { extents }))
+            }
+            _ => None,
+        }
     }
 
     /// The calls of a step, for a person to read.
@@ -75,6 +95,16 @@ impl Hand for Lending {
             watch.calling(&self.servers.told(&folder, &task));
             let served = self.servers.serve(&folder, &task, keys, watch);
             let address = served.map_err(failure)?;
+            if let Step::Fill { from, .. } = step {
+                let socket = volume::socket(&folder);
+                watch.calling(&NativeCall {
+                    interface: "nbd".to_owned(),
+                    call: format!("copy {} to {}", from.display(), socket.display()),
+                });
+                let filled = filling::fill(from, &socket, watch);
+                volume::remove(&folder).map_err(failure)?;
+                return filled.map(|()| Gained::default());
+            }
             return Ok(Gained {
                 listening: address.map(|address| address.to_string()),
                 ..Gained::default()
@@ -83,8 +113,7 @@ impl Hand for Lending {
         let Step::Withdraw { vm, volume } = step else {
             return Err(refused(&format!("nothing is lent by {step}")));
         };
-        let folder = self.root.join(format!("vm-{}-{}", vm.0, volume.name));
-        volume::remove(&folder).map_err(failure)?;
+        volume::remove(&self.folder(*vm, volume)).map_err(failure)?;
         Ok(Gained::default())
     }
 }

@@ -47,6 +47,7 @@ impl fmt::Display for Step {
             Self::Cede { vm, .. } => write!(f, "cede {vm}"),
             Self::Lend { vm, volume, .. } => write!(f, "lend {} to {vm}", volume.name),
             Self::Withdraw { vm, volume } => write!(f, "withdraw {} from {vm}", volume.name),
+            Self::Fill { to, .. } => write!(f, "fill {}", to.name),
             Self::Store { name, .. } => write!(f, "store {name}"),
             Self::Measure { vm } => write!(f, "measure {vm}"),
         }

@@ -2,7 +2,7 @@
 
 use super::{Planner, act, by_act, give_back, plain, with};
 use crate::driver::{Act, ActKind};
-use crate::lending::{is_remote, refuse_remote};
+use crate::lending::{is_built, is_remote, refuse_remote, volume_keys};
 use crate::lifecycle::after;
 use crate::naming::Roots;
 use crate::refusal::{Refusal, check_blueprint, invalid, keys_of};
@@ -53,10 +53,10 @@ impl Planner<'_> {
         let attached = naming.attached_disk(blueprint, disk);
         let keys: Vec<KeyId> = attached.key.into_iter().collect();
         if is_remote(disk) {
-            return Vec::new();
+            return self.fill(blueprint, disk);
         }
-        let empty = disk.image.is_none() && disk.partitions.is_empty();
-        if empty && !(container && index == 0) {
+        let root = container && index == 0;
+        if !root && !is_built(disk) {
             return vec![Planned {
                 step: Step::Blank { disk: attached },
                 keys,
@@ -66,7 +66,7 @@ impl Planner<'_> {
         let mut steps = self.base(blueprint, disk);
         let base = attached.base.clone();
         let built = naming.built(vm, &disk.name);
-        let place = if container && index == 0 {
+        let place = if root {
             let path = naming.container_root(vm);
             Place::Folder { path }
         } else {
@@ -101,6 +101,38 @@ impl Planner<'_> {
         });
         steps.push(plain(Step::Wipe { path: built }));
         steps
+    }
+
+    /// A disk of other nodes' volumes, which are zeros as they were lent: built beside and copied there.
+    fn fill(&self, blueprint: &Blueprint, disk: &Disk) -> Vec<Planned> {
+        if !is_built(disk) {
+            return Vec::new();
+        }
+        let vm = blueprint.vm;
+        let from = self.now.naming.built(vm, &disk.name);
+        let to = self.now.naming.attached_disk(blueprint, disk);
+        let build = Step::Build {
+            blueprint: Box::new(blueprint.clone()),
+            disk: disk.name.clone(),
+            at: from.clone(),
+            base: None,
+            kernel: None,
+        };
+        // Whoever dies while it is served leaves its server.
+        let withdraw = Step::Withdraw {
+            vm,
+            volume: to.clone(),
+        };
+        let undo = Undo::By {
+            steps: vec![withdraw],
+        };
+        let wipe = Step::Wipe { path: from.clone() };
+        let fill = Planned {
+            step: Step::Fill { vm, from, to },
+            keys: volume_keys(disk),
+            undo,
+        };
+        vec![plain(build), fill, plain(wipe)]
     }
 
     pub(super) fn copy(&self, vm: VmId, to: &Blueprint) -> Result<Vec<Planned>, Refusal> {

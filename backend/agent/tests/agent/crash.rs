@@ -2,7 +2,7 @@
 //! outside call, for every verb.
 
 use crate::node::{Meanwhile, Node, keys, naming};
-use crate::orders::{OTHER, VM, beginning, blueprint, lend, order, verbs};
+use crate::orders::{OTHER, VM, beginning, blueprint, lend, order, remote_blueprint, verbs};
 use crate::world::{Modelled, World};
 use agent::message::Input;
 use model::order::{Order, Passage, Verb, Way};
@@ -81,6 +81,8 @@ fn cases() -> Vec<(Option<VmState>, Verb)> {
         };
         cases.extend(starts.iter().map(|start| (*start, verb.clone())));
     }
+    let blueprint = Box::new(remote_blueprint(VM));
+    cases.push((None, Verb::Create { blueprint }));
     cases
 }
 

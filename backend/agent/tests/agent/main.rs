@@ -12,6 +12,7 @@ mod node;
 mod noted;
 mod orders;
 mod random;
+mod remote;
 mod rules;
 mod seals;
 mod table;

@@ -1,8 +1,8 @@
 //! Orders and blueprints that the tests share.
 
 use model::blueprint::{
-    Blueprint, BootLoader, Customisation, Disk, EncryptedPart, Encryption, Format, Interface,
-    Partition, PartitionTable,
+    Blueprint, BootLoader, Customisation, Disk, EncryptedPart, Encryption, Extent, Format,
+    Interface, Partition, PartitionTable,
 };
 use model::configuration::{Configuration, ConfiguredFile, Piece};
 use model::hypervisor::{Arch, Guest, Virtualisation};
@@ -244,6 +244,27 @@ fn modify(vm: VmId, way: Way) -> Verb {
 pub fn plain_blueprint(vm: VmId) -> Blueprint {
     let mut blueprint = blueprint(vm);
     blueprint.disks[0].shared_base = false;
+    blueprint
+}
+
+/// The VM with a disk of another node's volume on which a file system is made.
+pub fn remote_blueprint(vm: VmId) -> Blueprint {
+    let mut blueprint = plain_blueprint(vm);
+    let extent = Extent {
+        node: NodeId(2),
+        address: ([192, 0, 2, 2], 4_000).into(),
+        volume: "part".to_owned(),
+        size_mib: 80,
+        key: KeyId(2),
+    };
+    blueprint.disks[1] = Disk {
+        name: "wide".to_owned(),
+        size_mib: extent.size_mib,
+        image: None,
+        extents: vec![extent],
+        ..blueprint.disks[0].clone()
+    };
+    blueprint.disks[1].partitions[0].mount = Some("/srv".to_owned());
     blueprint
 }
 

@@ -83,6 +83,9 @@ impl World {
                 }
             }
             Step::Act { vm, act } => self.begin_act(*vm, act),
+            Step::Fill { to, .. } => {
+                self.served.insert(to.path.clone(), to.extents[0].key);
+            }
             Step::Arrive { vm, .. } if self.coming.remove(vm) => {
                 assert!(self.elsewhere.remove(vm), "{vm} came from nowhere");
                 assert_eq!(self.book.insert(*vm, true), Some(false), "{vm}");
@@ -242,6 +245,10 @@ impl World {
             }
             Step::Withdraw { volume, .. } => {
                 self.served.remove(&volume.path);
+            }
+            Step::Fill { from, to, .. } => {
+                assert_eq!(self.files.get(from), Some(&true), "copied too early");
+                self.served.remove(&to.path);
             }
             Step::Fetch { .. } | Step::Knock { .. } | Step::Measure { .. } => {}
         }

@@ -6,11 +6,11 @@ use image::error::Error;
 use std::io;
 use std::path::Path;
 
-pub(super) fn done(result: Result<(), Error>) -> Result<(), Failure> {
+pub(crate) fn done(result: Result<(), Error>) -> Result<(), Failure> {
     result.map_err(failure)
 }
 
-pub(super) fn failure(error: Error) -> Failure {
+pub(crate) fn failure(error: Error) -> Failure {
     let kind = match &error {
         Error::CalledOff(_) => FailureKind::CalledOff,
         Error::Build(_) => FailureKind::Refused,
@@ -26,13 +26,13 @@ pub(super) fn failure(error: Error) -> Failure {
 }
 
 /// Removing what is gone already is no error.
-pub(super) fn gone(result: io::Result<()>) -> io::Result<()> {
+pub(crate) fn gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
 }
 
-pub(super) fn failed<'a>(doing: &'a str, path: &'a Path) -> impl Fn(io::Error) -> Failure + 'a {
+pub(crate) fn failed<'a>(doing: &'a str, path: &'a Path) -> impl Fn(io::Error) -> Failure + 'a {
     move |error| broken(&format!("{doing} {}: {error}", path.display()))
 }

@@ -6,12 +6,13 @@ use crate::moves::node::{Node, VM, key_bytes, wait_for};
 use crate::moves::pair::Nodes;
 use drivers::process::Process;
 use image::manifest::hex;
-use model::blueprint::{Blueprint, Disk, Extent, PartitionTable};
+use model::blueprint::{Blueprint, Disk, Extent, Format, Partition, PartitionTable};
 use model::id::KeyId;
 use model::order::{Shutdown, Verb};
 use model::report::{Outcome, VmState};
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -180,6 +181,62 @@ fn a_disk_of_two_nodes_outlives_all_who_serve_it() {
     for node in &nodes.nodes {
         assert_eq!(node.traces(), Vec::<String>::new());
         assert!(node.status().vms.iter().all(|status| status.vm != VM));
+    }
+}
+
+/// A disk that two other nodes lend is made as its VM's blueprint says before the VM starts, also where
+/// the agent is killed meanwhile: what lay in its holes before is gone, nothing goes on serving, and the
+/// guest mounts what was made.
+#[test]
+fn a_disk_of_two_nodes_begins_as_its_blueprint_says() {
+    let mut nodes = Nodes::star(Kind::Qemu);
+    let extents = vec![lent(&mut nodes, 1), lent(&mut nodes, 2)];
+    let old = vec![0xa5; 4 << 20];
+    for place in [1, 2] {
+        let volume = volume(&nodes.nodes[place]);
+        let opened = OpenOptions::new().write(true).open(volume);
+        let opened = opened.expect("what is lent");
+        opened.write_all_at(&old, 8 << 20).expect("room for it");
+    }
+    let mut blueprint = blueprint(&nodes, extents);
+    blueprint.disks[1].table = PartitionTable::Gpt;
+    blueprint.disks[1].partitions = vec![Partition {
+        name: "wide".to_owned(),
+        size_mib: None,
+        format: Format::Ext4,
+        block_bytes: None,
+        mount: Some("/srv".to_owned()),
+        bootable: false,
+    }];
+    let (_, operation, _) = nodes.numbers();
+    let create = Verb::Create { blueprint };
+    let point = "before the call nbd";
+    nodes.nodes[0].restart(Some(point));
+    let end = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::Failed { .. });
+    let made = nodes.nodes[0].outlives((operation, &create, &KEYS), end);
+    assert_eq!(made, Outcome::Done);
+    assert_eq!(nodes.nodes[0].killed_at(), [point]);
+    assert_eq!(serving(&nodes.nodes[0]), (vec![], vec![]));
+    for place in [1, 2] {
+        let bytes = fs::read(volume(&nodes.nodes[place])).expect("what is lent");
+        assert!(!bytes.windows(512).any(|part| part == &old[..512]));
+        holds_no_key(&nodes.nodes[place]);
+    }
+    holds_no_key(&nodes.nodes[0]);
+
+    nodes.begin(0, Verb::Start, KEYS).done();
+    wait_booted(&nodes.nodes[0], 1);
+    let mount = "mkdir -p /srv; mount -t ext4 /dev/vdb1 /srv 2>/dev/null; \
+                 dd if=/dev/urandom of=/srv/file bs=64k count=400 2>/dev/null; sync; \
+                 stat -c %s /srv/file";
+    assert_eq!(reads(&nodes.nodes[0], mount), (400 << 16).to_string());
+    let mounted = "grep -c '/dev/vdb1 /srv ext4' /proc/mounts";
+    assert_eq!(reads(&nodes.nodes[0], mounted), "1");
+    for place in 0..3 {
+        nodes.order(place, Verb::Delete);
+    }
+    for node in &nodes.nodes {
+        assert_eq!(node.traces(), Vec::<String>::new());
     }
 }
 

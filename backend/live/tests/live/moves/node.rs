@@ -118,13 +118,13 @@ impl Node {
     /// which the order is sent again.
     pub fn outlives(
         &mut self,
-        (operation, verb, key): (OperationId, &Verb, KeyId),
+        (operation, verb, keys): (OperationId, &Verb, &[KeyId]),
         is: impl Fn(&Outcome) -> bool,
     ) -> Outcome {
         let begun = Instant::now();
         loop {
             let found = self
-                .try_order(operation, verb, &[key])
+                .try_order(operation, verb, keys)
                 .and_then(|mut stream| {
                     loop {
                         match frame::receive(&mut stream).ok()?? {

@@ -39,7 +39,7 @@ impl Move {
         };
         let to = &mut pair.nodes[to];
         let listens = |outcome: &Outcome| matches!(outcome, Outcome::Listening { .. });
-        let begun = to.outlives((received, &receive, key), |o| listens(o) || is_end(o));
+        let begun = to.outlives((received, &receive, &[key]), |o| listens(o) || is_end(o));
         let Outcome::Listening { address } = begun else {
             panic!("{receive:?}: {begun:?}")
         };
@@ -84,7 +84,7 @@ impl Move {
             // Whoever dies, somebody starts another, also once its own order has ended: the other end
             // may still have something to say to it.
             let sent = scope.spawn(move || {
-                let sent = from.outlives((*sent, migrate, self.key), is_end);
+                let sent = from.outlives((*sent, migrate, &[self.key]), is_end);
                 if sent != Outcome::Done {
                     wait_for("the receiver to be called off", || {
                         call_off(&receiver, *received)
@@ -94,7 +94,7 @@ impl Move {
                 from.lives_until(|| has_come.load(Ordering::Relaxed));
                 sent
             });
-            let received = to.outlives((*received, receive, self.key), is_end);
+            let received = to.outlives((*received, receive, &[self.key]), is_end);
             has_come.store(true, Ordering::Relaxed);
             to.lives_until(|| has_gone.load(Ordering::Relaxed));
             (sent.join().expect("it ends"), received)
