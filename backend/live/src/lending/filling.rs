@@ -21,6 +21,10 @@ const PIECE_BYTES: u64 = 1 << 20;
 /// Zeros that are asked for at a time; nothing goes with them, so that disks of many TiB are done soon.
 const ZERO_BYTES: u64 = 1 << 30;
 
+/// After so many pieces they are to lie on the disks of those who lend: a slow one has a GiB down well
+/// within [`PATIENCE`], and not whatever its memory holds.
+const FLUSH_PIECES: usize = 1 << 10;
+
 /// A piece that is not done within this never is: a guest would wait longer for a node that is away,
 /// but an order is not to hang on one.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -52,16 +56,27 @@ pub(super) fn fill(from: &Path, socket: &Path, watch: &dyn Watch) -> Result<(), 
         checkpoint()?;
         target.ask(Command::WriteZeroes, &hole, &mut [])?;
     }
-    for piece in pieces(&filled, PIECE_BYTES) {
-        checkpoint()?;
-        target.ask(Command::Write, &piece, &mut read(&piece)?)?;
-    }
     target.ask(Command::Flush, &(0..0), &mut [])?;
-    for piece in pieces(&filled, PIECE_BYTES) {
+    let filled = pieces(&filled, PIECE_BYTES);
+    let mut done = 0;
+    let mut progressed = || {
+        done += 1;
+        watch.progressed((done * 1_000 / (2 * filled.len())) as u16);
+    };
+    for some in filled.chunks(FLUSH_PIECES) {
+        for piece in some {
+            checkpoint()?;
+            target.ask(Command::Write, piece, &mut read(piece)?)?;
+            progressed();
+        }
+        target.ask(Command::Flush, &(0..0), &mut [])?;
+    }
+    for piece in &filled {
         checkpoint()?;
-        let wanted = read(&piece)?;
+        let wanted = read(piece)?;
         let mut found = vec![0; wanted.len()];
-        target.ask(Command::Read, &piece, &mut found)?;
+        target.ask(Command::Read, piece, &mut found)?;
+        progressed();
         if found != wanted {
             let told = format!("the disk differs within a MiB from byte {}", piece.start);
             return Err(broken(&told));
