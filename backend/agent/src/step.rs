@@ -159,6 +159,12 @@ pub enum Step {
         /// The file or folder; done once it is gone.
         path: PathBuf,
     },
+    /// Overwrite what a temporary file, or all files of a temporary folder, hold, and remove them; holes,
+    /// for which there may be no room, stay holes.
+    Clear {
+        /// The file or folder; done once it is gone.
+        path: PathBuf,
+    },
     /// Give back the folders of a VM, empty by then; its space may be lent again.
     Release {
         /// Whose.

@@ -37,9 +37,7 @@ pub enum Pattern {
 /// # Errors
 /// Where it cannot be written, is called off, or reads otherwise than written.
 pub fn wipe(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Result<(), Error> {
-    let stream = Stream::draw(pattern)?;
-    let file = overwrite(path, None, &stream, watch)?;
-    verify(&file, path, None, &stream, watch)
+    wipe_ranges(path, &whole(path)?, pattern, watch)
 }
 
 /// Overwrites all of a file without reading it back, as `shred` does: what [`wipe`] is measured by.
@@ -47,7 +45,7 @@ pub fn wipe(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Result<(), Erro
 /// # Errors
 /// Where it cannot be written, or is called off.
 pub fn overwrite_only(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Result<(), Error> {
-    overwrite(path, None, &Stream::draw(pattern)?, watch).map(drop)
+    overwrite(path, &whole(path)?, &Stream::draw(pattern)?, watch).map(drop)
 }
 
 /// Overwrites a range of a file and reads it back. It may be repeated.
@@ -60,9 +58,23 @@ pub fn wipe_range(
     pattern: Pattern,
     watch: &dyn Watch,
 ) -> Result<(), Error> {
+    wipe_ranges(path, &[range], pattern, watch)
+}
+
+fn wipe_ranges(
+    path: &Path,
+    ranges: &[Range<u64>],
+    pattern: Pattern,
+    watch: &dyn Watch,
+) -> Result<(), Error> {
     let stream = Stream::draw(pattern)?;
-    let file = overwrite(path, Some(range.clone()), &stream, watch)?;
-    verify(&file, path, Some(range), &stream, watch)
+    let file = overwrite(path, ranges, &stream, watch)?;
+    verify(&file, path, ranges, &stream, watch)
+}
+
+fn whole(path: &Path) -> Result<Vec<Range<u64>>, Error> {
+    let len = path.metadata().at(path)?.len();
+    Ok(std::iter::once(0..len).collect())
 }
 
 /// Overwrites a file, reads it back and removes it; a file that is gone is wiped.
@@ -74,6 +86,20 @@ pub fn wipe_and_remove(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Resu
         return Ok(());
     }
     wipe(path, pattern, watch)?;
+    std::fs::remove_file(path).at(path)
+}
+
+/// As [`wipe_and_remove`], but holes stay holes: of a file that may be larger than its file system, and
+/// in which nothing was written there.
+///
+/// # Errors
+/// As [`wipe`].
+pub fn wipe_data_and_remove(path: &Path, pattern: Pattern, watch: &dyn Watch) -> Result<(), Error> {
+    if !path.try_exists().at(path)? {
+        return Ok(());
+    }
+    let held = data(&File::open(path).at(path)?, path)?;
+    wipe_ranges(path, &held, pattern, watch)?;
     std::fs::remove_file(path).at(path)
 }
 
@@ -178,7 +204,7 @@ impl Stream {
 
 fn overwrite(
     path: &Path,
-    range: Option<Range<u64>>,
+    ranges: &[Range<u64>],
     stream: &Stream,
     watch: &dyn Watch,
 ) -> Result<File, Error> {
@@ -187,14 +213,17 @@ fn overwrite(
         .write(true)
         .open(path)
         .at(path)?;
-    let len = file.metadata().at(path)?.len();
     let buffer = || vec![0; PIECE_BYTES as usize];
-    let whole = pieces(&[range.unwrap_or(0..len)], PIECE_BYTES);
-    crew::each(&whole, watch, buffer, |buffer, piece| {
-        let bytes = &mut buffer[..(piece.end - piece.start) as usize];
-        stream.fill(piece.start, bytes);
-        file.write_all_at(bytes, piece.start).at(path)
-    })?;
+    crew::each(
+        &pieces(ranges, PIECE_BYTES),
+        watch,
+        buffer,
+        |buffer, piece| {
+            let bytes = &mut buffer[..(piece.end - piece.start) as usize];
+            stream.fill(piece.start, bytes);
+            file.write_all_at(bytes, piece.start).at(path)
+        },
+    )?;
     file.sync_all().at(path)?;
     Ok(file)
 }
@@ -202,26 +231,29 @@ fn overwrite(
 fn verify(
     file: &File,
     path: &Path,
-    range: Option<Range<u64>>,
+    ranges: &[Range<u64>],
     stream: &Stream,
     watch: &dyn Watch,
 ) -> Result<(), Error> {
     // What is read must come from the disk, not from what the kernel remembers of the writing.
     fadvise(file, 0, None, Advice::DontNeed).at(path)?;
-    let len = file.metadata().at(path)?.len();
     let buffers = || (vec![0; PIECE_BYTES as usize], vec![0; PIECE_BYTES as usize]);
-    let whole = pieces(&[range.unwrap_or(0..len)], PIECE_BYTES);
-    crew::each(&whole, watch, buffers, |(wanted, found), piece| {
-        let many = (piece.end - piece.start) as usize;
-        stream.fill(piece.start, &mut wanted[..many]);
-        file.read_exact_at(&mut found[..many], piece.start)
-            .at(path)?;
-        match wanted[..many] == found[..many] {
-            true => Ok(()),
-            false => Err(Error::Differs {
-                path: path.to_owned(),
-                at: piece.start,
-            }),
-        }
-    })
+    crew::each(
+        &pieces(ranges, PIECE_BYTES),
+        watch,
+        buffers,
+        |(wanted, found), piece| {
+            let many = (piece.end - piece.start) as usize;
+            stream.fill(piece.start, &mut wanted[..many]);
+            file.read_exact_at(&mut found[..many], piece.start)
+                .at(path)?;
+            match wanted[..many] == found[..many] {
+                true => Ok(()),
+                false => Err(Error::Differs {
+                    path: path.to_owned(),
+                    at: piece.start,
+                }),
+            }
+        },
+    )
 }

@@ -30,7 +30,7 @@ use image::sandbox::let_through;
 use image::store::Store;
 use image::unpacked::unpack_root;
 use image::view::Shape;
-use image::wipe::{Pattern, wipe_and_remove};
+use image::wipe::{Pattern, wipe_and_remove, wipe_data_and_remove};
 use model::blueprint::Blueprint;
 use model::hypervisor::Virtualisation;
 use std::fs::{self, File};
@@ -148,7 +148,8 @@ impl Disks {
                 after,
             } => self.modify((from, at), disk, (before, after), keys, watch),
             Step::Rename { from, to } => rename(from, to),
-            Step::Wipe { path } => wipe(path, watch),
+            Step::Wipe { path } => wipe(path, wipe_and_remove, watch),
+            Step::Clear { path } => wipe(path, wipe_data_and_remove, watch),
             Step::Release { folders, .. } => folders.iter().try_for_each(|folder| {
                 gone(fs::remove_dir(folder)).map_err(failed("remove", folder))
             }),
@@ -307,9 +308,12 @@ fn shape<'d>(disk: &'d AttachedDisk, keys: &'d Keys) -> Result<Shape<'d>, Failur
     })
 }
 
+/// How one file is wiped: all of it, or what it holds.
+type WipeFile = fn(&Path, Pattern, &dyn Watch) -> Result<(), Error>;
+
 /// Wipes a file, or all files below a folder, and removes them; links are not followed. Only what
 /// is known to be gone counts as wiped: a disk that cannot be looked at does not.
-fn wipe(path: &Path, watch: &dyn Watch) -> Result<(), Failure> {
+fn wipe(path: &Path, file: WipeFile, watch: &dyn Watch) -> Result<(), Failure> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -317,12 +321,12 @@ fn wipe(path: &Path, watch: &dyn Watch) -> Result<(), Failure> {
     };
     if found.is_dir() {
         for entry in fs::read_dir(path).map_err(failed("read", path))? {
-            wipe(&entry.map_err(failed("read", path))?.path(), watch)?;
+            wipe(&entry.map_err(failed("read", path))?.path(), file, watch)?;
         }
         return gone(fs::remove_dir(path)).map_err(failed("remove", path));
     }
     if found.is_file() {
-        return done(wipe_and_remove(path, Pattern::Zero, watch));
+        return done(file(path, Pattern::Zero, watch));
     }
     gone(fs::remove_file(path)).map_err(failed("remove", path))
 }

@@ -34,6 +34,7 @@ impl fmt::Display for Step {
             Self::Modify { disk, .. } => write!(f, "modify {}", disk.name),
             Self::Rename { from, to } => write!(f, "rename {} to {}", name(from), name(to)),
             Self::Wipe { path } => write!(f, "wipe {}", path.display()),
+            Self::Clear { path } => write!(f, "clear {}", path.display()),
             Self::Release { vm, .. } => write!(f, "release {vm}"),
             Self::Plug { interface, .. } => write!(f, "plug {}", interface.name),
             Self::Unplug { interface, .. } => write!(f, "unplug {}", interface.name),

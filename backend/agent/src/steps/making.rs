@@ -118,6 +118,11 @@ impl Planner<'_> {
             base: None,
             kernel: None,
         };
+        // It may be larger than its own node, so that its holes are never filled.
+        let clear = |path| Step::Clear { path };
+        let undo_build = Undo::By {
+            steps: vec![clear(self.now.naming.build_folder(vm))],
+        };
         // Whoever dies while it is served leaves its server.
         let withdraw = Step::Withdraw {
             vm,
@@ -126,13 +131,13 @@ impl Planner<'_> {
         let undo = Undo::By {
             steps: vec![withdraw],
         };
-        let wipe = Step::Wipe { path: from.clone() };
+        let cleared = clear(from.clone());
         let fill = Planned {
             step: Step::Fill { vm, from, to },
             keys: volume_keys(disk),
             undo,
         };
-        vec![plain(build), fill, plain(wipe)]
+        vec![with(build, undo_build), fill, plain(cleared)]
     }
 
     pub(super) fn copy(&self, vm: VmId, to: &Blueprint) -> Result<Vec<Planned>, Refusal> {

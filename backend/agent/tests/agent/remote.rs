@@ -57,8 +57,8 @@ fn what_it_cannot_be_is_refused() {
     check(wide(twice), "a volume given twice");
 }
 
-/// One that begins empty takes no room of its VM's node, and one that is made takes as much as it is
-/// large, until it has been copied to its volumes.
+/// One that begins empty takes no room of its VM's node; while one is made it takes what file systems
+/// take that are empty, of one of any size, or as much as it is large.
 #[test]
 fn making_one_takes_room() {
     let mut blueprint = remote_blueprint(VM);
@@ -68,8 +68,13 @@ fn making_one_takes_room() {
         };
         space_mib(&order(1, create), &BTreeMap::new(), &BTreeMap::new())
     };
-    blueprint.disks[1].size_mib = 300;
-    assert_eq!(room(&blueprint), 100 + 300);
+    blueprint.disks[1].size_mib = 120;
+    assert_eq!(room(&blueprint), 100 + 120);
+    blueprint.disks[1].size_mib = 10 << 20;
+    assert_eq!(room(&blueprint), 100 + 2 * ((10 << 13) + 128));
+    blueprint.disks[1].image = Some("ab".repeat(32));
+    assert_eq!(room(&blueprint), 100 + (10 << 20));
+    blueprint.disks[1].image = None;
     blueprint.disks[1].partitions.clear();
     assert_eq!(room(&blueprint), 100 + 100);
 }

@@ -77,7 +77,7 @@ impl World {
             Step::Unpack { to, .. } => self.touch(to.clone()),
             Step::CopyFile { to, .. } => self.touch(to.clone()),
             Step::Modify { at, .. } => self.touch(at.with_extension("part")),
-            Step::Wipe { path } => {
+            Step::Wipe { path } | Step::Clear { path } => {
                 if let Some(first) = self.below(path).first() {
                     self.files.insert(first.clone(), false);
                 }
@@ -183,7 +183,7 @@ impl World {
                 }
                 None => assert!(self.files.contains_key(to), "{} is gone", from.display()),
             },
-            Step::Wipe { path } => {
+            Step::Wipe { path } | Step::Clear { path } => {
                 for file in self.below(path) {
                     assert!(
                         !self.served.contains_key(&file),

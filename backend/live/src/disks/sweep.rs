@@ -10,6 +10,7 @@ use agent::step::Failure;
 use agent::watch::Unwatched;
 use drivers::process::Process;
 use image::view::unmount;
+use image::wipe::wipe_data_and_remove;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -95,7 +96,7 @@ fn clear(aside: &Path) -> Result<(), Failure> {
     while Process::all().any(|process| process.writes(&files)) {
         thread::sleep(LOOK_EVERY);
     }
-    super::wipe(aside, &Unwatched)
+    super::wipe(aside, wipe_data_and_remove, &Unwatched)
 }
 
 /// The files below a folder, by device and number.

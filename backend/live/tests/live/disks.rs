@@ -7,9 +7,11 @@ use agent::watch::{CalledOff, Unwatched, Watch};
 use image::store::Store;
 use live::disks::Disks;
 use live::hands::Hand;
+use model::blueprint::Blueprint;
 use model::id::VmId;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
@@ -70,7 +72,6 @@ fn disk(path: PathBuf, size_mib: u64) -> AttachedDisk {
 /// A disk with data at both ends, holes between, replicated: equal, and as sparse.
 #[test]
 fn a_replica_is_equal_and_keeps_its_holes() {
-    use std::os::unix::fs::{FileExt, MetadataExt};
     let node = Node::new();
     let (from, path) = (node.root.join("built"), node.root.join("root.raw"));
     let file = fs::File::create(&from).expect("a file");
@@ -98,6 +99,42 @@ fn a_replica_is_equal_and_keeps_its_holes() {
     let (kind, reason) = node.perform(&verify).expect_err("it differs");
     assert_eq!(kind, FailureKind::Broken);
     assert!(reason.contains("differs from"), "{reason}");
+}
+
+/// A file system on a disk that is larger than the node is made in holes, takes no more room than is
+/// promised for it, and is wiped without filling them.
+#[test]
+fn a_disk_larger_than_its_node_is_made_in_holes() {
+    let node = Node::new();
+    let blueprint = serde_json::json!({
+        "vm": 7, "tenant": 1, "name": "web", "arch": "x86_64", "guest": "linux",
+        "virtualisation": "full", "cpus": 1, "max_cpus": 1, "mem_mib": 64, "max_mem_mib": 64,
+        "boot": "direct",
+        "disks": [
+            { "name": "root", "size_mib": 1, "table": "none" },
+            { "name": "wide", "size_mib": 1 << 20, "table": "gpt", "partitions": [
+                { "name": "wide", "format": "btrfs", "mount": "/srv" }] },
+        ],
+    });
+    let blueprint: Blueprint = serde_json::from_value(blueprint).expect("a blueprint");
+    let at = node.root.join("built");
+    let build = Step::Build {
+        blueprint: Box::new(blueprint),
+        disk: "wide".to_owned(),
+        at: at.clone(),
+        base: None,
+        kernel: None,
+    };
+    assert_eq!(node.perform(&build), Ok(()));
+    let about = fs::metadata(&at).expect("a disk");
+    assert_eq!(about.len(), 1 << 40);
+    let promised_mib = (1 << 20) / 128 + 128;
+    let takes_mib = (about.blocks() * 512) >> 20;
+    assert!(takes_mib <= promised_mib, "{takes_mib} MiB");
+    for _ in 0..2 {
+        assert_eq!(node.perform(&Step::Clear { path: at.clone() }), Ok(()));
+        assert!(!at.exists());
+    }
 }
 
 /// Wiping takes a folder with all that is in it, links not followed, and may be repeated; only then
