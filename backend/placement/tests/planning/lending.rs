@@ -2,15 +2,16 @@
 
 use crate::plan::sound::check_capacity;
 use model::assignment::{AssignedVm, Assignment};
-use model::design::{Component, ComponentKind, Design};
+use model::design::{Beside, Component, ComponentKind, Design};
 use model::grid::{Grid, NodeState};
 use model::grid_file::read_grid;
 use model::hypervisor::Capability;
 use model::id::NodeId;
 use model::plan::Loan;
 use model::topology::Topology;
-use model::units::DiskGib;
+use model::units::{DiskGib, Resources};
 use model::view::View;
+use model::vm::Scope;
 use placement::assign::assign;
 use placement::lending::cut;
 use placement::plan::{Planned, plan};
@@ -164,6 +165,30 @@ fn who_cannot_lend_is_passed_over() {
     assert_eq!(planned.vms[0].node, "north-0");
     assert_eq!(planned.vms[0].short_of_lenders, 3);
     assert_eq!(lenders(&planned, 0), [("north-3", 98)]);
+}
+
+/// A VM whose group stands where nobody can lend takes the group with it to where they can.
+#[test]
+fn a_group_goes_where_its_members_find_lenders() {
+    let assignment = assignment(&[0, 150], |component| {
+        if component.remote_disk_gib > 0 {
+            component.beside = Some(Beside {
+                component: "s0".into(),
+                scope: Scope::Site,
+            });
+        }
+    });
+    let mut view = view();
+    // The best fit of the first is on the other site.
+    view.nodes[4].used = Resources::cpu_mem(6_000, 0);
+    let planned = plan(&assignment, &view, &Policy::BestFit, 1).expect("north lends");
+    let nodes: Vec<&str> = planned.vms.iter().map(|vm| vm.node.as_str()).collect();
+    assert!(
+        nodes.iter().all(|node| node.starts_with("north")),
+        "{nodes:?}"
+    );
+    assert_eq!(planned.rounds, 2);
+    assert_eq!(planned.vms[0].kept_off, ["site south"]);
 }
 
 fn check_refused(assignment: &Assignment, view: &View, expected: &str) {
