@@ -177,10 +177,9 @@ impl Agent {
         self.counts.messages += 1;
         let operation = order.operation;
         let vm = Some(order.vm);
-        if let Some(past) = self.ledger.past.get(&operation) {
+        if self.ledger.past.contains_key(&operation) {
             self.counts.retries += 1;
-            let outcome = past.outcome.clone();
-            return self.report(now, vm, Some(operation), outcome, out);
+            return self.tell_end(now, vm, operation, out);
         }
         if let Some(open) = self.ledger.open.get(&operation) {
             let listening = open.run.as_ref().and_then(Run::listens);

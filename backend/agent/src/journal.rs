@@ -107,6 +107,9 @@ pub enum Entry {
         generation: Generation,
         /// How.
         outcome: Outcome,
+        /// Where the volume is served that it has lent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        serving: Option<String>,
     },
     /// In place of older lines: the newest generation.
     Newest {

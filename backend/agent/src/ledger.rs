@@ -61,6 +61,8 @@ pub struct Past {
     pub generation: Generation,
     /// How it ended.
     pub outcome: Outcome,
+    /// Where the volume is served that it has lent.
+    pub serving: Option<String>,
 }
 
 impl Ledger {
@@ -113,7 +115,15 @@ impl Ledger {
                 operation,
                 generation,
                 outcome,
-            } => self.remember(*operation, *generation, outcome),
+                serving,
+            } => {
+                let past = Past {
+                    generation: *generation,
+                    outcome: outcome.clone(),
+                    serving: serving.clone(),
+                };
+                self.remember(*operation, past);
+            }
             Entry::Newest { generation } => self.newest = self.newest.max(*generation),
         }
     }
@@ -132,10 +142,14 @@ impl Ledger {
             vm,
             volumes: volumes.clone(),
         }));
-        entries.extend(self.ended.iter().map(|operation| Entry::Past {
-            operation: *operation,
-            generation: self.past[operation].generation,
-            outcome: self.past[operation].outcome.clone(),
+        entries.extend(self.ended.iter().map(|operation| {
+            let past = self.past[operation].clone();
+            Entry::Past {
+                operation: *operation,
+                generation: past.generation,
+                outcome: past.outcome,
+                serving: past.serving,
+            }
         }));
         for operation in &self.queue {
             entries.extend(self.open[operation].entries(*operation));
@@ -237,21 +251,22 @@ impl Ledger {
             return;
         };
         self.queue.retain(|other| *other != operation);
+        let mut serving = None;
         if *outcome == Outcome::Done {
             self.record(&open.order);
+            let lends = matches!(open.order.verb, Verb::Lend { .. });
+            serving = open.run.filter(|_| lends).and_then(|run| run.listening);
         }
-        self.remember(operation, open.order.generation, outcome);
+        let past = Past {
+            generation: open.order.generation,
+            outcome: outcome.clone(),
+            serving,
+        };
+        self.remember(operation, past);
     }
 
-    fn remember(&mut self, operation: OperationId, generation: Generation, outcome: &Outcome) {
-        let outcome = outcome.clone();
-        self.past.insert(
-            operation,
-            Past {
-                generation,
-                outcome,
-            },
-        );
+    fn remember(&mut self, operation: OperationId, past: Past) {
+        self.past.insert(operation, past);
         self.ended.push_back(operation);
         if self.ended.len() > KEPT_OPERATIONS
             && let Some(oldest) = self.ended.pop_front()

@@ -7,7 +7,7 @@ use crate::message::{Output, Task};
 use crate::step::{Failure, FailureKind, Gained, Planned, Step, Undo};
 use crate::steps::{steps, vms_of};
 use crate::watch::CalledOff;
-use model::id::{KeyId, OperationId};
+use model::id::{KeyId, OperationId, VmId};
 use model::order::{Order, Shutdown, Verb};
 use model::report::Outcome;
 use model::time::Time;
@@ -223,9 +223,6 @@ impl Agent {
             Step::Store { disk, .. } => Some((disk.clone(), image)),
             _ => None,
         });
-        // A volume can be used from now on; a VM that moves here has still to be waited for.
-        let lends = matches!(next.step, Step::Lend { .. });
-        let lent = gained.listening.clone().filter(|_| lends);
         let entry = Entry::Ended {
             operation,
             step: number,
@@ -245,10 +242,6 @@ impl Agent {
         }
         if let Some(downtime_millis) = moved {
             let outcome = Outcome::Moved { downtime_millis };
-            self.report(now, Some(vm), Some(operation), outcome, out);
-        }
-        if let Some(address) = lent {
-            let outcome = Outcome::Listening { address };
             self.report(now, Some(vm), Some(operation), outcome, out);
         }
         if let Some((disk, image)) = saved {
@@ -286,12 +279,26 @@ impl Agent {
         self.keys.remove(&operation);
         self.wanting.remove(&operation);
         self.retries.forget(operation);
-        let entry = Entry::Finished {
-            operation,
-            outcome: outcome.clone(),
+        self.write(Entry::Finished { operation, outcome }, out);
+        self.tell_end(now, vm, operation, out);
+    }
+
+    /// How an operation has ended; of a volume that it has lent, first where it is served.
+    pub(super) fn tell_end(
+        &mut self,
+        now: Time,
+        vm: Option<VmId>,
+        operation: OperationId,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(past) = self.ledger.past.get(&operation).cloned() else {
+            return;
         };
-        self.write(entry, out);
-        self.report(now, vm, Some(operation), outcome, out);
+        if let Some(address) = past.serving {
+            let outcome = Outcome::Listening { address };
+            self.report(now, vm, Some(operation), outcome, out);
+        }
+        self.report(now, vm, Some(operation), past.outcome, out);
     }
 }
 
