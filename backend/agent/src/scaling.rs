@@ -3,6 +3,7 @@
 use crate::driver::{Act, ActKind};
 use crate::lending::is_remote;
 use crate::lifecycle::after;
+use crate::naming::Naming;
 use crate::refusal::{Refusal, invalid, keys_of};
 use crate::step::{Planned, Step, Undo};
 use crate::steps::{Circumstances, Record, act, by_act, with};
@@ -38,7 +39,10 @@ pub fn scale(
         },
     ) = (to, &old)
     else {
-        return Ok(vec![change]);
+        return Ok([change]
+            .into_iter()
+            .chain(replug(blueprint, to, now.naming))
+            .collect());
     };
     let files = now.naming.disks_of(blueprint);
     // The hypervisor has the disks of a running VM open and sizes them itself, and a container's root.
@@ -58,6 +62,25 @@ pub fn scale(
     let mut sized = with(there, Undo::By { steps: vec![back] });
     sized.keys = keys;
     Ok(vec![sized, change])
+}
+
+/// The node's rules limit what passes an interface's end, whatever runs the VM.
+fn replug(blueprint: &Blueprint, to: &Scale, naming: &Naming) -> Option<Planned> {
+    let Scale::Net { interface, mbps } = to else {
+        return None;
+    };
+    let mut interfaces = blueprint.interfaces.iter().enumerate();
+    let (place, old) = interfaces.find(|(_, found)| found.name == *interface)?;
+    let mut new = old.clone();
+    new.mbps = *mbps;
+    let vm = blueprint.vm;
+    let plug = |interface: &Interface| Step::Plug {
+        vm,
+        interface: interface.clone(),
+        plug: naming.plug(vm, place, interface),
+    };
+    let steps = vec![plug(old)];
+    Some(with(plug(&new), Undo::By { steps }))
 }
 
 /// Writes a new size into a blueprint; a part that is not there is left out.

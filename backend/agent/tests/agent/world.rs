@@ -9,6 +9,7 @@ use agent::driver::Act;
 use agent::machine::Machine;
 use agent::step::{Failure, FailureKind, Gained, KernelFiles, Place, SeenState, Step};
 use held::plug_name;
+use model::blueprint::Interface;
 use model::id::{KeyId, VmId};
 use model::report::VmState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,8 +28,8 @@ pub struct World {
     pub modified: BTreeSet<PathBuf>,
     /// Bases, and who stands on them.
     pub bases: BTreeMap<PathBuf, BTreeSet<VmId>>,
-    /// Taps and bridge ends.
-    pub plugs: BTreeSet<(VmId, String)>,
+    /// Taps and bridge ends, each with what it was plugged in for.
+    pub plugs: BTreeMap<(VmId, String), Interface>,
     /// VMs of the driver.
     pub vms: BTreeMap<VmId, Modelled>,
     /// Images that were saved.
@@ -201,8 +202,13 @@ impl World {
                     self.folders.remove(folder);
                 }
             }
-            Step::Plug { vm, plug, .. } => {
-                self.plugs.insert((*vm, plug_name(plug)));
+            Step::Plug {
+                vm,
+                interface,
+                plug,
+            } => {
+                let place = (*vm, plug_name(plug));
+                self.plugs.insert(place, interface.clone());
             }
             Step::Unplug { vm, plug, .. } => {
                 self.plugs.remove(&(*vm, plug_name(plug)));

@@ -102,7 +102,8 @@ fn uml_goes_all_the_way() {
     node.goes_all_the_way(vm);
 }
 
-/// Incus, in an unprivileged container, its end put into the bridge by Incus.
+/// Incus, in an unprivileged container, its end put into the bridge by Incus; what it sends keeps to
+/// the limit that it has, until that is lifted.
 #[test]
 fn incus_goes_all_the_way() {
     let mut node = Node::new("driver = \"incus\"");
@@ -110,6 +111,7 @@ fn incus_goes_all_the_way() {
     let folder = folder(node.make("busybox"));
     let mut vm = blueprint(Virtualisation::Container, BootLoader::Direct, folder);
     vm.interfaces = vec![interface()];
+    vm.interfaces[0].mbps = Some(1);
     node.goes_all_the_way(vm);
 }
 

@@ -38,7 +38,7 @@ impl World {
             }
             for (place, interface) in blueprint.interfaces.iter().enumerate() {
                 let name = plug_name(&naming.plug(vm, place, interface));
-                expected.plugs.insert((vm, name));
+                expected.plugs.insert((vm, name), interface.clone());
             }
             let modelled = &self.vms[&vm];
             assert_eq!(modelled.machine, naming.machine(blueprint), "{vm}");

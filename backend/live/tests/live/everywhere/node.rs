@@ -1,6 +1,6 @@
 //! A node of one test: its agent, its network, and what a VM leaves there.
 
-use super::room::Room;
+use super::room::{Ends, Room};
 use crate::incusd::Incusd;
 use crate::sys::sees_its_network;
 use ed25519_dalek::SigningKey;
@@ -9,7 +9,7 @@ use image::recipe::Recipe;
 use image::store::Store;
 use model::blueprint::Blueprint;
 use model::id::{Generation, NodeId, OperationId, VmId};
-use model::order::{Order, Verb};
+use model::order::{Order, Scale, Verb};
 use model::report::{Outcome, Report};
 use model::sample::{Metric, Sample, Subject};
 use model::time::Time;
@@ -238,6 +238,7 @@ impl Node {
         let console = self.console.clone();
         self.start();
         let plugged = !blueprint.interfaces.is_empty();
+        let limited = blueprint.interfaces.iter().any(|i| i.mbps.is_some());
         let blueprint = Box::new(blueprint);
         self.order(Verb::Create { blueprint });
         self.order(Verb::Start);
@@ -260,6 +261,9 @@ impl Node {
                 neighbour.run(&ping).status.success()
             });
             self.measures_what_flows(&neighbour);
+            if limited {
+                self.limits_what_is_sent(&neighbour);
+            }
         }
         self.order(Verb::Delete);
         assert_eq!(self.state(), None);
@@ -296,6 +300,33 @@ impl Node {
             }
             assert!(begun.elapsed() < PATIENCE, "{samples:?}");
         }
+    }
+
+    /// A container that may send 1 Mbit/s sends half a megabyte in no less than 4 s once its allowance
+    /// of a second is spent, and without the limit in less than half of that.
+    fn limits_what_is_sent(&mut self, neighbour: &Room) {
+        let sink = ["socat", "-u", "TCP-LISTEN:9", "/dev/null"];
+        let _sink = Ends(neighbour.command(&sink).spawn().expect("socat"));
+        let incus = self.incus.as_ref().expect("a server of containers");
+        let flood = "busybox nc 192.0.2.8 9 </dev/zero >/dev/null 2>&1 &";
+        incus.client(&[
+            "exec",
+            "--project",
+            "gridwright",
+            "vm-7",
+            "--",
+            "/bin/sh",
+            "-c",
+            flood,
+        ]);
+        let limited = neighbour.seconds_of(500_000, 250_000);
+        assert!(limited > 3.6, "{limited} s at 1 Mbit/s");
+        let interface = "front".to_owned();
+        let mbps = None;
+        let scale = Scale::Net { interface, mbps };
+        self.order(Verb::Scale { scale });
+        let free = neighbour.seconds_of(500_000, 250_000);
+        assert!(free < 2.0, "{free} s without a limit");
     }
 
     /// Somebody in the VM's network.
