@@ -209,6 +209,12 @@ fn plan_root(blueprint: &Blueprint, disk: &Disk) -> Result<Vec<BuildStep>, Build
     if disk.shared_base {
         return Err(refused("shares a base", "its own files"));
     }
+    if disk.iops.is_some() || disk.mibps.is_some() {
+        return Err(refused(
+            "is limited",
+            "to be read and written as fast as may be",
+        ));
+    }
     let mut steps = vec![BuildStep::Unpack { image }];
     steps.extend(customised(blueprint, None));
     insert_scripts(&mut steps, &blueprint.customisation.scripts)?;

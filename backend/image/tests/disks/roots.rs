@@ -209,6 +209,8 @@ fn what_is_no_folder_is_refused() {
     };
     check(&|disk| disk.image = None, "begins empty, expected an image");
     check(&|disk| disk.shared_base = true, "shares a base");
+    check(&|disk| disk.iops = Some(100), "is limited");
+    check(&|disk| disk.mibps = Some(1), "is limited");
 }
 
 /// Makes one file of a root another.
