@@ -4,9 +4,13 @@
 //! a driver outside the agent receives as framed JSON, what the conformance suite walks through,
 //! and what [`Driver::translate`] shows to the admin.
 
+mod error;
+
+pub use error::DriverError;
+
 use crate::machine::Machine;
 use crate::secret::Keys;
-use crate::watch::{CalledOff, Watch};
+use crate::watch::Watch;
 use model::configuration::Configuration;
 use model::fingerprint::FoundHypervisor;
 use model::hypervisor::Capability;
@@ -179,89 +183,6 @@ pub struct NativeCall {
     pub interface: String,
     /// The call, in that interface's own notation, on one line.
     pub call: String,
-}
-
-/// Why a driver did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(tag = "error", rename_all = "kebab-case")]
-pub enum DriverError {
-    /// This driver never can.
-    #[error("{driver} cannot {what}")]
-    Unsupported {
-        /// The driver.
-        driver: String,
-        /// What was asked, as `pause a VM`.
-        what: String,
-    },
-    /// Not in this state.
-    #[error("{vm} cannot {act} while it is {state}")]
-    Illegal {
-        /// The VM.
-        vm: VmId,
-        /// What was asked.
-        act: String,
-        /// The state in words; `absent` where there is no such VM.
-        state: String,
-    },
-    /// The machine cannot be run here.
-    #[error("{field} is {found}, expected {expected}")]
-    Invalid {
-        /// The field of the machine, as `disks[0].format`.
-        field: String,
-        /// What it holds.
-        found: String,
-        /// What it may hold.
-        expected: String,
-    },
-    /// A key was not sent.
-    #[error("{key} was not sent; send the order again with it")]
-    KeyMissing {
-        /// Which.
-        key: KeyId,
-    },
-    /// A program or device of the node is missing.
-    #[error("{what} is missing; {hint}")]
-    Missing {
-        /// What.
-        what: String,
-        /// What the admin can do, as `install qemu-system-x86`.
-        hint: String,
-    },
-    /// The hypervisor refused or broke.
-    #[error("{doing}: {said}")]
-    Hypervisor {
-        /// What was being done.
-        doing: String,
-        /// What the hypervisor said.
-        said: String,
-    },
-    /// The act came too far for a way back and is not at its end: it must be asked for again, until
-    /// it is.
-    #[error("{doing}: {said}; there is no way back")]
-    Unfinished {
-        /// What was being done.
-        doing: String,
-        /// What stood in the way.
-        said: String,
-    },
-    /// The act was called off.
-    #[error("{doing}: {why}")]
-    CalledOff {
-        /// What was being done.
-        doing: String,
-        /// Why, in words.
-        why: String,
-    },
-}
-
-impl DriverError {
-    /// For `map_err` where a [`Watch`] says stop.
-    pub fn called_off(doing: &str, why: CalledOff) -> Self {
-        Self::CalledOff {
-            doing: doing.to_owned(),
-            why: why.to_string(),
-        }
-    }
 }
 
 /// What a driver sees of a VM now.
