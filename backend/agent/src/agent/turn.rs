@@ -1,9 +1,11 @@
 //! How an open operation goes on: the one place that decides what it does next.
 
 use super::Agent;
+use crate::driver::Act;
 use crate::journal::Entry;
 use crate::ledger::Open;
 use crate::message::{Output, Task};
+use crate::refusal::Refusal;
 use crate::step::{Failure, FailureKind, Gained, Planned, Step, Undo};
 use crate::steps::{steps, vms_of};
 use crate::watch::CalledOff;
@@ -24,6 +26,8 @@ enum Move {
     TurnBack(Outcome),
     /// End.
     Finish(Outcome),
+    /// Leave its next step out: it must not be done any more.
+    Skip,
     /// Nothing for now.
     Wait,
 }
@@ -45,7 +49,7 @@ impl Agent {
     }
 
     fn go_on(&mut self, now: Time, operation: OperationId, out: &mut Vec<Output>) {
-        // At most three turns: plan, turn back, and begin or finish.
+        // A few turns at most: plan, turn back, leave steps out, and begin or finish.
         loop {
             if self.at_hand.contains_key(&operation) {
                 return self.call_off_late(now, operation, out);
@@ -72,6 +76,16 @@ impl Agent {
                     }
                     return;
                 }
+                Move::Skip => {
+                    let step = open.run.as_ref().map_or(0, |run| run.next as u32);
+                    let gained = Gained::default();
+                    let entry = Entry::Ended {
+                        operation,
+                        step,
+                        gained,
+                    };
+                    self.write(entry, out);
+                }
                 Move::Wait => return,
             }
         }
@@ -96,6 +110,13 @@ impl Agent {
         {
             return Move::TurnBack(outcome);
         }
+        if let Some(vm) = self.runs_unleased(now, open, &next.step) {
+            let reason = Refusal::NoLease(vm).to_string();
+            return match run.is_bound() {
+                true => Move::Skip,
+                false => Move::TurnBack(Outcome::Failed { reason }),
+            };
+        }
         if !self.retries.is_due(operation, now) {
             return Move::Wait;
         }
@@ -106,6 +127,25 @@ impl Agent {
         } else {
             Move::Want(missing)
         }
+    }
+
+    /// The highly available VM that a step would make run without a lease. An order looks for one when
+    /// its turn comes; it may have lapsed since, and be gone with the node's boot.
+    fn runs_unleased(&self, now: Time, open: &Open, step: &Step) -> Option<VmId> {
+        let Step::Act {
+            vm,
+            act: Act::Start | Act::Resume | Act::Reboot,
+        } = step
+        else {
+            return None;
+        };
+        let recorded = self.ledger.vms.get(vm).map(|record| &record.blueprint);
+        let arriving = match &open.order.verb {
+            Verb::Receive { blueprint, .. } => Some(&**blueprint),
+            _ => None,
+        };
+        let blueprint = recorded.or(arriving)?;
+        (blueprint.highly_available && !self.is_leased(now)).then_some(*vm)
     }
 
     /// Whether an order must know more of a VM than that it is there.

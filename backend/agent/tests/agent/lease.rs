@@ -64,6 +64,34 @@ fn a_lapsed_lease_stops_the_highly_available() {
     assert_eq!(node.points.len(), points);
 }
 
+/// A start that was under way when the node lost its power goes on only with a lease of the new boot.
+#[test]
+fn a_start_goes_on_with_a_lease_alone() {
+    let begin = || {
+        let mut node = Node::new();
+        node.order(&order(1, highly_available(VM)));
+        node.settle();
+        node.order(&late(order(2, Verb::Start)));
+        node
+    };
+    let mut undisturbed = begin();
+    undisturbed.settle();
+    let mut points = undisturbed.points.iter();
+    let start = points.position(|point| point.starts_with("before start"));
+    let mut node = begin();
+    node.kill_at = [start.expect("it is started")].into();
+    while node.turn().is_ok() {}
+    node.boot.id = "another boot".to_owned();
+    node.restart();
+    node.settle();
+    assert_eq!(node.agent.seen()[&VM], VmState::Stopped);
+    let end = &node.ends[&order(2, Verb::Start).operation];
+    assert!(
+        matches!(&end[..], [Outcome::Failed { reason }] if reason.contains("lease")),
+        "{end:?}"
+    );
+}
+
 /// A lapse is heeded before orders that wait, and an order under way is called off for it.
 #[test]
 fn a_lapse_comes_first() {
