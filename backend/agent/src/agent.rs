@@ -199,6 +199,7 @@ impl Agent {
             let outcome = Outcome::Refused {
                 reason: refusal.to_string(),
                 newest: self.ledger.newest,
+                is_for_now: matches!(refusal, Refusal::QueueFull(_)),
             };
             return self.report(now, vm, Some(operation), outcome, out);
         }

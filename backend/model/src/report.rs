@@ -39,6 +39,9 @@ pub enum Outcome {
         reason: String,
         /// The newest generation that the node knows.
         newest: Generation,
+        /// Whether the same order may be taken later; otherwise no copy of it ever is.
+        #[serde(default)]
+        is_for_now: bool,
     },
     /// A step of the order moved on.
     Progressed {

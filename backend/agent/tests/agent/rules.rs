@@ -71,6 +71,7 @@ fn what_cannot_be_taken_is_refused() {
         let refused = Outcome::Refused {
             reason: expected.to_owned(),
             newest: Generation(5),
+            is_for_now: false,
         };
         let operation = order.operation.0;
         assert_eq!(outcomes(&node, operation), [refused]);
@@ -242,7 +243,10 @@ fn the_queue_is_bounded() {
     while node.turn().expect("nobody kills") {}
     assert!(matches!(
         outcomes(&node, last)[..],
-        [Outcome::Refused { .. }]
+        [Outcome::Refused {
+            is_for_now: true,
+            ..
+        }]
     ));
     node.settle();
     node.order(&order(last, Verb::Delete));
