@@ -28,6 +28,7 @@
 //! - [`settings`]: what an agent is told of its node
 //! - [`message`]: what an agent is told, and what it answers
 //! - [`mod@agent`]: the agent itself
+//! - [`modelled`]: hands that are none, for tests and the simulated world
 //! - `own`: operations that the agent begins by itself
 //! - `retry`: when a broken step without a way back is begun again
 //!
@@ -50,6 +51,7 @@ pub mod lending;
 pub mod lifecycle;
 pub mod machine;
 pub mod message;
+pub mod modelled;
 pub mod modify;
 pub mod naming;
 mod own;

@@ -3,8 +3,8 @@
 
 use crate::node::{Meanwhile, Node, keys, naming};
 use crate::orders::{OTHER, VM, beginning, blueprint, lend, order, remote_blueprint, verbs};
-use crate::world::{Modelled, World};
 use agent::message::Input;
+use agent::modelled::{Hands, Modelled};
 use model::order::{Order, Passage, Verb, Way};
 use model::report::{Outcome, VmState};
 
@@ -124,7 +124,7 @@ fn node(start: Option<VmState>, verb: &Verb) -> Node {
 }
 
 /// Shared disks are there before the VM comes, and nobody here makes or wipes them.
-fn share_disks(world: &mut World) {
+fn share_disks(world: &mut Hands) {
     let blueprint = blueprint(VM);
     world.folders.insert(naming().vm_folder(VM));
     for disk in &blueprint.disks {
@@ -142,8 +142,8 @@ fn share_disks(world: &mut World) {
 
 /// The same order without a kill.
 struct Reference {
-    before: World,
-    after: World,
+    before: Hands,
+    after: Hands,
     points: Vec<String>,
     order: Order,
 }
@@ -250,7 +250,7 @@ impl Reference {
 
 /// The world without what may differ: what was stored of an image that then was not wanted stays
 /// in the node's store, and a failed VM is one that a kill caught on its way down.
-fn normal(world: &World) -> World {
+fn normal(world: &Hands) -> Hands {
     let mut world = world.clone();
     world.coming.clear();
     world.book.retain(|_, taken| !*taken);

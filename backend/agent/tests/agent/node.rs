@@ -1,10 +1,10 @@
 //! Runs an agent over a modelled node, kills it at numbered points, and lets another go on.
 
-use crate::world::World;
 use agent::agent::Agent;
 use agent::journal::Entry;
 use agent::ledger::Ledger;
 use agent::message::{Guard, Input, Output, Task};
+use agent::modelled::Hands;
 use agent::naming::{Naming, Plugging, Roots};
 use agent::secret::Keys;
 use agent::settings::{Boot, Settings};
@@ -31,7 +31,7 @@ pub struct Killed;
 
 /// A node, its agent, and the controller that waits for reports.
 pub struct Node {
-    pub world: World,
+    pub world: Hands,
     /// The journal as text, as a disk would hold it.
     pub journal: Vec<String>,
     pub agent: Agent,
@@ -103,7 +103,7 @@ impl Node {
         };
         let agent = Agent::recover(settings(&boot), [], [], [], now, &mut out);
         let mut node = Self {
-            world: World::default(),
+            world: Hands::default(),
             journal: Vec::new(),
             agent,
             boot,

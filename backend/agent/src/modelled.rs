@@ -1,23 +1,26 @@
-//! A modelled node: folders, files, taps, and the VMs of a driver. Every step has its effect in two
-//! halves, and a kill may come between them.
+//! Modelled hands, for tests and for the simulated world: what the steps of orders do to a node's
+//! folders, files, taps and VMs, where nothing is real. Every step has its effect in two halves, and a
+//! kill may come between them. What no agent may ever do is an assertion.
 
 mod acts;
 mod held;
+mod noted;
+mod seals;
 
-use crate::seals::Seals;
-use agent::driver::Act;
-use agent::machine::Machine;
-use agent::step::{Failure, FailureKind, Gained, KernelFiles, Place, SeenState, Step};
+use crate::driver::Act;
+use crate::machine::Machine;
+use crate::step::{Failure, FailureKind, Gained, KernelFiles, Place, SeenState, Step};
 use held::plug_name;
 use model::blueprint::Interface;
 use model::id::{KeyId, VmId};
 use model::report::VmState;
+pub use seals::Seals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// All that outlives the agent but its journal.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct World {
+pub struct Hands {
     /// Folders that were reserved.
     pub folders: BTreeSet<PathBuf>,
     /// Files of VMs, and whether they are whole.
@@ -47,8 +50,11 @@ pub struct World {
 /// A VM of the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Modelled {
+    /// As its driver was told.
     pub machine: Machine,
+    /// Its state.
     pub state: VmState,
+    /// Its snapshots.
     pub snapshots: BTreeSet<String>,
     /// Whether it was given away: its receiver may run it, or will have dropped it.
     pub given: bool,
@@ -56,7 +62,7 @@ pub struct Modelled {
     pub sent: bool,
 }
 
-impl World {
+impl Hands {
     /// What the driver tells after a restart.
     pub fn seen(&self) -> Vec<SeenState> {
         let states = self.vms.iter().map(|(&vm, modelled)| SeenState {
@@ -298,6 +304,10 @@ impl World {
         }
     }
 
+    /// A VM that is there.
+    ///
+    /// # Panics
+    /// Where it is not.
     pub fn vm(&mut self, vm: VmId) -> &mut Modelled {
         self.vms
             .get_mut(&vm)

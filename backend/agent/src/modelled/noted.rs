@@ -1,6 +1,6 @@
 //! What a modelled driver does to its note of a machine.
 
-use agent::machine::Machine;
+use crate::machine::Machine;
 use model::order::Scale;
 
 /// Writes a new size into it.

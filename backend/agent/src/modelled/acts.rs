@@ -1,17 +1,17 @@
 //! What a modelled driver does to its VMs.
 
-use super::{Modelled, World};
-use crate::noted::resize;
-use agent::driver::{Act, ActKind};
-use agent::lifecycle::after;
-use agent::machine::Machine;
-use agent::step::{Failure, FailureKind, Gained};
+use super::noted::resize;
+use super::{Hands, Modelled};
+use crate::driver::{Act, ActKind};
+use crate::lifecycle::after;
+use crate::machine::Machine;
+use crate::step::{Failure, FailureKind, Gained};
 use model::id::VmId;
 use model::report::VmState;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-impl World {
+impl Hands {
     pub(super) fn begin_act(&mut self, vm: VmId, act: &Act) {
         match act {
             Act::Copy { to } => {

@@ -1,19 +1,19 @@
 //! What a modelled node holds, against what its ledger says.
 
-use super::World;
-use agent::ledger::Ledger;
-use agent::lending::is_remote;
-use agent::machine::Plug;
-use agent::naming::Naming;
+use super::Hands;
+use crate::ledger::Ledger;
+use crate::lending::is_remote;
+use crate::machine::Plug;
+use crate::naming::Naming;
 use model::blueprint::BootLoader;
 use model::hypervisor::Virtualisation;
 use model::id::VmId;
 
-impl World {
+impl Hands {
     /// That the node holds what the ledger says, and nothing else.
     pub fn check(&self, ledger: &Ledger, naming: &Naming) {
         assert!(ledger.open.is_empty(), "open: {:?}", ledger.queue);
-        let mut expected = World::default();
+        let mut expected = Hands::default();
         for (&vm, record) in &ledger.vms {
             let blueprint = &record.blueprint;
             expected.folders.insert(naming.vm_folder(vm));

@@ -1,6 +1,6 @@
 //! The keys that open a modelled node's encrypted disks.
 
-use agent::machine::{AttachedDisk, Machine};
+use crate::machine::{AttachedDisk, Machine};
 use model::id::KeyId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
