@@ -1,32 +1,49 @@
 //! The trait that every grid implements: submit a command, read a view, follow events.
 
-use model::assignment::Assignment;
+use model::design::Design;
 use model::event::Event;
 use model::grid::NodeState;
 use model::id::{Generation, NodeId, OperationId, VmId};
 use model::order::Verb;
 use model::plan::Plan;
 use model::view::View;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What somebody asks of a grid. The controller alone makes orders of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
-    /// Carry out a plan of an assignment.
+    /// Let a design stand as it is drawn: deployed anew, or changed where its tenant has one of this
+    /// name.
     Deploy {
-        /// The VMs.
-        assignment: Assignment,
-        /// Their nodes, and the generation of the grid they were chosen on.
-        plan: Plan,
+        /// The design.
+        design: Box<Design>,
+        /// The nodes of those VMs that it does not have yet; `None`: the controller chooses.
+        plan: Option<Plan>,
+    },
+    /// Delete all VMs of a design.
+    Withdraw {
+        /// Its tenant.
+        tenant: String,
+        /// Its name.
+        design: String,
     },
     /// Do something to a VM, wherever it runs.
     Vm {
         /// Which.
         vm: VmId,
-        /// What.
+        /// What; orders of which a controller makes several, as to receive a VM, are not for it.
         verb: Verb,
     },
-    /// Open, close or empty a node.
+    /// Move a VM to another node of its hypervisor.
+    Move {
+        /// Which.
+        vm: VmId,
+        /// Where to; `None`: the controller chooses.
+        to: Option<NodeId>,
+    },
+    /// Open, close or empty a node. One that is to be empty sends its VMs away first, all or none.
     Node {
         /// Which.
         node: NodeId,
@@ -36,7 +53,8 @@ pub enum Command {
 }
 
 /// Why a grid did not accept a command; nothing has happened then.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "refused", rename_all = "kebab-case")]
 pub enum Refused {
     /// The source shows what was; nothing can be changed.
     #[error("a recorded run takes no commands")]
@@ -49,20 +67,52 @@ pub enum Refused {
         /// The grid's.
         expected: Generation,
     },
-    /// The plan does not name one node for each VM of the assignment.
-    #[error("the plan places {found} VMs, the assignment has {expected}")]
+    /// The plan does not name one node for each VM that is to be made.
+    #[error("the plan places {found} VMs, {expected} are to be made")]
     Unmatched {
         /// Placements in the plan.
         found: usize,
-        /// VMs in the assignment.
+        /// VMs that are to be made.
         expected: usize,
     },
     /// No such VM.
-    #[error("the grid has no {0}")]
-    UnknownVm(VmId),
+    #[error("the grid has no {vm}")]
+    UnknownVm {
+        /// Which was asked for.
+        vm: VmId,
+    },
     /// No such node.
-    #[error("the grid has no {0}")]
-    UnknownNode(NodeId),
+    #[error("the grid has no {node}")]
+    UnknownNode {
+        /// Which was asked for.
+        node: NodeId,
+    },
+    /// No such design.
+    #[error("{tenant} has no design {design:?} deployed")]
+    UnknownDesign {
+        /// Whose.
+        tenant: String,
+        /// Its name.
+        design: String,
+    },
+    /// The design is wrong, or cannot become VMs of this grid.
+    #[error("{why}")]
+    Faulty {
+        /// All faults, a line each.
+        why: String,
+    },
+    /// There is no room.
+    #[error("{why}")]
+    Unplaced {
+        /// Which VM found no node, and why.
+        why: String,
+    },
+    /// It is not for this VM, or not now.
+    #[error("{why}")]
+    Illegal {
+        /// Why.
+        why: String,
+    },
 }
 
 impl Refused {
@@ -71,8 +121,14 @@ impl Refused {
         match self {
             Self::ReadOnly => "open the simulated or the live grid to change something",
             Self::Outdated { .. } => "make the plan anew from the grid as it is",
-            Self::Unmatched { .. } => "make the plan from this very assignment",
-            Self::UnknownVm(_) | Self::UnknownNode(_) => "look it up in the view of the grid",
+            Self::Unmatched { .. } => "make the plan from this very design",
+            Self::UnknownVm { .. } | Self::UnknownNode { .. } => {
+                "look it up in the view of the grid"
+            }
+            Self::UnknownDesign { .. } => "look up its name and tenant among the deployed ones",
+            Self::Faulty { .. } => "mend the design",
+            Self::Unplaced { .. } => "ask for less, or add nodes",
+            Self::Illegal { .. } => "look at the state of the VM and of its node",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One line of the grid's history.
 
 use crate::id::{NodeId, OperationId, VmId};
+use crate::report::VmState;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,46 @@ pub enum Happening {
         /// The VM.
         vm: VmId,
         /// The node it left.
+        node: NodeId,
+    },
+    /// An operation was accepted.
+    Accepted {
+        /// What was asked, in words.
+        asked: String,
+    },
+    /// An operation has ended.
+    Ended {
+        /// What was asked, in words.
+        asked: String,
+        /// Why it failed; `None`: it was done.
+        failed: Option<String>,
+    },
+    /// A VM was seen in another state.
+    Seen {
+        /// The VM.
+        vm: VmId,
+        /// Its node.
+        node: NodeId,
+        /// The state; `None`: it is not there.
+        state: Option<VmState>,
+    },
+    /// A node's agent can be reached, or cannot any more.
+    Reached {
+        /// The node.
+        node: NodeId,
+        /// Whether it can.
+        is_reached: bool,
+    },
+    /// The lease of a node that cannot be reached has lapsed: its highly available VMs start elsewhere.
+    GivenUp {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node has a VM that nobody here has made.
+    Found {
+        /// The VM.
+        vm: VmId,
+        /// The node.
         node: NodeId,
     },
 }

@@ -1,7 +1,7 @@
 //! The unified picture of the grid at an instant: what the heatmap draws and placement decides from.
 
 use crate::grid::{Grid, NodeState};
-use crate::id::{NodeId, TenantId, VmId};
+use crate::id::{Generation, NodeId, TenantId, VmId};
 use crate::time::Time;
 use crate::units::Resources;
 use crate::vm::VmSpec;
@@ -40,7 +40,9 @@ pub struct NodeView {
 pub struct View {
     /// The instant.
     pub at: Time,
-    /// What does not change with the instant; its generation stamps plans.
+    /// How often the grid has changed, which stamps plans.
+    pub generation: Generation,
+    /// What does not change with the instant.
     pub grid: Arc<Grid>,
     /// By [`NodeId`]; as long as `grid.nodes`.
     pub nodes: Vec<NodeView>,
@@ -59,6 +61,7 @@ impl View {
             .collect();
         Self {
             at: Time::ZERO,
+            generation: grid.generation,
             grid,
             nodes,
         }

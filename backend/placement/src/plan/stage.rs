@@ -121,7 +121,7 @@ impl<'a> Stage<'a> {
     pub(super) fn finish(mut self, placed: Vec<Placed>, rounds: u32) -> Planned {
         self.clear(&placed);
         let mut plan = Plan {
-            generation: self.view.grid.generation,
+            generation: self.view.generation,
             placements: Vec::with_capacity(placed.len()),
         };
         let mut vms = BTreeMap::new();

@@ -1,0 +1,140 @@
+//! Blueprints of assigned VMs: what of a design a node needs to know.
+
+use crate::settings::Catalogue;
+use model::assignment::AssignedVm;
+use model::blueprint::{
+    Blueprint, BootLoader, Customisation, Disk, Format, Interface, Partition, PartitionTable,
+};
+use model::design::Component;
+use model::grid::Grid;
+use model::hypervisor::Virtualisation;
+use model::id::{NetworkId, NodeId, TenantId, VmId};
+use model::units::Resources;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Addresses that every network keeps for its own: the network itself, and the nodes' ends.
+const KEPT_ADDRESSES: u32 = 10;
+
+/// The length of the prefix of a tenant's network.
+const PREFIX: u8 = 16;
+
+/// A VM that is to be made, with where it goes.
+pub struct Draft<'a> {
+    /// Its id.
+    pub vm: VmId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The network of its design.
+    pub network: NetworkId,
+    /// Its address there.
+    pub address: Ipv4Addr,
+    /// As it is assigned.
+    pub assigned: &'a AssignedVm,
+    /// What it is an instance of.
+    pub component: &'a Component,
+    /// What it asks of its node.
+    pub resources: Resources,
+    /// Its node.
+    pub node: NodeId,
+}
+
+impl Draft<'_> {
+    /// All that its node needs to know.
+    pub fn blueprint(&self, grid: &Grid, catalogue: &Catalogue) -> Blueprint {
+        let class = grid.class_of(self.node);
+        let hypervisor = grid.hypervisor_of(self.node);
+        let virtualisation = self.component.virtualisation;
+        let first = hypervisor.virtualisation.first().copied();
+        let virtualisation = virtualisation.or(first).unwrap_or(Virtualisation::Full);
+        let arch = self.assigned.spec.arch.unwrap_or(class.arch);
+        let cpus = self.resources.cpu_milli.0.div_ceil(1_000).max(1);
+        let mem_mib = self.resources.mem_mib.0.max(1);
+        let image = |name: &String| catalogue.images.get(name).cloned();
+        let kernel = catalogue.kernels.get(&(virtualisation, arch)).cloned();
+        let applications = self.component.add_applications.iter().filter_map(image);
+        let system = catalogue.images.get(self.component.image_name()).cloned();
+        let vm = self.vm.0.to_be_bytes();
+        Blueprint {
+            vm: self.vm,
+            tenant: self.tenant,
+            name: self.assigned.name.clone(),
+            arch,
+            guest: self.component.guest,
+            virtualisation,
+            cpus,
+            max_cpus: cpus.saturating_mul(2),
+            mem_mib,
+            max_mem_mib: mem_mib.saturating_mul(2),
+            boot: match virtualisation {
+                Virtualisation::Full => BootLoader::Extlinux,
+                Virtualisation::Para | Virtualisation::Container => BootLoader::Direct,
+            },
+            kernel_arguments: String::new(),
+            disks: vec![self.disk(virtualisation, system)],
+            interfaces: vec![Interface {
+                name: "front".to_owned(),
+                network: self.network,
+                mac: [0x52, 0x54, vm[4], vm[5], vm[6], vm[7]],
+                addresses: vec![(IpAddr::V4(self.address), PREFIX)],
+                gateway: None,
+                mbps: Some(self.resources.net_mbps.0).filter(|mbps| *mbps > 0),
+                allowed: Vec::new(),
+            }],
+            customisation: Customisation {
+                add: kernel.into_iter().chain(applications).collect(),
+                remove: self.component.remove_applications.clone(),
+                parameters: self.component.parameters.clone(),
+                ..Customisation::default()
+            },
+            highly_available: self.component.highly_available,
+        }
+    }
+
+    fn disk(&self, virtualisation: Virtualisation, image: Option<String>) -> Disk {
+        let root = Partition {
+            name: "root".to_owned(),
+            size_mib: None,
+            format: Format::Ext4,
+            block_bytes: None,
+            mount: Some("/".to_owned()),
+            bootable: true,
+        };
+        let (table, partitions) = match virtualisation {
+            Virtualisation::Full => (PartitionTable::Gpt, vec![root]),
+            Virtualisation::Para => (PartitionTable::None, vec![root]),
+            Virtualisation::Container => (PartitionTable::None, Vec::new()),
+        };
+        Disk {
+            name: "root".to_owned(),
+            size_mib: u64::from(self.resources.disk_gib.0.max(1)) * 1_024,
+            image,
+            table,
+            partitions,
+            shared_base: false,
+            encryption: None,
+            iops: Some(self.resources.disk_iops.0).filter(|iops| *iops > 0),
+            mibps: None,
+            extents: Vec::new(),
+        }
+    }
+}
+
+/// The lowest address of a design's network that none of these VMs has.
+pub fn free_address(taken: &BTreeSet<Ipv4Addr>) -> Ipv4Addr {
+    let network = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+    let addresses = (KEPT_ADDRESSES..1 << (32 - u32::from(PREFIX))).map(|host| network + host);
+    let mut free = addresses.map(Ipv4Addr::from);
+    free.find(|address| !taken.contains(address))
+        .expect("a design has fewer VMs than its network addresses")
+}
+
+/// The addresses of a VM in its design's network.
+pub fn addresses(blueprint: &Blueprint) -> impl Iterator<Item = Ipv4Addr> {
+    let interfaces = blueprint.interfaces.iter();
+    let addresses = interfaces.flat_map(|interface| &interface.addresses);
+    addresses.filter_map(|(address, _)| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    })
+}

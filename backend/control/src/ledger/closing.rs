@@ -1,0 +1,252 @@
+//! What is recorded of the grid changes with an order that ends, and with an operation that turns back.
+
+use super::Ledger;
+use crate::operation::{Task, TaskAct, TaskState};
+use crate::record::Wish;
+use model::blueprint::Blueprint;
+use model::id::{NodeId, OperationId, VmId};
+use model::order::{Scale, Verb};
+use model::report::Outcome;
+use model::time::Time;
+use model::units::Resources;
+use model::vm::{Demand, VmSpec};
+use std::sync::Arc;
+
+impl Ledger {
+    pub(super) fn close(&mut self, operation: OperationId, place: u32, end: &TaskState, at: Time) {
+        let Some(task) = self.task(operation, place) else {
+            return;
+        };
+        let before = std::mem::replace(&mut task.state, end.clone());
+        let (vm, node, act) = (task.vm, task.node, task.act.clone());
+        let is_done = *end == TaskState::Done;
+        match act {
+            TaskAct::Create => match (is_done, self.vms.get_mut(&vm)) {
+                (true, Some(record)) => record.is_made = true,
+                // It is made anew, by another operation, as long as it is wished for.
+                (false, Some(record)) if record.wish == Wish::Gone => self.drop_vm(vm),
+                _ => {}
+            },
+            TaskAct::Remake => {
+                if let Some(record) = self.vms.get_mut(&vm) {
+                    record.is_made |= is_done;
+                }
+            }
+            TaskAct::Scale { scale, from, to } => {
+                self.resize(vm, if is_done { to } else { from });
+                if is_done {
+                    self.done(vm, &Verb::Scale { scale });
+                }
+            }
+            TaskAct::Do { verb } if is_done => self.done(vm, &verb),
+            TaskAct::Do { .. } => {}
+            TaskAct::Receive => {
+                let is_sent = self.is_sent(operation, place);
+                self.received(vm, is_done, is_sent, at);
+            }
+            TaskAct::Send { .. } => {
+                if let Some(record) = self.vms.get_mut(&vm) {
+                    record.leaving = None;
+                }
+                if self.vms.get(&vm).is_none_or(|record| record.node != node) {
+                    self.rise(node, vm);
+                }
+            }
+            TaskAct::Clear if is_done => {
+                self.nodes[node.index()].remains.remove(&vm);
+                self.touched.insert(node);
+                let here = self.vms.get_mut(&vm).filter(|record| record.node == node);
+                if let Some(record) = here {
+                    record.is_made = false;
+                }
+            }
+            TaskAct::Clear => {}
+        }
+        // What was made on the way is unmade on the way back.
+        let was_ordered = matches!(before, TaskState::Ordered { .. });
+        let is_going_back = self.open.get(&operation).is_some_and(|o| o.back.is_some());
+        if was_ordered && is_going_back {
+            self.undo(operation, place);
+        }
+        self.forget(operation);
+    }
+
+    pub(super) fn resize(&mut self, vm: VmId, resources: Resources) {
+        if let Some(record) = self.vms.get_mut(&vm) {
+            record.resources = resources;
+            let mut spec = VmSpec::clone(&record.spec);
+            spec.demand = Demand::Fixed(resources);
+            record.spec = Arc::new(spec);
+            self.touched.extend(record.nodes());
+        }
+    }
+
+    /// Whether the order to send what another one receives has ended.
+    pub(super) fn is_sent(&self, operation: OperationId, receiver: u32) -> bool {
+        let tasks = self.open.get(&operation).map(|open| open.tasks.iter());
+        let mut sends = tasks
+            .into_iter()
+            .flatten()
+            .filter(|task| task.act == TaskAct::Send { to: receiver });
+        sends.all(|task| task.state.is_over())
+    }
+
+    /// The order to receive a VM has ended. `is_sent`: so has the order to send it.
+    pub(super) fn received(&mut self, vm: VmId, is_done: bool, is_sent: bool, at: Time) {
+        let Some(record) = self.vms.get_mut(&vm) else {
+            return;
+        };
+        let Some((to, devices)) = record.arriving.take() else {
+            return;
+        };
+        if is_done {
+            let from = std::mem::replace(&mut record.node, to);
+            record.leaving = Some(from).filter(|_| !is_sent);
+            record.devices = devices;
+            record.since = at;
+            self.touched.extend([from, to]);
+            if is_sent {
+                self.rise(from, vm);
+            }
+        } else {
+            self.rise(to, vm);
+        }
+    }
+
+    /// A verb has changed what a VM is.
+    pub(super) fn done(&mut self, vm: VmId, verb: &Verb) {
+        let Some(record) = self.vms.get_mut(&vm) else {
+            return;
+        };
+        match verb {
+            Verb::Delete => return self.drop_vm(vm),
+            Verb::Start | Verb::Resume | Verb::Reboot => record.wish = Wish::Running,
+            Verb::Stop { .. } => record.wish = Wish::Stopped,
+            Verb::Modify { blueprint, .. } => record.blueprint = Arc::new((**blueprint).clone()),
+            Verb::Scale { scale } => {
+                rescale(Arc::make_mut(&mut record.blueprint), scale);
+            }
+            _ => return,
+        }
+        self.touched.insert(record.node);
+    }
+
+    pub(super) fn drop_vm(&mut self, vm: VmId) {
+        let Some(record) = self.vms.remove(&vm) else {
+            return;
+        };
+        for node in record.nodes() {
+            self.rise(node, vm);
+        }
+        if let Some(deployment) = self.deployments.get_mut(&record.deployment) {
+            deployment.vms.remove(&vm);
+        }
+    }
+
+    pub(super) fn turn_back(&mut self, operation: OperationId, outcome: &Outcome) {
+        let Some(open) = self.open.get_mut(&operation) else {
+            return;
+        };
+        open.back = Some(outcome.clone());
+        let at = open.at;
+        let places = |state: &TaskState| -> Vec<u32> {
+            let tasks = open.tasks.iter().enumerate();
+            let tasks = tasks.filter(|(_, task)| task.state == *state);
+            tasks.map(|(place, _)| place as u32).collect()
+        };
+        let (dropped, done) = (places(&TaskState::Waiting), places(&TaskState::Done));
+        let made = open.tasks.iter().filter(|task| task.act == TaskAct::Create);
+        for vm in made.map(|task| task.vm) {
+            if let Some(record) = self.vms.get_mut(&vm) {
+                record.wish = Wish::Gone;
+            }
+        }
+        for place in dropped {
+            self.close(operation, place, &TaskState::Dropped, at);
+        }
+        for place in done {
+            self.undo(operation, place);
+        }
+    }
+
+    /// Adds what takes a task back that was done or may have been.
+    pub(super) fn undo(&mut self, operation: OperationId, place: u32) {
+        let Some(open) = self.open.get_mut(&operation) else {
+            return;
+        };
+        let task = &open.tasks[place as usize];
+        if task.act != TaskAct::Create || task.state != TaskState::Done {
+            return;
+        }
+        let (vm, node) = (task.vm, task.node);
+        if let Some(record) = self.vms.get_mut(&vm)
+            && record.wish == Wish::Gone
+        {
+            let verb = Verb::Delete;
+            open.tasks
+                .push(Task::new(vm, node, TaskAct::Do { verb }, Vec::new()));
+        }
+    }
+
+    /// Gives up what was ordered of a node about its highly available VMs.
+    pub(super) fn give_up(&mut self, node: NodeId) {
+        let vms: Vec<VmId> = self.nodes[node.index()].vms.iter().copied().collect();
+        for vm in vms {
+            let Some(record) = self.vms.get(&vm) else {
+                continue;
+            };
+            if !record.is_highly_available() {
+                continue;
+            }
+            let resources = record.resources;
+            self.nodes[node.index()].remains.insert(vm, resources);
+            for operation in self.locks.get(&vm).cloned().unwrap_or_default() {
+                self.abandon(operation, vm, node);
+            }
+        }
+        self.touched.insert(node);
+    }
+
+    /// Closes what an operation has ordered of a node about a VM.
+    pub(super) fn abandon(&mut self, operation: OperationId, vm: VmId, node: NodeId) {
+        let Some(open) = self.open.get(&operation) else {
+            return;
+        };
+        let at = open.at;
+        let here = |task: &Task| (task.vm, task.node) == (vm, node);
+        let ordered = |task: &Task| matches!(task.state, TaskState::Ordered { .. });
+        let tasks = open.tasks.iter().enumerate();
+        let tasks: Vec<u32> = tasks
+            .filter(|(_, task)| here(task) && ordered(task))
+            .map(|(place, _)| place as u32)
+            .collect();
+        for place in tasks {
+            let reason = "its node was given up".to_owned();
+            self.close(operation, place, &TaskState::Failed { reason }, at);
+        }
+    }
+}
+
+/// The blueprint of a VM that has another size.
+fn rescale(blueprint: &mut Blueprint, scale: &Scale) {
+    match scale {
+        Scale::Cpu { cpus } => blueprint.cpus = *cpus,
+        Scale::Mem { mem_mib } => blueprint.mem_mib = *mem_mib,
+        Scale::Disk { disk, size_mib } => {
+            for of in blueprint.disks.iter_mut().filter(|of| of.name == *disk) {
+                of.size_mib = *size_mib;
+            }
+        }
+        Scale::DiskIo { disk, iops, mibps } => {
+            for of in blueprint.disks.iter_mut().filter(|of| of.name == *disk) {
+                (of.iops, of.mibps) = (*iops, *mibps);
+            }
+        }
+        Scale::Net { interface, mbps } => {
+            let interfaces = blueprint.interfaces.iter_mut();
+            for of in interfaces.filter(|of| of.name == *interface) {
+                of.mbps = *mbps;
+            }
+        }
+    }
+}

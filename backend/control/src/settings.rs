@@ -1,0 +1,53 @@
+//! What a controller is told of its grid before anything happens.
+
+use model::hypervisor::{Arch, Virtualisation};
+use model::time::Span;
+use placement::policy::Policy;
+use std::collections::BTreeMap;
+
+/// What does not change while a controller runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The rule by which VMs are placed.
+    pub policy: Policy,
+    /// Feeds policies that draw lots.
+    pub seed: u64,
+    /// How long an operation may take.
+    pub patience: Span,
+    /// How long a node's lease lasts.
+    pub lease: Span,
+    /// How much later than by its own clock a node's lease may have lapsed by the controller's, and how
+    /// long a node may take to stop what it may not run any more.
+    pub grace: Span,
+    /// After how long an order that was not answered is sent again.
+    pub resend: Span,
+    /// How long a guest may take over its shutdown, in milliseconds.
+    pub shutdown_millis: u32,
+    /// What VMs are made of.
+    pub catalogue: Catalogue,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::BestFit,
+            seed: 0,
+            patience: Span(600_000),
+            lease: Span(60_000),
+            // Two clocks that drift apart by 1 part in 100, and the 5 s of an agent's watchdog.
+            grace: Span(6_000),
+            resend: Span(10_000),
+            shutdown_millis: 60_000,
+            catalogue: Catalogue::default(),
+        }
+    }
+}
+
+/// Images by the names that designs use.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    /// SHA-256 of the manifests of OS and application images, in hex.
+    pub images: BTreeMap<String, String>,
+    /// Kernels as images, for hypervisors whose guests bring none on their disk.
+    pub kernels: BTreeMap<(Virtualisation, Arch), String>,
+}
