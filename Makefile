@@ -19,7 +19,7 @@ BENCH_PACKAGES := $(RUN_PACKAGES) bubblewrap busybox-static cpio e2fsprogs extli
 
 CARGO ?= cargo
 
-.PHONY: run test crash test-components test-xen lint bench bench-libvirt guests screenshot
+.PHONY: run test crash soak test-components test-xen lint bench bench-libvirt guests screenshot
 
 run: packages-RUN
 	$(CARGO) run --package app
@@ -30,6 +30,11 @@ test: packages-TEST guests lint
 # Agents killed at every named point of orders and moves; three quarters of an hour on two busy cores.
 crash: packages-TEST guests
 	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: moves:: --nocapture
+
+# Ten thousand days of a modelled grid, with faults, under the real controller and the real agents;
+# an hour and a half on two cores.
+soak:
+	GRIDWRIGHT_SEEDS=10000 $(CARGO) test --release --package tests --test soak -- --nocapture
 
 # Components of a design in guests of their own, a shop of six VMs among them, and a guest set up by
 # cloud-init; some minutes on an idle machine.

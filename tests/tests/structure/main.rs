@@ -48,6 +48,8 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     // Apart from `placement`: its templates' engine is no business of those who place.
     ("recipe", Pure, &["model"]),
     ("tests", Impure, &[]),
+    // `agent` and `control`: the world is made of the real ones.
+    ("world", Pure, &["agent", "control", "engine", "model"]),
 ];
 
 /// Arrows are those of the table, no more and no fewer.
