@@ -1,13 +1,15 @@
 //! Disks on their way to another node: QEMU's own programs copy them, by NBD over TLS.
 
-use agent::driver::{DriverError, NativeCall};
+mod program;
+
+use agent::driver::DriverError;
 use agent::machine::{AttachedDisk, DiskFormat};
 use agent::watch::Watch;
 use drivers::folder::failed;
 use drivers::handover::key::{CREDENTIALS_FILE, USER, credentials};
 use drivers::handover::word::{Announced, Line, Words, digest};
-use drivers::shell;
 use model::id::KeyId;
+use program::Program;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,7 +17,6 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread;
@@ -191,7 +192,7 @@ fn copy(
     words.extend(["--target-image-opts", &to]);
     let mut program = Program::start("qemu-img", &words, watch)?;
     let (over, done_milli) = (AtomicBool::new(false), AtomicU16::new(0));
-    let out = program.child.stdout.take();
+    let out = program.output();
     let way = OnceLock::new();
     let copied = thread::scope(|scope| {
         scope.spawn(|| carry(&listener, (address, digest, name), &way, &over));
@@ -335,72 +336,6 @@ fn follow(mut out: impl Read, done_milli: &AtomicU16) {
         if let Some(percent) = told.and_then(|(percent, _)| percent.parse::<f32>().ok()) {
             done_milli.store((percent * 10.0) as u16, Ordering::Relaxed);
         }
-    }
-}
-
-/// One of QEMU's programs, which ends with us.
-struct Program {
-    name: &'static str,
-    child: Child,
-}
-
-impl Program {
-    fn start(name: &'static str, words: &[&str], watch: &dyn Watch) -> Result<Self, DriverError> {
-        watch.calling(&NativeCall {
-            interface: "exec".to_owned(),
-            call: shell::line([name].into_iter().chain(words.iter().copied())),
-        });
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", name]).args(words);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let child = command.stderr(Stdio::piped()).spawn();
-        let child = child.map_err(|error| DriverError::Missing {
-            what: format!("setpriv ({error})"),
-            hint: "install util-linux and qemu-utils".to_owned(),
-        })?;
-        Ok(Self { name, child })
-    }
-
-    fn ended(&mut self) -> Result<bool, DriverError> {
-        Ok(self.status()?.is_some())
-    }
-
-    fn has_succeeded(&mut self) -> Result<bool, DriverError> {
-        Ok(self.status()?.is_some_and(|status| status.success()))
-    }
-
-    fn status(&mut self) -> Result<Option<std::process::ExitStatus>, DriverError> {
-        let waited = self.child.try_wait();
-        waited.map_err(|error| DriverError::Hypervisor {
-            doing: format!("wait for {}", self.name),
-            said: error.to_string(),
-        })
-    }
-
-    /// Ends it; what it complained of.
-    fn failed(&mut self) -> DriverError {
-        self.end();
-        let mut said = String::new();
-        if let Some(mut err) = self.child.stderr.take() {
-            // What cannot be read tells nothing.
-            err.read_to_string(&mut said).ok();
-        }
-        DriverError::Hypervisor {
-            doing: self.name.to_owned(),
-            said: said.trim().to_owned(),
-        }
-    }
-
-    fn end(&mut self) {
-        // One that has ended is only taken note of.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
