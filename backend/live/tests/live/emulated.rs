@@ -1,8 +1,8 @@
 //! A node whose VMs are built of signed images and booted by QEMU, by orders to its agent.
 
+use crate::recipes::make;
 use ed25519_dalek::SigningKey;
 use image::manifest::{hex, signing_key};
-use image::recipe::Recipe;
 use image::store::Store;
 use model::blueprint::{
     Blueprint, BootLoader, Customisation, Disk, Encryption, Format, Interface, Partition,
@@ -395,14 +395,4 @@ fn spawn(folder: &Path) -> Child {
     command.args(["--net", env!("CARGO_BIN_EXE_gridwright-agent"), "--config"]);
     command.arg(folder.join("agent.toml"));
     command.stdin(Stdio::null()).spawn().expect("unshare")
-}
-
-pub fn make(name: &str, work: &Path, store: &Store, key: &SigningKey) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let text = fs::read_to_string(root.join(format!("assets/recipes/{name}.toml")));
-    let recipe = Recipe::read(&text.expect("a recipe")).expect("a good recipe");
-    let guests = root.join("target/guests/x86_64");
-    assert!(guests.join("complete").exists(), "run `make guests`");
-    let made = recipe.make(&guests, work, store, key, &agent::watch::Unwatched);
-    made.expect("an image").id
 }

@@ -24,6 +24,7 @@ mod node;
 #[path = "../../../../tests/tests/real/planted.rs"]
 mod planted;
 mod rates;
+mod recipes;
 mod remote;
 mod rotation;
 mod saved;

@@ -1,7 +1,7 @@
 //! A node whose guests are the VMs of a design, and somebody outside who calls them.
 
-use crate::emulated::make;
 use crate::network::node::Room;
+use crate::recipes::make;
 use agent::naming::bridge_name;
 use ed25519_dalek::SigningKey;
 use image::manifest::hex;

@@ -2,10 +2,10 @@
 
 use super::room::{Ends, Room};
 use crate::incusd::Incusd;
+use crate::recipes::make;
 use crate::sys::sees_its_network;
 use ed25519_dalek::SigningKey;
 use image::manifest::hex;
-use image::recipe::Recipe;
 use image::store::Store;
 use model::blueprint::Blueprint;
 use model::id::{Generation, NodeId, OperationId, VmId};
@@ -16,7 +16,7 @@ use model::time::Time;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -155,14 +155,7 @@ impl Node {
     pub fn make(&self, recipe: &str) -> String {
         let trusted = vec![key().verifying_key()];
         let store = Store::open(&self.path("store"), trusted, 1 << 30).expect("a store");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let text = fs::read_to_string(root.join(format!("assets/recipes/{recipe}.toml")));
-        let recipe = Recipe::read(&text.expect("a recipe")).expect("a good recipe");
-        let guests = root.join("target/guests/x86_64");
-        assert!(guests.join("complete").exists(), "run `make guests`");
-        let watch = &agent::watch::Unwatched;
-        let made = recipe.make(&guests, self.folder.path(), &store, &key(), watch);
-        made.expect("an image").id
+        make(recipe, self.folder.path(), &store, &key())
     }
 
     /// Processes of the guest, by the instant at which they were started: what names both the node's

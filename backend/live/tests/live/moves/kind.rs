@@ -2,15 +2,11 @@
 
 use super::node::VM;
 use ed25519_dalek::SigningKey;
-use image::recipe::Recipe;
-use image::store::Store;
 use model::blueprint::{
     Blueprint, BootLoader, Customisation, Disk, Format, Interface, Partition, PartitionTable,
 };
 use model::hypervisor::{Arch, Guest, Virtualisation};
 use model::id::{NetworkId, TenantId};
-use std::fs;
-use std::path::Path;
 
 /// The hypervisor of both nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,14 +113,4 @@ impl Kind {
 
 pub fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
-}
-
-pub fn make(name: &str, work: &Path, store: &Store) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let text = fs::read_to_string(root.join(format!("assets/recipes/{name}.toml")));
-    let recipe = Recipe::read(&text.expect("a recipe")).expect("a good recipe");
-    let guests = root.join("target/guests/x86_64");
-    assert!(guests.join("complete").exists(), "run `make guests`");
-    let made = recipe.make(&guests, work, store, &key(), &agent::watch::Unwatched);
-    made.expect("an image").id
 }

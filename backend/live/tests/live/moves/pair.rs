@@ -1,9 +1,10 @@
 //! Nodes with cables between them, and the orders by which a controller moves a VM from one to another.
 
-use super::kind::{Kind, key, make};
+use super::kind::{Kind, key};
 use super::node::{Node, VM, node_root};
 use super::room::Room;
 use super::under::Under;
+use crate::recipes::make;
 use image::store::Store;
 use model::blueprint::Blueprint;
 use model::id::{KeyId, OperationId};
@@ -51,7 +52,9 @@ impl<const N: usize> Nodes<N> {
         let trusted = vec![key().verifying_key()];
         let store = Store::open(&images, trusted, 1 << 30).expect("a store");
         let made = kind.recipes().iter();
-        let made: Vec<String> = made.map(|name| make(name, folder.path(), &store)).collect();
+        let made: Vec<String> = made
+            .map(|name| make(name, folder.path(), &store, &key()))
+            .collect();
         let rooms = std::array::from_fn(|_| Room::new());
         let hosts = cables(&rooms);
         let mut place = 0;
