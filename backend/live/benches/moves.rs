@@ -15,6 +15,8 @@ mod node;
 #[path = "../tests/live/moves/pair.rs"]
 #[expect(dead_code, reason = "tests alone kill agents")]
 mod pair;
+#[path = "../tests/live/recipes.rs"]
+mod recipes;
 #[path = "../tests/live/network/node.rs"]
 #[expect(dead_code, reason = "tests alone have networks without agents")]
 mod room;
