@@ -1,6 +1,7 @@
 //! The controller: told what happens, it answers with what is to be done, and nothing else.
 //!
 //! - `accept`: a command becomes an operation, or is refused
+//! - `making`: the orders that make a VM, and the disk that other nodes lend it
 //! - `deploy`: a design comes to stand as it is drawn
 //! - `sizing`, `moving`: VMs are given more or less, and go to other nodes
 //! - `drive`: operations go on: orders are sent, and ends are told
@@ -12,6 +13,7 @@ mod accept;
 mod deploy;
 mod drive;
 mod hear;
+mod making;
 mod mend;
 mod moving;
 mod picture;

@@ -10,6 +10,7 @@ use model::report::Outcome;
 use model::time::Time;
 use model::units::Resources;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// One line of the journal. Keys are named by id only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,15 @@ pub enum Entry {
         generation: Generation,
         /// What it says.
         verb: Box<Verb>,
+    },
+    /// A piece of a VM's remote disk is served.
+    Lent {
+        /// The VM.
+        vm: VmId,
+        /// Which piece.
+        piece: u32,
+        /// Where.
+        address: SocketAddr,
     },
     /// Nothing more comes of an order.
     Closed {

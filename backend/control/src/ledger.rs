@@ -136,6 +136,12 @@ impl Ledger {
                     };
                 }
             }
+            Entry::Lent { vm, piece, address } => {
+                let lent = self.vms.get_mut(vm).map(|record| &mut record.lent);
+                if let Some(lent) = lent.and_then(|lent| lent.get_mut(*piece as usize)) {
+                    lent.address = Some(*address);
+                }
+            }
             Entry::Closed {
                 operation,
                 task,

@@ -3,10 +3,11 @@
 use crate::backend::{Command, Refused};
 use crate::journal::Entry;
 use model::event::Event;
-use model::id::{NodeId, OperationId, VmId};
+use model::id::{KeyId, NodeId, OperationId, VmId};
 use model::order::Order;
 use model::report::{Report, VmState};
 use model::time::{Span, Time};
+use std::collections::BTreeSet;
 
 /// What a controller is told.
 #[derive(Clone, Debug)]
@@ -69,8 +70,13 @@ pub enum Output {
         /// Whether it was accepted.
         answer: Result<(), Refused>,
     },
-    /// Send an order to its node, with the keys that its verb names.
-    Send(Box<Order>),
+    /// Send an order to its node.
+    Send {
+        /// The order.
+        order: Box<Order>,
+        /// The keys that come beside it.
+        keys: BTreeSet<KeyId>,
+    },
     /// Tell a node that an order is to end early.
     CallOff {
         /// Which.

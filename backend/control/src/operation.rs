@@ -130,6 +130,13 @@ pub enum TaskAct {
         /// The place of the task that receives it.
         to: u32,
     },
+    /// Lend it a piece of its remote disk.
+    Lend {
+        /// Which piece.
+        piece: u32,
+    },
+    /// Lend it no piece any more.
+    Withdraw,
     /// Wipe what is left of it there, which is not the VM any more.
     Clear,
 }

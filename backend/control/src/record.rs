@@ -3,12 +3,13 @@
 use model::blueprint::Blueprint;
 use model::design::Design;
 use model::grid::NodeState;
-use model::id::{NodeId, TenantId, VmId};
+use model::id::{KeyId, NodeId, TenantId, VmId};
 use model::time::Time;
 use model::units::Resources;
 use model::vm::VmSpec;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What a VM is to be.
@@ -46,8 +47,10 @@ pub struct VmRecord {
     pub arriving: Option<(NodeId, Vec<(u8, u16)>)>,
     /// Where it was, until that node has wiped it.
     pub leaving: Option<NodeId>,
-    /// What a node needs to make it.
+    /// What a node needs to make it, all but its remote disk.
     pub blueprint: Arc<Blueprint>,
+    /// The pieces of its remote disk, in order; empty: it has none.
+    pub lent: Vec<Lent>,
     /// Whether its node has made it.
     pub is_made: bool,
     /// What it is to be.
@@ -71,6 +74,19 @@ impl VmRecord {
     }
 }
 
+/// A piece of a VM's remote disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lent {
+    /// The node that lends it.
+    pub node: NodeId,
+    /// Its size.
+    pub size_gib: u32,
+    /// The key by which it is read and written.
+    pub key: KeyId,
+    /// Where it is served; `None`: it has not been told.
+    pub address: Option<SocketAddr>,
+}
+
 /// A design that was deployed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
@@ -90,5 +106,7 @@ pub struct NodeRecord {
     /// VMs that are here, come, or go.
     pub vms: BTreeSet<VmId>,
     /// What may be left here of VMs that are made anew elsewhere, and what it takes.
-    pub remains: std::collections::BTreeMap<VmId, Resources>,
+    pub remains: BTreeMap<VmId, Resources>,
+    /// How much of its disk it lends to VMs of other nodes, in GiB.
+    pub lends: BTreeMap<VmId, u32>,
 }

@@ -162,6 +162,13 @@ impl World {
             for vm in record.remains.keys() {
                 wrong.push(format!("node {node} still has remains of {vm}"));
             }
+            let lent = self.lent_of(NodeId(node as u32));
+            if !lent.iter().eq(record.lends.keys()) {
+                wrong.push(format!(
+                    "node {node} lends to {lent:?}, expected {:?}",
+                    record.lends
+                ));
+            }
             let here: BTreeSet<VmId> = self.vms_of(NodeId(node as u32));
             if here != record.vms {
                 wrong.push(format!(

@@ -8,7 +8,7 @@ use crate::world::{Due, World};
 use agent::agent::Agent;
 use agent::driver::Act;
 use agent::message::Input;
-use agent::step::{Failure, FailureKind, Gained, Step};
+use agent::step::{Failure, FailureKind, Gained, SeenState, Step};
 use model::id::{KeyId, NodeId, OperationId, VmId};
 use model::report::VmState;
 use model::time::Span;
@@ -31,10 +31,17 @@ pub(crate) fn begin(node: &mut Node, step: &Step) {
         Step::Act {
             vm,
             act: Act::Send { .. },
-        } if !runs(vm) => {}
-        step if waits(step) => {}
-        step => node.hands.begin(step),
+        } if !runs(vm) => return,
+        step if waits(step) => return,
+        // Who is not to come any more is turned away from here on.
+        Step::Act {
+            vm,
+            act: Act::Destroy,
+        } => node.turn_away(*vm),
+        Step::Dismiss { vm } => node.hands.book.retain(|of, taken| of != vm || *taken),
+        _ => {}
     }
+    node.hands.begin(step);
 }
 
 impl World {
@@ -101,26 +108,33 @@ impl World {
 
     fn end_here(&mut self, node: NodeId, step: &Step, is_late: bool) -> Result<Gained, Failure> {
         let here = &mut self.nodes[node.index()];
+        // Whoever gives up waiting for a VM takes it no more.
+        if let Step::Await { vm } = step {
+            here.turn_away(*vm);
+            // One that has come is here, whatever became of it since.
+            if here.came.remove(vm) {
+                let state = here.hands.vms.get(vm).map(|modelled| modelled.state);
+                return Ok(Gained {
+                    states: vec![SeenState { vm: *vm, state }],
+                    ..Gained::default()
+                });
+            }
+        }
         let mut gained = here.hands.end(step, is_late)?;
         // A watchdog that has stopped a VM looks again at what starts late.
         here.bark(self.now);
         if let Some(address) = &mut gained.listening {
-            *address = format!("{}", node.0);
+            *address = match step {
+                Step::Lend { .. } => format!("10.{}.{}.1:10809", node.0 >> 8, node.0 & 0xff),
+                _ => format!("{}", node.0),
+            };
         }
-        match step {
-            Step::Act { vm, act } => match act {
-                Act::Receive { .. } => {
-                    here.incoming.insert(*vm);
-                }
-                Act::Destroy => {
-                    here.incoming.remove(vm);
-                }
-                _ => {}
-            },
-            Step::Await { vm } => {
-                here.incoming.remove(vm);
-            }
-            _ => {}
+        if let Step::Act {
+            vm,
+            act: Act::Receive { .. },
+        } = step
+        {
+            here.incoming.insert(*vm);
         }
         Ok(gained)
     }
@@ -166,6 +180,8 @@ impl World {
                 return Err(broken(FailureKind::Broken, "nobody waits for it"));
             }
             (modelled.given, modelled.state) = (true, VmState::Stopped);
+            self.nodes[node.index()].frozen.insert(vm);
+            self.check_running(node);
             if torn {
                 return Err(broken(FailureKind::Unfinished, "the link broke"));
             }
@@ -177,17 +193,23 @@ impl World {
         if there.incoming.remove(&vm) {
             there.hands.vm(vm).state = VmState::Running;
             there.arrived.insert(key);
+            there.came.insert(vm);
             self.check_running(receiver);
             self.poke(receiver, vm);
         }
         if !self.nodes[receiver.index()].arrived.contains(&key) {
-            let modelled = self.nodes[node.index()].hands.vm(vm);
-            (modelled.given, modelled.state) = (false, VmState::Running);
+            let here = &mut self.nodes[node.index()];
+            let modelled = here.hands.vm(vm);
+            modelled.given = false;
+            if here.frozen.remove(&vm) {
+                modelled.state = VmState::Running;
+            }
             return Err(broken(FailureKind::Broken, "its receiver has dropped it"));
         }
-        let hands = &mut self.nodes[node.index()].hands;
-        let ended = hands.end(step, false);
-        hands.elsewhere.remove(&vm);
+        let here = &mut self.nodes[node.index()];
+        here.frozen.remove(&vm);
+        let ended = here.hands.end(step, false);
+        here.hands.elsewhere.remove(&vm);
         ended
     }
 
@@ -241,10 +263,15 @@ impl World {
 
     /// Looks at what runs on a node after something has changed there.
     pub(crate) fn check_running(&mut self, node: NodeId) {
-        let hands = &self.nodes[node.index()].hands;
-        let runs = |state| matches!(state, VmState::Running | VmState::Paused);
-        let vms = hands.vms.iter();
-        let running = vms.filter(|(_, vm)| runs(vm.state)).map(|(vm, _)| *vm);
+        let here = &self.nodes[node.index()];
+        let runs = |vm: &VmId, state| match state {
+            VmState::Running | VmState::Paused => true,
+            // One that is sent runs until it is given.
+            VmState::Migrating => !here.incoming.contains(vm),
+            _ => false,
+        };
+        let vms = here.hands.vms.iter();
+        let running = vms.filter(|(vm, of)| runs(vm, of.state)).map(|(vm, _)| *vm);
         self.checks.runs(self.now, node, running);
     }
 

@@ -29,6 +29,10 @@ pub(crate) struct Node {
     pub arrived: BTreeSet<KeyId>,
     /// VMs that are waited for, running, and whose processes live.
     pub incoming: BTreeSet<VmId>,
+    /// VMs that were given to another node, and whose processes live and stand still.
+    pub frozen: BTreeSet<VmId>,
+    /// VMs that have come so, before their orders have ended.
+    pub came: BTreeSet<VmId>,
     /// The VMs that its watchdog is to stop, and when their lease lapses; `None`: it has.
     pub guarded: (Vec<VmId>, Option<Time>),
     /// Whether it has power.
@@ -97,6 +101,8 @@ impl Node {
             at_hand: BTreeMap::new(),
             arrived: BTreeSet::new(),
             incoming: BTreeSet::new(),
+            frozen: BTreeSet::new(),
+            came: BTreeSet::new(),
             guarded: (Vec::new(), None),
             is_up: true,
             is_cut: false,
@@ -150,6 +156,16 @@ impl Node {
             };
         }
         self.incoming.clear();
+        self.frozen.clear();
+    }
+
+    /// A VM that is waited for is not let in any more.
+    pub fn turn_away(&mut self, vm: VmId) {
+        if self.incoming.remove(&vm)
+            && let Some(modelled) = self.hands.vms.get_mut(&vm)
+        {
+            modelled.state = VmState::Failed;
+        }
     }
 
     /// It has booted.
@@ -170,11 +186,17 @@ impl Node {
         if !self.is_up || until.is_some_and(|until| now < until + BARK) {
             return;
         }
+        // It goes by processes, also by those that wait for a VM, or have given it.
         for vm in vms {
-            if let Some(vm) = self.hands.vms.get_mut(vm)
-                && matches!(vm.state, VmState::Running | VmState::Paused)
-            {
-                vm.state = VmState::Stopped;
+            self.frozen.remove(vm);
+            let was_coming = self.incoming.remove(vm);
+            if let Some(vm) = self.hands.vms.get_mut(vm) {
+                vm.state = match vm.state {
+                    VmState::Migrating if was_coming => VmState::Failed,
+                    // One that is sent runs until it is given.
+                    VmState::Running | VmState::Paused | VmState::Migrating => VmState::Stopped,
+                    state => state,
+                };
             }
         }
     }

@@ -253,6 +253,10 @@ impl Asked {
     /// A small shop of some tenant, in another size each time.
     fn design(&mut self) -> Design {
         let place = self.chance.below(u64::from(self.day.designs));
+        let remote_disk_gib = match self.chance.below(6) {
+            0 => 20 + self.chance.below(100) as u32,
+            _ => 0,
+        };
         let mut component = |kind: ComponentKind, most: u64| Component {
             instances: 1 + self.chance.below(most) as u32,
             cpu_milli: 500 * (1 + self.chance.below(4) as u32),
@@ -263,11 +267,12 @@ impl Asked {
             highly_available: self.chance.below(2) == 0,
             ..Component::new(kind, kind.defaults().short_name)
         };
-        let components = vec![
+        let mut components = vec![
             component(ComponentKind::LoadBalancer, 1),
             component(ComponentKind::WebServer, 6),
             component(ComponentKind::Database, 2),
         ];
+        components[2].remote_disk_gib = remote_disk_gib;
         let link = |from: usize, to: usize| Link {
             from: components[from].name.clone(),
             to: components[to].name.clone(),

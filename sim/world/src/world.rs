@@ -19,7 +19,7 @@ use engine::digest::Digest;
 use engine::queue::Queue;
 use model::event::Event;
 use model::grid::Grid;
-use model::id::{NodeId, OperationId, VmId};
+use model::id::{KeyId, NodeId, OperationId, VmId};
 use model::order::Order;
 use model::report::{Report, VmState};
 use model::time::{Span, Time};
@@ -53,7 +53,7 @@ pub(crate) enum Due {
 /// A message to a node's agent.
 #[derive(Clone)]
 pub(crate) enum ToNode {
-    Order(Box<Order>),
+    Order(Box<Order>, BTreeSet<KeyId>),
     CallOff(OperationId),
     Lease { from: Time, span: Span },
 }
@@ -169,6 +169,14 @@ impl World {
         let agent = self.nodes[node.index()].agent.as_ref();
         agent.map_or_else(BTreeSet::new, |agent| {
             agent.ledger().vms.keys().copied().collect()
+        })
+    }
+
+    /// The VMs to which a node lends, by its agent's ledger.
+    pub(crate) fn lent_of(&self, node: NodeId) -> BTreeSet<VmId> {
+        let agent = self.nodes[node.index()].agent.as_ref();
+        agent.map_or_else(BTreeSet::new, |agent| {
+            agent.ledger().lent.keys().copied().collect()
         })
     }
 

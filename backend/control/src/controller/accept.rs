@@ -145,8 +145,7 @@ impl Controller {
             .filter_map(|vm| self.ledger.vms.get(vm))
         {
             accepted.changes.push(Change::Leaving { vm: record.id });
-            let verb = Verb::Delete;
-            accepted.task(record.id, record.node, TaskAct::Do { verb }, &[]);
+            accepted.delete(record, &[]);
         }
         let deployment = place;
         accepted.changes.push(Change::Withdrawn { deployment });
@@ -174,7 +173,8 @@ impl Controller {
             }
             Verb::Delete => {
                 accepted.changes.push(Change::Leaving { vm });
-                TaskAct::Do { verb }
+                accepted.delete(record, &[]);
+                return Ok(accepted);
             }
             Verb::Scale { scale } => {
                 let from = record.resources;

@@ -2,6 +2,7 @@
 
 use super::Controller;
 use super::accept::Accepted;
+use super::making::pieces;
 use super::sizing::resize_to;
 use crate::backend::Refused;
 use crate::draft::{Draft, addresses, free_address};
@@ -71,17 +72,11 @@ impl Controller {
         let new: Vec<usize> = (0..assignment.vms.len())
             .filter(|vm| !there.contains_key(assignment.vms[*vm].name.as_str()))
             .collect();
-        if let Some(vm) = assignment.vms.iter().find(|vm| vm.remote_disk_gib > 0) {
-            let why = format!(
-                "{} has a disk of other nodes, which no order makes here yet",
-                vm.name
-            );
-            return Err(Refused::Illegal { why });
-        }
         let planned = self.plan_new(&assignment, &new, chosen, &view)?;
+        let mut made: Vec<u32> = Vec::new();
         for (&vm, placement) in new.iter().zip(&planned.placements) {
             let assigned = &assignment.vms[vm];
-            let id = VmId(self.ledger.next_vm + accepted.tasks.len() as u64);
+            let id = VmId(self.ledger.next_vm + made.len() as u64);
             let address = free_address(&taken);
             taken.insert(address);
             let resources = asked(assigned);
@@ -107,16 +102,16 @@ impl Controller {
                 arriving: None,
                 leaving: None,
                 blueprint: Arc::new(draft.blueprint(&grid, &self.settings.catalogue)),
+                lent: pieces(id, &placement.loans),
                 is_made: false,
                 wish: Wish::Running,
                 since: Time::ZERO,
             };
+            made.push(accepted.make(&record));
             let record = Box::new(record);
             accepted.changes.push(Change::Vm { record });
-            accepted.task(id, placement.node, TaskAct::Create, &[]);
         }
         // All are made before one is started, so that what fails has served nobody yet.
-        let made: Vec<u32> = (0..accepted.tasks.len() as u32).collect();
         for place in &made {
             let (vm, node) = {
                 let task = &accepted.tasks[*place as usize];
@@ -131,8 +126,7 @@ impl Controller {
         }
         for record in there.into_values() {
             accepted.changes.push(Change::Leaving { vm: record.id });
-            let verb = Verb::Delete;
-            accepted.task(record.id, record.node, TaskAct::Do { verb }, &made);
+            accepted.delete(record, &made);
         }
         Ok(accepted)
     }

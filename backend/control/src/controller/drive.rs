@@ -1,6 +1,6 @@
 //! Operations go on: orders are sent as their turns come, and ends are told.
 
-use super::moving::create_verb;
+use super::making::{create_verb, lend_verb};
 use super::{Controller, Flight};
 use crate::journal::Entry;
 use crate::ledger::Ledger;
@@ -8,11 +8,11 @@ use crate::message::Output;
 use crate::operation::{Task, TaskAct, TaskState};
 use crate::record::{VmRecord, Wish};
 use model::event::Happening;
-use model::id::{NodeId, OperationId};
+use model::id::{KeyId, NodeId, OperationId};
 use model::order::{Order, Verb};
 use model::report::Outcome;
 use model::time::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is to be done with a task whose turn has come.
 enum Turn {
@@ -67,7 +67,7 @@ impl Controller {
         let task = &open.tasks[place];
         let record = self.ledger.vms.get(&task.vm);
         let record = match (&task.act, record) {
-            (TaskAct::Clear, _) => {
+            (TaskAct::Clear | TaskAct::Withdraw, _) => {
                 return self.when_reached(task.node, Verb::Delete);
             }
             (_, Some(record)) => record,
@@ -75,9 +75,14 @@ impl Controller {
             (_, None) => return Turn::Void(format!("{} is gone", task.vm)),
         };
         match &task.act {
-            TaskAct::Create | TaskAct::Remake => {
-                self.when_reached(record.node, create_verb(record))
-            }
+            TaskAct::Create | TaskAct::Remake => match create_verb(record) {
+                Some(verb) => self.when_reached(record.node, verb),
+                None => Turn::Void(format!("a piece of {}'s disk is not served", record.name)),
+            },
+            TaskAct::Lend { piece } => match lend_verb(record, *piece) {
+                Some(verb) => self.when_reached(task.node, verb),
+                None => Turn::Void(format!("{} has no such piece", record.name)),
+            },
             TaskAct::Scale { scale, .. } => {
                 let scale = scale.clone();
                 self.when_reached(record.node, Verb::Scale { scale })
@@ -95,7 +100,7 @@ impl Controller {
                 }
             },
             TaskAct::Send { to } => self.send_turn(&open.tasks[*to as usize], record),
-            TaskAct::Clear => Turn::Wait,
+            TaskAct::Clear | TaskAct::Withdraw => Turn::Wait,
         }
     }
 
@@ -170,6 +175,8 @@ impl Controller {
         };
         let task = &open.tasks[flight.task as usize];
         let TaskState::Ordered { verb, .. } = &task.state else {
+            // It was settled without its node.
+            self.flights.remove(&order);
             return;
         };
         if !self.links[task.node.index()].is_reached {
@@ -177,7 +184,8 @@ impl Controller {
         }
         flight.sent = Some(now);
         let generation = flight.generation;
-        out.push(Output::Send(Box::new(Order {
+        let keys = keys(verb, self.ledger.vms.get(&task.vm));
+        let order_itself = Box::new(Order {
             operation: order,
             generation,
             node: task.node,
@@ -187,7 +195,11 @@ impl Controller {
                 true => Time::NEVER,
                 false => open.deadline,
             },
-        })));
+        });
+        out.push(Output::Send {
+            order: order_itself,
+            keys,
+        });
         if open.back.is_some() && !is_clearing(task) {
             let node = task.node;
             out.push(Output::CallOff { node, order });
@@ -327,10 +339,31 @@ pub(super) fn flights(ledger: &Ledger) -> BTreeMap<OperationId, Flight> {
     flights
 }
 
+/// The keys that come beside an order: those that it names, and those of the VM's disks.
+fn keys(verb: &Verb, record: Option<&VmRecord>) -> BTreeSet<KeyId> {
+    let named = match verb {
+        Verb::Receive { key, .. } | Verb::Migrate { key, .. } | Verb::Lend { key, .. } => {
+            vec![*key]
+        }
+        Verb::RotateKey { from, to } => vec![*from, *to],
+        _ => Vec::new(),
+    };
+    let disks = record.into_iter().flat_map(|record| {
+        let encrypted = record
+            .blueprint
+            .disks
+            .iter()
+            .filter_map(|disk| disk.encryption);
+        let encrypted = encrypted.map(|encryption| encryption.key);
+        encrypted.chain(record.lent.iter().map(|lent| lent.key))
+    });
+    named.into_iter().chain(disks).collect()
+}
+
 /// Whether an order takes away what is not wished for: nothing calls it off, and it is never too late.
 fn is_clearing(task: &Task) -> bool {
     match &task.act {
-        TaskAct::Clear => true,
+        TaskAct::Clear | TaskAct::Withdraw => true,
         TaskAct::Do { verb } => *verb == Verb::Delete,
         _ => false,
     }

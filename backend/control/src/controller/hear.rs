@@ -1,8 +1,9 @@
 //! Agents come and go, and report.
 
 use super::{Controller, Progress, Seen};
+use crate::journal::Entry;
 use crate::message::{Held, Output};
-use crate::operation::TaskState;
+use crate::operation::{TaskAct, TaskState};
 use model::event::Happening;
 use model::id::{NodeId, OperationId, VmId};
 use model::report::{Outcome, Report, VmState};
@@ -95,6 +96,7 @@ impl Controller {
         let flight = self.flights[&order];
         let end = match outcome {
             Outcome::Listening { address } => {
+                self.note_lent(flight.operation, flight.task, &address, out);
                 self.listening.insert(order, address);
                 self.wake.insert(flight.operation);
                 return;
@@ -123,6 +125,21 @@ impl Controller {
             _ => return,
         };
         self.close(now, flight.operation, flight.task, end, out);
+    }
+
+    /// A node has told where it serves a piece of a VM's remote disk.
+    fn note_lent(
+        &mut self,
+        operation: OperationId,
+        task: u32,
+        address: &str,
+        out: &mut Vec<Output>,
+    ) {
+        let task = &self.ledger.open[&operation].tasks[task as usize];
+        if let (TaskAct::Lend { piece }, Ok(address)) = (&task.act, address.parse()) {
+            let (vm, piece) = (task.vm, *piece);
+            self.write(Entry::Lent { vm, piece, address }, out);
+        }
     }
 
     /// A node has told the state of a VM, by its own clock then, which may have been overtaken.

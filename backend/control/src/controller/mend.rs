@@ -23,6 +23,7 @@ impl Controller {
         self.send_again(now, out);
         self.give_up_lapsed(now, out);
         self.clear_remains(now, out);
+        self.withdraw_lent(now, out);
         self.heal(now, out);
     }
 
@@ -123,6 +124,29 @@ impl Controller {
         }
     }
 
+    /// Takes back what is lent to VMs that are gone.
+    fn withdraw_lent(&mut self, now: Time, out: &mut Vec<Output>) {
+        let nodes = self.ledger.nodes.iter().enumerate();
+        let lent = nodes.flat_map(|(node, record)| {
+            let node = NodeId(node as u32);
+            record.lends.keys().map(move |vm| (node, *vm))
+        });
+        let lent: Vec<(NodeId, VmId)> = lent
+            .filter(|(node, vm)| {
+                let is_gone = !self.ledger.vms.contains_key(vm);
+                is_gone && self.may_mend(now, *vm) && self.links[node.index()].is_reached
+            })
+            .collect();
+        for (node, vm) in lent {
+            let mut accepted = Accepted {
+                what: format!("take back what is lent to {vm}"),
+                ..Accepted::default()
+            };
+            accepted.task(vm, node, TaskAct::Withdraw, &[]);
+            self.begin_own(now, vm, accepted, out);
+        }
+    }
+
     /// Wipes VMs of ours that a node has and that are not there.
     pub(super) fn clear_strays(
         &mut self,
@@ -215,8 +239,7 @@ impl Controller {
         };
         if record.wish == Wish::Gone && !self.is_lost(record) {
             accepted.what = format!("delete {name}");
-            let verb = Verb::Delete;
-            accepted.task(vm, record.node, TaskAct::Do { verb }, &[]);
+            accepted.delete(record, &[]);
         } else if self.is_lost(record) {
             let placement = self.refuge(record).ok()?;
             let (to, devices) = (placement.node, placement.devices);

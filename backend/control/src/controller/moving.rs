@@ -14,7 +14,6 @@ use model::order::{Passage, Storage, Verb};
 use model::plan::Placement;
 use model::report::VmState;
 use model::view::View;
-use std::sync::Arc;
 
 /// How many VMs leave a node at once when it is emptied: one is sent while another is made ready.
 const AT_ONCE: usize = 2;
@@ -71,6 +70,13 @@ impl Controller {
                 record.name
             )));
         }
+        if !record.lent.is_empty() {
+            let why = format!(
+                "{} has a disk of other nodes, and stays where it is",
+                record.name
+            );
+            return Err(illegal(why));
+        }
         Ok(())
     }
 
@@ -118,6 +124,10 @@ impl Controller {
     pub(super) fn refuge(&self, record: &VmRecord) -> Result<Placement, Refused> {
         let mut view = View::clone(&self.view);
         view.nodes[record.node.index()].state = NodeState::Down;
+        // To delete a VM there would take back what is lent to it.
+        for lent in &record.lent {
+            view.nodes[lent.node.index()].state = NodeState::Down;
+        }
         let hypervisor = self.view.grid.class_of(record.node).hypervisor;
         for node in self.view.grid.node_ids() {
             if self.view.grid.class_of(node).hypervisor != hypervisor {
@@ -196,13 +206,5 @@ fn assignment(records: &[&VmRecord]) -> Assignment {
     Assignment {
         vms: vms.collect(),
         ..Assignment::default()
-    }
-}
-
-/// A VM's blueprint on its way, shared.
-pub(super) fn create_verb(record: &VmRecord) -> Verb {
-    let blueprint = Arc::unwrap_or_clone(Arc::clone(&record.blueprint));
-    Verb::Create {
-        blueprint: Box::new(blueprint),
     }
 }

@@ -5,7 +5,7 @@ use crate::record::VmRecord;
 use model::grid::NodeState;
 use model::id::{NodeId, TenantId};
 use model::time::Time;
-use model::units::Resources;
+use model::units::{DiskGib, Resources};
 use model::view::{NodeView, VmView};
 use model::vm::VmSpec;
 use std::sync::Arc;
@@ -55,6 +55,15 @@ impl Controller {
         let used = vms
             .iter()
             .fold(none, |sum, vm| sum.checked_add(vm.resources).unwrap_or(sum));
+        let lent_gib = record
+            .lends
+            .values()
+            .fold(0, |sum: u32, gib| sum.saturating_add(*gib));
+        let lent = Resources {
+            disk_gib: DiskGib(lent_gib),
+            ..none
+        };
+        let used = used.checked_add(lent).unwrap_or(used);
         let state = match record.state {
             NodeState::Up | NodeState::Cordoned if !self.links[node.index()].is_reached => {
                 NodeState::Down

@@ -14,6 +14,11 @@ impl Ledger {
                 if let Some(deployment) = self.deployments.get_mut(&record.deployment) {
                     deployment.vms.insert(record.id);
                 }
+                for lent in &record.lent {
+                    let lender = &mut self.nodes[lent.node.index()];
+                    lender.lends.insert(record.id, lent.size_gib);
+                    self.touched.insert(lent.node);
+                }
                 self.sit(record.node, record.id);
                 self.vms.insert(record.id, (**record).clone());
             }

@@ -1,7 +1,7 @@
 //! What is recorded of the grid changes with an order that ends, and with an operation that turns back.
 
 use super::Ledger;
-use crate::operation::{Task, TaskAct, TaskState};
+use crate::operation::{Operation, Task, TaskAct, TaskState};
 use crate::record::Wish;
 use model::blueprint::Blueprint;
 use model::id::{NodeId, OperationId, VmId};
@@ -14,7 +14,10 @@ use std::sync::Arc;
 
 impl Ledger {
     pub(super) fn close(&mut self, operation: OperationId, place: u32, end: &TaskState, at: Time) {
-        let Some(task) = self.task(operation, place) else {
+        let Some(task) = self
+            .task(operation, place)
+            .filter(|task| !task.state.is_over())
+        else {
             return;
         };
         let before = std::mem::replace(&mut task.state, end.clone());
@@ -44,13 +47,14 @@ impl Ledger {
                 let is_sent = self.is_sent(operation, place);
                 self.received(vm, is_done, is_sent, at);
             }
-            TaskAct::Send { .. } => {
+            TaskAct::Send { to } => {
                 if let Some(record) = self.vms.get_mut(&vm) {
                     record.leaving = None;
                 }
                 if self.vms.get(&vm).is_none_or(|record| record.node != node) {
                     self.rise(node, vm);
                 }
+                self.settle_receiver(operation, to, is_done, at);
             }
             TaskAct::Clear if is_done => {
                 self.nodes[node.index()].remains.remove(&vm);
@@ -59,6 +63,12 @@ impl Ledger {
                 if let Some(record) = here {
                     record.is_made = false;
                 }
+            }
+            TaskAct::Lend { .. } if is_done => {}
+            TaskAct::Withdraw if !is_done => {}
+            TaskAct::Lend { .. } | TaskAct::Withdraw => {
+                self.nodes[node.index()].lends.remove(&vm);
+                self.touched.insert(node);
             }
             TaskAct::Clear => {}
         }
@@ -79,6 +89,23 @@ impl Ledger {
             record.spec = Arc::new(spec);
             self.touched.extend(record.nodes());
         }
+    }
+
+    /// The order to send a VM has ended: where the node that receives it was given up meanwhile, the
+    /// sender alone knows what has become of it.
+    fn settle_receiver(&mut self, operation: OperationId, to: u32, is_sent: bool, at: Time) {
+        let Some(task) = self.task(operation, to) else {
+            return;
+        };
+        let (vm, node) = (task.vm, task.node);
+        if !self.nodes[node.index()].remains.contains_key(&vm) {
+            return;
+        }
+        let end = match is_sent {
+            true => TaskState::Done,
+            false => given_up(),
+        };
+        self.close(operation, to, &end, at);
     }
 
     /// Whether the order to send what another one receives has ended.
@@ -175,17 +202,17 @@ impl Ledger {
             return;
         };
         let task = &open.tasks[place as usize];
-        if task.act != TaskAct::Create || task.state != TaskState::Done {
+        let (vm, node) = (task.vm, task.node);
+        let is_wished = (self.vms.get(&vm)).is_some_and(|record| record.wish != Wish::Gone);
+        if task.state != TaskState::Done || is_wished {
             return;
         }
-        let (vm, node) = (task.vm, task.node);
-        if let Some(record) = self.vms.get_mut(&vm)
-            && record.wish == Wish::Gone
-        {
-            let verb = Verb::Delete;
-            open.tasks
-                .push(Task::new(vm, node, TaskAct::Do { verb }, Vec::new()));
-        }
+        let act = match task.act {
+            TaskAct::Create => TaskAct::Do { verb: Verb::Delete },
+            TaskAct::Lend { .. } => TaskAct::Withdraw,
+            _ => return,
+        };
+        open.tasks.push(Task::new(vm, node, act, Vec::new()));
     }
 
     /// Gives up what was ordered of a node about its highly available VMs.
@@ -213,18 +240,33 @@ impl Ledger {
             return;
         };
         let at = open.at;
-        let here = |task: &Task| (task.vm, task.node) == (vm, node);
-        let ordered = |task: &Task| matches!(task.state, TaskState::Ordered { .. });
-        let tasks = open.tasks.iter().enumerate();
-        let tasks: Vec<u32> = tasks
-            .filter(|(_, task)| here(task) && ordered(task))
-            .map(|(place, _)| place as u32)
+        let tasks = (0..).zip(&open.tasks);
+        let tasks = tasks.filter(|(_, task)| (task.vm, task.node) == (vm, node));
+        let ends: Vec<(u32, TaskState)> = tasks
+            .filter(|(_, task)| matches!(task.state, TaskState::Ordered { .. }))
+            .filter_map(|(place, _)| Some((place, abandoned(open, place)?)))
             .collect();
-        for place in tasks {
-            let reason = "its node was given up".to_owned();
-            self.close(operation, place, &TaskState::Failed { reason }, at);
+        for (place, end) in ends {
+            self.close(operation, place, &end, at);
         }
     }
+}
+
+/// How an order ends whose node was given up; `None`: it receives what is being sent, and may have
+/// come, whoever hears of it.
+fn abandoned(open: &Operation, place: u32) -> Option<TaskState> {
+    let mut tasks = open.tasks.iter();
+    let sender = tasks.find(|task| task.act == TaskAct::Send { to: place });
+    match sender.map(|sender| &sender.state) {
+        Some(TaskState::Ordered { .. }) => None,
+        Some(TaskState::Done) => Some(TaskState::Done),
+        _ => Some(given_up()),
+    }
+}
+
+fn given_up() -> TaskState {
+    let reason = "its node was given up".to_owned();
+    TaskState::Failed { reason }
 }
 
 /// The blueprint of a VM that has another size.

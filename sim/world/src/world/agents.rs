@@ -5,10 +5,10 @@ use crate::node::{AtHand, BARK};
 use agent::journal::Entry as AgentEntry;
 use agent::message::{Input as ToAgent, Output as FromAgent, Task};
 use agent::secret::Keys;
+use agent::step::Step;
 use agent::watch::CalledOff;
 use control::message::Held;
-use model::id::{KeyId, NodeId, OperationId};
-use model::order::Verb;
+use model::id::{NodeId, OperationId};
 use model::time::Span;
 use std::collections::VecDeque;
 
@@ -75,8 +75,12 @@ impl World {
             return;
         }
         let input = match message {
-            ToNode::Order(order) => {
-                let keys = keys(&order.verb);
+            ToNode::Order(order, ids) => {
+                let mut keys = Keys::default();
+                for id in ids {
+                    // What they are is of no matter here.
+                    keys.insert(id, id.0.to_be_bytes().to_vec());
+                }
                 ToAgent::Ordered { order, keys }
             }
             ToNode::CallOff(operation) => ToAgent::CalledOff { operation },
@@ -148,7 +152,8 @@ impl World {
         let is_late = task.deadline.is_some_and(|deadline| deadline <= clock);
         let mut time = self.profile.time(&task.step);
         time.0 *= i64::from(here.slowness);
-        let due = match crate::handover::waits(&task.step) {
+        let has_come = matches!(&task.step, Step::Await { vm } if here.came.contains(vm));
+        let due = match crate::handover::waits(&task.step) && !has_come {
             // It ends when what it waits for has come, or when it is given up.
             true => task.deadline.map(|deadline| self.now + (deadline - clock)),
             false => Some(self.now + time),
@@ -179,19 +184,4 @@ impl World {
             self.after(Span(100), Due::StepEnds(node, operation, number));
         }
     }
-}
-
-/// The keys that a verb names; what they are is of no matter here.
-fn keys(verb: &Verb) -> Keys {
-    let ids: Vec<KeyId> = match verb {
-        Verb::Receive { key, .. } | Verb::Migrate { key, .. } | Verb::Lend { key, .. } => {
-            vec![*key]
-        }
-        _ => Vec::new(),
-    };
-    let mut keys = Keys::default();
-    for id in ids {
-        keys.insert(id, id.0.to_be_bytes().to_vec());
-    }
-    keys
 }

@@ -96,7 +96,9 @@ impl World {
                 self.checks.answered(self.now, operation, &answer);
                 self.answers.entry(operation).or_insert(answer);
             }
-            Output::Send(order) => self.post_to_node(order.node, ToNode::Order(order)),
+            Output::Send { order, keys } => {
+                self.post_to_node(order.node, ToNode::Order(order, keys));
+            }
             Output::CallOff { node, order } => self.post_to_node(node, ToNode::CallOff(order)),
             Output::Lease { node, from, span } => {
                 self.post_to_node(node, ToNode::Lease { from, span });
