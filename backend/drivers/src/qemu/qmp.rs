@@ -36,6 +36,8 @@ pub(super) struct Qmp {
     searched: usize,
     /// When the guest was last seen to stand still, in microseconds since 1970.
     still_since_micros: Option<u64>,
+    /// Events that were told before the last answer: what they tell, it may not know yet.
+    passed: Vec<Value>,
 }
 
 impl Qmp {
@@ -83,6 +85,7 @@ impl Qmp {
             unread: Vec::new(),
             searched: 0,
             still_since_micros: None,
+            passed: Vec::new(),
         })
     }
 
@@ -196,6 +199,9 @@ impl Qmp {
         watch: &dyn Watch,
     ) -> Result<(), DriverError> {
         let until = Instant::now() + limit;
+        if self.passed.drain(..).any(|event| waited_for(&event)) {
+            return Ok(());
+        }
         while let Some(line) = self.line("wait", until, watch)? {
             if serde_json::from_slice(&line).is_ok_and(|event| waited_for(&event)) {
                 break;
@@ -212,6 +218,7 @@ impl Qmp {
     fn answer(&mut self, command: &str, watch: &dyn Watch) -> Result<Value, DriverError> {
         // However much else is told meanwhile.
         let until = Instant::now() + PATIENCE;
+        self.passed.clear();
         loop {
             let mut object = self.object(command, until, watch)?;
             if let Some(error) = object.get("error") {
@@ -222,6 +229,7 @@ impl Qmp {
             if let Some(answer) = object.get_mut("return") {
                 return Ok(answer.take());
             }
+            self.passed.push(object);
         }
     }
 
@@ -330,68 +338,4 @@ fn broke(doing: String, error: std::io::Error) -> DriverError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::outside::Hasty;
-    use agent::watch::Unwatched;
-    use rustix::net::{bind, listen};
-    use std::thread;
-
-    fn hasty() -> Hasty<'static> {
-        Hasty {
-            until: Instant::now() + Duration::from_millis(200),
-            watch: &Unwatched,
-        }
-    }
-
-    /// Who lets nobody in holds up nobody who is called off.
-    #[test]
-    fn a_full_queue_is_not_waited_for_for_ever() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("socket");
-        let address = SocketAddrUnix::new(&path).expect("a short path");
-        let made = socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        );
-        let made = made.expect("a socket");
-        bind(&made, &address).expect("a free name");
-        listen(&made, 0).expect("a socket");
-        let mut inside = Vec::new();
-        let refused = loop {
-            match Qmp::open(&path, &hasty()) {
-                Ok(qmp) => inside.push(qmp),
-                Err(error) => break error,
-            }
-            assert!(inside.len() < 16, "there is room for all");
-        };
-        assert!(
-            matches!(refused, DriverError::CalledOff { .. }),
-            "{refused}"
-        );
-    }
-
-    /// Who takes nothing, or answers without end, holds up nobody either.
-    #[test]
-    fn hostile_ends_are_given_up() {
-        let (near, far) = UnixStream::pair().expect("a pair");
-        let mut qmp = Qmp::over(near).expect("a stream");
-        let stuck = qmp.send("say much", &vec![b' '; 16 << 20], &hasty());
-        let stuck = stuck.expect_err("nobody reads it");
-        assert!(matches!(stuck, DriverError::CalledOff { .. }), "{stuck}");
-        drop(far);
-        let (near, mut far) = UnixStream::pair().expect("a pair");
-        let mut qmp = Qmp::over(near).expect("a stream");
-        let told = thread::spawn(move || {
-            let portion = [b'x'; 1 << 16];
-            // It breaks where nobody listens any more.
-            while far.write_all(&portion).is_ok() {}
-        });
-        let endless = qmp.answer("ask", &Unwatched).expect_err("no end");
-        assert!(endless.to_string().contains("more than"), "{endless}");
-        drop(qmp);
-        told.join().expect("it does not panic");
-    }
-}
+mod tests;

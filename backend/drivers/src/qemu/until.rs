@@ -22,10 +22,11 @@ const NEAR_BYTES: u64 = 16 << 20;
 /// A query is repeated after an event that may change its answer, and after this where none comes.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The same, of what no event tells: how much memory is left, which falls by some MiB meanwhile.
+/// The same, of what no event tells, as how much memory is left, which falls by some MiB meanwhile; and
+/// while the guest stands still.
 const ASK_SOON: Duration = Duration::from_millis(5);
 
-/// The same, while the guest stands still.
+/// The same, of what is over in less than that.
 const ASK_AT_ONCE: Duration = Duration::from_micros(500);
 
 /// What a repeated query waits for.
@@ -133,7 +134,8 @@ impl Until {
     /// How long no event is waited for before the query is repeated.
     pub(super) const fn again(&self) -> Duration {
         match self {
-            Self::MemoryNear => ASK_SOON,
+            // While the guest stands still no event is relied upon alone.
+            Self::MemoryNear | Self::MirrorEnded { .. } | Self::MigrationDone => ASK_SOON,
             Self::Finished => ASK_AT_ONCE,
             _ => ASK_AGAIN,
         }
