@@ -32,7 +32,7 @@ use pair::Pair;
 /// The promise.
 const MOST_MILLIS: u64 = 50;
 
-const MOVES: usize = 20;
+const MOVES: usize = 40;
 
 fn main() {
     let mut pair = Pair::new(kind::Kind::Qemu);
