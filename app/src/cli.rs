@@ -4,12 +4,14 @@
 //! - [`check`]: all faults of designs, grids and rule chains
 //! - [`plan`]: a design on a grid, with the reasons
 //! - [`policies`]: the catalogue of policies
+//! - [`live`]: the verbs that ask the controller of a live grid
 //! - [`open`]: the window
 //! - [`kind`], [`failure`], [`progress`], [`table`]: what the verbs share
 
 pub mod check;
 pub mod failure;
 pub mod kind;
+pub mod live;
 pub mod open;
 pub mod plan;
 pub mod policies;
@@ -59,6 +61,20 @@ pub enum Verb {
     Plan(plan::Args),
     /// List the policies that decide where VMs go
     Policies(policies::Args),
+    /// Become an admin of a live grid
+    Join(live::join::Args),
+    /// List the nodes of a live grid, open, close and drain them
+    Node(live::node::Args),
+    /// List the VMs of a live grid, start, stop, move and delete them
+    Vm(live::vm::Args),
+    /// Deploy designs on a live grid, and withdraw them
+    Design(live::design::Args),
+    /// Look at what was asked of a live grid, and call it off
+    Operation(live::operation::Args),
+    /// Read the history of a live grid
+    Event(live::event::Args),
+    /// Let nodes and admins in to a live grid, or no more
+    Peer(live::peer::Args),
 }
 
 impl Verb {
@@ -73,6 +89,13 @@ impl Verb {
             Self::Check(args) => check::run(args, &mut out)?,
             Self::Plan(args) => plan::run(args, &mut out)?,
             Self::Policies(args) => policies::run(args, &mut out)?,
+            Self::Join(args) => live::join::run(args, &mut out)?,
+            Self::Node(args) => live::node::run(args, &mut out)?,
+            Self::Vm(args) => live::vm::run(args, &mut out)?,
+            Self::Design(args) => live::design::run(args, &mut out)?,
+            Self::Operation(args) => live::operation::run(args, &mut out)?,
+            Self::Event(args) => live::event::run(args, &mut out)?,
+            Self::Peer(args) => live::peer::run(args, &mut out)?,
         }
         Ok(out.flush()?)
     }

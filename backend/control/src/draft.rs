@@ -7,7 +7,7 @@ use model::blueprint::{
 };
 use model::design::Component;
 use model::grid::Grid;
-use model::hypervisor::Virtualisation;
+use model::hypervisor::{Arch, Virtualisation};
 use model::id::{NetworkId, NodeId, TenantId, VmId};
 use model::units::Resources;
 use std::collections::BTreeSet;
@@ -70,7 +70,7 @@ impl Draft<'_> {
                 Virtualisation::Full => BootLoader::Extlinux,
                 Virtualisation::Para | Virtualisation::Container => BootLoader::Direct,
             },
-            kernel_arguments: String::new(),
+            kernel_arguments: kernel_arguments(virtualisation, arch).to_owned(),
             disks: vec![self.disk(virtualisation, system)],
             interfaces: vec![Interface {
                 name: "front".to_owned(),
@@ -117,6 +117,16 @@ impl Draft<'_> {
             mibps: None,
             extents: Vec::new(),
         }
+    }
+}
+
+/// Guests tell on their console how they boot, and start again where their kernel gives up.
+const fn kernel_arguments(virtualisation: Virtualisation, arch: Arch) -> &'static str {
+    match (virtualisation, arch) {
+        (Virtualisation::Full, Arch::Aarch64) => "console=ttyAMA0 quiet panic=-1",
+        (Virtualisation::Full, _) => "console=ttyS0 quiet panic=-1",
+        (Virtualisation::Para, _) => "quiet panic=-1",
+        (Virtualisation::Container, _) => "",
     }
 }
 

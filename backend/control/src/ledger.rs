@@ -166,7 +166,10 @@ impl Ledger {
                 self.touched.insert(*node);
             }
             Entry::Kept { ledger } => {
+                // Nodes that came to the grid since.
+                let all = std::mem::take(&mut self.nodes);
                 *self = (**ledger).clone();
+                self.nodes.extend(all.into_iter().skip(self.nodes.len()));
                 self.touched = (0..self.nodes.len() as u32).map(NodeId).collect();
             }
         }

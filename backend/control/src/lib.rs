@@ -21,6 +21,7 @@
 //! - [`ledger`]: the sum of a journal
 //! - [`message`]: what a controller is told, and what it answers
 //! - [`mod@controller`]: the controller itself
+//! - [`shown`]: what it tells those who ask, with names in place of ids
 //! - `draft`: blueprints of assigned VMs
 
 pub mod backend;
@@ -32,3 +33,4 @@ pub mod message;
 pub mod operation;
 pub mod record;
 pub mod settings;
+pub mod shown;

@@ -4,9 +4,8 @@
 //!
 //! - [`config`]: the agent's configuration
 //! - [`clock`]: the node's clock
-//! - [`mod@frame`]: framed JSON
-//! - [`protocol`]: what an agent's sockets speak
 //! - [`socket`]: the sockets
+//! - [`calling`]: the call to the controller
 //! - [`journal`]: the agent's journal on disk
 //! - [`machine`]: what a node is made of
 //! - [`measure`]: statistics of the node
@@ -24,13 +23,14 @@
 //! - [`node`]: the loop that joins them
 //!
 //! Threads and channels, not an asynchronous runtime: drivers and disks block by their nature, one
-//! thread steps, and the few connections of a node are a handful of threads more.
+//! thread steps, and the few connections of a node are a handful of threads more. The call to the
+//! controller alone has a runtime, on its thread: TLS both hears and says on one stream.
 
+pub mod calling;
 pub mod clock;
 pub mod config;
 pub mod console;
 pub mod disks;
-pub mod frame;
 pub mod hands;
 pub mod hypervisor;
 pub mod journal;
@@ -41,7 +41,6 @@ pub mod moves;
 pub mod network;
 pub mod node;
 pub mod plugs;
-pub mod protocol;
 pub mod rates;
 pub mod sampler;
 pub mod socket;

@@ -8,8 +8,12 @@ use clap::{Parser, Subcommand};
 use drivers::qemu::kvm_works;
 use image::utility::use_for_all;
 use indicatif::{ProgressBar, ProgressStyle};
+use link::frame;
+use link::membership::Role;
+use link::protocol::{Answer, HexKey, Request};
+use link::token::Token;
+use live::calling;
 use live::config::{Config, Listen};
-use live::frame;
 use live::hands::Hand;
 use live::hypervisor;
 use live::lending::{Lending, servers};
@@ -17,7 +21,6 @@ use live::moves::Moves;
 use live::network::{Change, Network};
 use live::node::{Claim, Node, Tools};
 use live::plugs::UserNetwork;
-use live::protocol::{Answer, HexKey, Request};
 use live::socket;
 use live::watchdog::{self, Keeper};
 use model::hypervisor::Arch;
@@ -33,6 +36,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime;
 use zeroize::Zeroizing;
 
 /// The agent of one Gridwright node.
@@ -55,6 +59,13 @@ enum Command {
     Run,
     /// Stops the highly available VMs once the lease lapses; the agent starts it by itself.
     Watchdog,
+    /// Joins the grid of a controller, which the agent calls from then on.
+    Join {
+        /// Where the controller listens, as HOST:PORT.
+        controller: String,
+        /// What `gridwright-controller token node NAME` printed; `-` reads it from standard input.
+        token: String,
+    },
     /// Stops a VM at once, without the agent; for the watchdog.
     Halt {
         /// The VM's number.
@@ -133,6 +144,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let command = arguments.command.unwrap_or(Command::Run);
     match command {
         Command::Run => serve(config, &arguments.config)?,
+        Command::Join { controller, token } => join(&config.root, &controller, &token)?,
         Command::Watchdog => watchdog::watch(&config.root).context("watch")?,
         Command::ServeVolume { .. } => unreachable!("it needs no configuration"),
         Command::Halt { vm } => halt(&*hypervisor::open(&config)?, VmId(vm))?,
@@ -144,7 +156,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Renew { seconds } => {
             let span = Span(i64::from(seconds) * 1_000);
-            ask(&config.listen(), &Request::Renew { span })?;
+            ask(&config.listen(), &Request::Renew { span, from: None })?;
         }
         Command::Status => {
             let answer = ask(&config.listen(), &Request::Status)?;
@@ -196,9 +208,27 @@ fn serve(mut config: Config, file: &Path) -> anyhow::Result<()> {
             stop: words("halt")?,
         },
     };
+    let (root, listen) = (config.root.clone(), config.listen());
     let (node, ender) = Node::open(config, tools)?;
+    calling::start(&root, &listen).context("call the controller")?;
     ctrlc::set_handler(move || ender.end()).context("hear signals")?;
     Ok(node.run()?)
+}
+
+fn join(root: &Path, controller: &str, token: &str) -> anyhow::Result<()> {
+    let token: Token = match token {
+        "-" => std::io::read_to_string(std::io::stdin())?.parse()?,
+        token => token.parse()?,
+    };
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let joined = link::join::join(&calling::folder(root), controller, &token);
+    match runtime.block_on(joined)? {
+        Role::Node(name) => println!("this node is {name} from now on"),
+        Role::Admin(name) => bail!("expected a token of a node, found that of admin {name}"),
+    }
+    Ok(())
 }
 
 /// Before anything foreign is opened.

@@ -4,8 +4,8 @@
 //! Whoever is slow is waited for by those threads alone: the agent hands over what fits and goes on.
 
 use crate::config::Listen;
-use crate::frame;
-use crate::protocol::{Answer, Request};
+use link::frame;
+use link::protocol::{Answer, Request};
 use model::report::Report;
 use rustix::fs::{Mode, chmod};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};

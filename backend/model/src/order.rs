@@ -249,6 +249,32 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// The word for it, as in `stop web-0`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Delete => "delete",
+            Self::Copy { .. } => "copy",
+            Self::Scale { .. } => "scale",
+            Self::Start => "start",
+            Self::Stop { .. } => "stop",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Reboot => "reboot",
+            Self::Snapshot { .. } => "snapshot",
+            Self::Restore { .. } => "restore",
+            Self::DropSnapshot { .. } => "drop a snapshot of",
+            Self::ReportStatistics => "measure",
+            Self::SaveImage { .. } => "save",
+            Self::Configure { .. } => "configure",
+            Self::RotateKey { .. } => "rotate a key of",
+            Self::Modify { .. } => "modify",
+            Self::Receive { .. } => "receive",
+            Self::Migrate { .. } => "migrate",
+            Self::Lend { .. } => "lend to",
+        }
+    }
+
     /// What the node's driver must be able to do for it, beyond the mandatory part.
     pub const fn needs(&self) -> Option<Capability> {
         match self {

@@ -5,10 +5,11 @@ use crate::id::{Generation, NodeId, TenantId, VmId};
 use crate::time::Time;
 use crate::units::Resources;
 use crate::vm::VmSpec;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A VM on its node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VmView {
     /// Which.
     pub id: VmId,
@@ -25,7 +26,7 @@ pub struct VmView {
 }
 
 /// A node with what it carries.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeView {
     /// Whether it takes VMs; may differ from the grid file's wish.
     pub state: NodeState,
@@ -36,7 +37,7 @@ pub struct NodeView {
 }
 
 /// The grid at an instant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// The instant.
     pub at: Time,

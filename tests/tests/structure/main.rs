@@ -23,9 +23,20 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
         "app",
         Impure,
         // `capacity` and `engine` for what `lab` hands out of a run: its outcome, and its progress.
-        &["capacity", "control", "engine", "lab", "model", "placement"],
+        // `link` for the tokens that it takes and the fingerprints that it shows.
+        &[
+            "capacity",
+            "client",
+            "control",
+            "engine",
+            "lab",
+            "link",
+            "model",
+            "placement",
+        ],
     ),
     ("capacity", Pure, &["engine", "model", "placement"]),
+    ("client", Impure, &["control", "link", "model"]),
     ("control", Pure, &["model", "placement"]),
     ("drivers", Impure, &["agent", "model"]),
     // `model` for its instants and spans, and nothing else: it knows nothing of grids.
@@ -42,11 +53,18 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     ),
     // A program of its own, so that nobody else links libvirt.
     ("libvirt", Impure, &["agent", "drivers", "model"]),
-    ("live", Impure, &["agent", "drivers", "image", "model"]),
+    // `agent` for what an agent tells of its calls: it is part of what goes over the wire.
+    ("link", Impure, &["agent", "model"]),
+    (
+        "live",
+        Impure,
+        &["agent", "drivers", "image", "link", "model"],
+    ),
     ("model", Pure, &[]),
     ("placement", Pure, &["model"]),
     // Apart from `placement`: its templates' engine is no business of those who place.
     ("recipe", Pure, &["model"]),
+    ("server", Impure, &["control", "link", "model", "placement"]),
     ("tests", Impure, &[]),
     // `agent` and `control`: the world is made of the real ones.
     ("world", Pure, &["agent", "control", "engine", "model"]),

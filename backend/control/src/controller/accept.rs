@@ -158,7 +158,7 @@ impl Controller {
             return Err(illegal(format!("{} is being deleted", record.name)));
         }
         let mut accepted = Accepted {
-            what: format!("{} {}", word(&verb), record.name),
+            what: format!("{} {}", verb.word(), record.name),
             ..Accepted::default()
         };
         let act = match verb {
@@ -211,30 +211,4 @@ pub(super) fn illegal(why: String) -> Refused {
 /// A shutdown that the guest is asked for.
 pub(super) fn asked_shutdown(patience_millis: u32) -> Shutdown {
     Shutdown::Asked { patience_millis }
-}
-
-/// The word for a verb, as its orders spell it.
-fn word(verb: &Verb) -> &'static str {
-    match verb {
-        Verb::Create { .. } => "create",
-        Verb::Delete => "delete",
-        Verb::Copy { .. } => "copy",
-        Verb::Scale { .. } => "scale",
-        Verb::Start => "start",
-        Verb::Stop { .. } => "stop",
-        Verb::Pause => "pause",
-        Verb::Resume => "resume",
-        Verb::Reboot => "reboot",
-        Verb::Snapshot { .. } => "snapshot",
-        Verb::Restore { .. } => "restore",
-        Verb::DropSnapshot { .. } => "drop a snapshot of",
-        Verb::ReportStatistics => "measure",
-        Verb::SaveImage { .. } => "save",
-        Verb::Configure { .. } => "configure",
-        Verb::RotateKey { .. } => "rotate a key of",
-        Verb::Modify { .. } => "modify",
-        Verb::Receive { .. } => "receive",
-        Verb::Migrate { .. } => "migrate",
-        Verb::Lend { .. } => "lend to",
-    }
 }

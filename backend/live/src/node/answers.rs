@@ -2,11 +2,11 @@
 
 use super::Node;
 use crate::lending::Lending;
-use crate::protocol::{Answer, DryStep, Request, Status, VERSION, VmStatus, read_keys};
 use crate::socket::Asked;
 use agent::driver::Driver;
 use agent::message::{Input, Output};
 use agent::step::{Planned, Step};
+use link::protocol::{Answer, DryStep, Request, Status, VERSION, VmStatus, read_keys};
 use model::id::{NodeId, VmId};
 use model::order::Order;
 use std::collections::BTreeSet;
@@ -49,7 +49,8 @@ impl Node {
                 self.agent.step(now, Input::CalledOff { operation }, out);
                 Answer::Heard
             }
-            Request::Renew { span } => {
+            Request::Renew { span, from } => {
+                let span = from.map_or(span, |from| from + span - now);
                 self.agent.step(now, Input::Renewed { span }, out);
                 Answer::Heard
             }

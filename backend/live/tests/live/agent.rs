@@ -4,7 +4,7 @@ use crate::node::{Hypervisor, Node, VM, order, wait_until};
 use agent::driver::Act;
 use agent::secret::Keys;
 use agent::watch::Unwatched;
-use live::protocol::{Answer, Request};
+use link::protocol::{Answer, Request};
 use model::id::{OperationId, VmId};
 use model::order::{Shutdown, Verb};
 use model::report::{Outcome, Report, VmState};

@@ -1,7 +1,7 @@
 //! Framed JSON: what comes through, what is refused, and what is never shown.
 
-use live::frame::{MOST_BYTES, receive, send};
-use live::protocol::{Answer, HexKey, Request, read_keys};
+use link::frame::{MOST_BYTES, receive, send};
+use link::protocol::{Answer, HexKey, Request, read_keys};
 use model::id::{Generation, KeyId, NodeId, OperationId, VmId};
 use model::order::{Order, Verb};
 use model::time::Time;

@@ -1,9 +1,9 @@
 //! The lease with real guests: those that are highly available end with it, whatever the agent does.
 
 use crate::node::{Hypervisor, Node, wait_until};
+use link::protocol::{Answer, Request};
 use live::clock::since_boot;
 use live::journal::replace;
-use live::protocol::{Answer, Request};
 use live::watchdog::{Orders, is_held};
 use model::order::{Shutdown, Verb};
 use model::report::{Outcome, VmState};
@@ -18,7 +18,10 @@ use std::time::Instant;
 fn the_watchdog_outlives_the_agent() {
     let mut node = Node::new(Hypervisor::Uml);
     node.start(None);
-    let renew = |millis| Request::Renew { span: Span(millis) };
+    let renew = |millis| Request::Renew {
+        span: Span(millis),
+        from: None,
+    };
     assert_eq!(node.ask(&renew(600_000)), Answer::Heard);
     let create = node.create_available();
     assert_eq!(node.order(&create), Some(Outcome::Done));
@@ -47,7 +50,10 @@ fn a_hung_agent_keeps_no_guest_alive() {
         let mut node = Node::new(hypervisor);
         node.start(None);
         let span = Span(600_000);
-        assert_eq!(node.ask(&Request::Renew { span }), Answer::Heard);
+        assert_eq!(
+            node.ask(&Request::Renew { span, from: None }),
+            Answer::Heard
+        );
         let create = node.create_available();
         assert_eq!(node.order(&create), Some(Outcome::Done));
         assert_eq!(node.order(&Verb::Start), Some(Outcome::Done));
@@ -93,7 +99,10 @@ fn an_agent_without_a_lease_stops_what_is_highly_available() {
         "{refused:?}"
     );
     let span = Span(4_000);
-    assert_eq!(node.ask(&Request::Renew { span }), Answer::Heard);
+    assert_eq!(
+        node.ask(&Request::Renew { span, from: None }),
+        Answer::Heard
+    );
     assert_eq!(node.order(&Verb::Start), Some(Outcome::Done));
     wait_until("the agent to stop it", || {
         node.status().vms[0].state == Some(VmState::Stopped)

@@ -1,9 +1,9 @@
 //! The agent's socket: who may open it, and what those who are slow or greedy cost the agent.
 
 use crate::node::{Hypervisor, Node, wait_until};
+use link::frame::{receive, send};
+use link::protocol::{Answer, Request};
 use live::config::Listen;
-use live::frame::{receive, send};
-use live::protocol::{Answer, Request};
 use live::socket::{Asked, Limits, Reports, connect, listen};
 use model::id::NodeId;
 use model::report::{Outcome, Report};

@@ -1,8 +1,8 @@
 //! What an agent tells of a node by itself, of processes and disks that really are there.
 
 use crate::node::{Hypervisor, Node};
-use live::frame;
-use live::protocol::{Answer, Request};
+use link::frame;
+use link::protocol::{Answer, Request};
 use model::order::Verb;
 use model::report::Outcome;
 use model::sample::{Metric, Sample, Source, Subject};

@@ -1,7 +1,7 @@
 //! Orders under way, and what agents tell of them.
 
-use live::frame;
-use live::protocol::Answer;
+use link::frame;
+use link::protocol::Answer;
 use model::id::OperationId;
 use model::order::Verb;
 use model::report::Outcome;

@@ -1,8 +1,8 @@
 //! Orders about small VMs, and how they are sent.
 
 use super::{Node, VM};
-use live::frame;
-use live::protocol::{Answer, HexKey, Request};
+use link::frame;
+use link::protocol::{Answer, HexKey, Request};
 use model::blueprint::{
     Blueprint, BootLoader, Customisation, Disk, EncryptedPart, Encryption, Format, Partition,
     PartitionTable,

@@ -1,9 +1,10 @@
-//! Framed JSON, the one form of messages on the agent's sockets: four bytes of length, the most
+//! Framed JSON, the one form of messages to and from an agent: four bytes of length, the most
 //! significant first, and that many bytes of JSON.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind, Read, Write};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use zeroize::Zeroizing;
 
 /// The longest message: a blueprint with some hundred files of configuration. More is an attack or
@@ -15,6 +16,15 @@ pub const MOST_BYTES: u32 = 16 << 20;
 /// # Errors
 /// Where the other end is gone, or the message is too long.
 pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> io::Result<()> {
+    to.write_all(&encode(message)?)?;
+    to.flush()
+}
+
+/// The bytes of one message.
+///
+/// # Errors
+/// Where it is too long.
+pub fn encode<T: Serialize>(message: &T) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut length = Length(0);
     serde_json::to_writer(&mut length, message)?;
     let length = length.0;
@@ -25,8 +35,7 @@ pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> io::Result<()> {
     let mut frame = Zeroizing::new(Vec::with_capacity(length + 4));
     frame.extend_from_slice(&short.to_be_bytes());
     serde_json::to_writer(&mut *frame, message)?;
-    to.write_all(&frame)?;
-    to.flush()
+    Ok(frame)
 }
 
 /// Receives one message; `None`: the other end has closed between two.
@@ -45,16 +54,41 @@ pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T
         }
     }
     from.read_exact(&mut length[1..])?;
+    let mut json = room(length)?;
+    from.read_exact(&mut json)?;
+    decode(&json).map(Some)
+}
+
+/// As [`receive`], of a stream that is waited for; what was read is lost where it is not waited for to
+/// the end.
+///
+/// # Errors
+/// As those of [`receive`].
+pub async fn next<T: DeserializeOwned>(
+    from: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    if from.read(&mut length[..1]).await? == 0 {
+        return Ok(None);
+    }
+    from.read_exact(&mut length[1..]).await?;
+    let mut json = room(length)?;
+    from.read_exact(&mut json).await?;
+    decode(&json).map(Some)
+}
+
+/// Room for what was announced.
+fn room(length: [u8; 4]) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = u32::from_be_bytes(length);
     if length > MOST_BYTES {
         return Err(too_long(length as usize));
     }
     // Zeros that nobody has written to take no memory, however much was announced.
-    let mut json = Zeroizing::new(vec![0; length as usize]);
-    from.read_exact(&mut json)?;
-    serde_json::from_slice(&json)
-        .map(Some)
-        .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+    Ok(Zeroizing::new(vec![0; length as usize]))
+}
+
+fn decode<T: DeserializeOwned>(json: &[u8]) -> io::Result<T> {
+    serde_json::from_slice(json).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
 fn too_long(bytes: usize) -> io::Error {

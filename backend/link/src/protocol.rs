@@ -2,8 +2,8 @@
 //! after [`Request::Follow`], once a connection, reports come as well, whenever there are some.
 //!
 //! Nothing is lost with a report that nobody heard: an order that is sent again is answered by its
-//! first result. The unix socket admits its owner only, and there is no other, as nothing here
-//! proves who is at the other end.
+//! first result. The unix socket admits its owner only, and there is no other: a controller asks over
+//! the call that the agent has made to it, where both ends are known.
 
 use agent::driver::NativeCall;
 use agent::secret::Keys;
@@ -38,8 +38,12 @@ pub enum Request {
     },
     /// Renew the lease.
     Renew {
-        /// For how long from now.
+        /// For how long.
         span: Span,
+        /// From when on, by the agent's clock, as its [`Status::now`] said; `None`: from now. A lease that
+        /// counts from the status that asked for it is lengthened by no message that was late.
+        #[serde(default)]
+        from: Option<Time>,
     },
     /// What the agent knows.
     Status,
