@@ -223,7 +223,8 @@ fn join(root: &Path, controller: &str, token: &str) -> anyhow::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let joined = link::join::join(&calling::folder(root), controller, &token);
+    let folder = calling::folder(root);
+    let joined = link::join::join(&folder, controller, &token);
     match runtime.block_on(joined)? {
         Role::Node(name) => println!("this node is {name} from now on"),
         Role::Admin(name) => bail!("expected a token of a node, found that of admin {name}"),

@@ -10,7 +10,10 @@ use model::event::Event;
 use model::grid::Grid;
 use model::id::KeyId;
 use model::time::Time;
+use rusqlite::TransactionBehavior::Immediate;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,6 +42,9 @@ pub enum StoreError {
     /// SQLite's own.
     #[error("the controller's database: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// It cannot be opened in turn.
+    #[error("the controller's database: {0}")]
+    Io(#[from] io::Error),
     /// A row is not what was written.
     #[error("the controller's database, a {what}: {source}")]
     Row {
@@ -78,6 +84,12 @@ impl Store {
     /// # Errors
     /// Where it cannot be opened or made, or is another program's.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        // Whoever changes the mode of a database waits for nobody.
+        let turn = File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join("opening"))?;
+        turn.lock()?;
         let connection = Connection::open(folder.join("controller.sqlite"))?;
         connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
@@ -88,7 +100,7 @@ impl Store {
     }
 
     fn prepare(&mut self) -> Result<(), StoreError> {
-        let changes = self.0.transaction()?;
+        let changes = self.0.transaction_with_behavior(Immediate)?;
         let version: u32 = changes.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
             0 => {
@@ -106,7 +118,7 @@ impl Store {
     /// # Errors
     /// Where a node that was there is another one now.
     pub fn check(&mut self, grid: &Grid) -> Result<(), StoreError> {
-        let changes = self.0.transaction()?;
+        let changes = self.0.transaction_with_behavior(Immediate)?;
         let names: Vec<String> = {
             let mut known = changes.prepare("SELECT name FROM node ORDER BY place")?;
             let names = known.query_map([], |row| row.get(0))?;
@@ -152,7 +164,7 @@ impl Store {
         first: u64,
         events: impl IntoIterator<Item = &'a Event>,
     ) -> Result<(), StoreError> {
-        let changes = self.0.transaction()?;
+        let changes = self.0.transaction_with_behavior(Immediate)?;
         {
             let mut insert = changes.prepare_cached("INSERT INTO journal (entry) VALUES (?)")?;
             for entry in entries {
@@ -173,7 +185,7 @@ impl Store {
     pub fn shorten(&mut self, ledger: &Ledger) -> Result<(), StoreError> {
         let ledger = Box::new(ledger.clone());
         let kept = text("journal entry", &Entry::Kept { ledger })?;
-        let changes = self.0.transaction()?;
+        let changes = self.0.transaction_with_behavior(Immediate)?;
         changes.execute("DELETE FROM journal", [])?;
         changes.execute("INSERT INTO journal (entry) VALUES (?)", [kept])?;
         Ok(changes.commit()?)
@@ -231,7 +243,7 @@ impl Store {
         peer: Fingerprint,
         now: Time,
     ) -> Result<Option<Redeemed>, StoreError> {
-        let changes = self.0.transaction()?;
+        let changes = self.0.transaction_with_behavior(Immediate)?;
         changes.execute("DELETE FROM token WHERE until <= ?", [now.0])?;
         let taken = "DELETE FROM token WHERE digest = ? RETURNING role";
         let role: Option<String> = changes

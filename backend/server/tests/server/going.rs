@@ -117,14 +117,14 @@ fn what_does_not_fit_is_refused() {
         assert!(error.hint().is_some(), "{error}");
         error.refused().cloned().expect("the controller refuses")
     };
-    let deploy = Command::Deploy {
-        design: design(1, 1 << 20),
-        plan: None,
-    };
-    assert!(matches!(
-        refused(&mut client, &deploy),
-        Refused::Unplaced { .. }
-    ));
+    let deploy = |design| Command::Deploy { design, plan: None };
+    let why = refused(&mut client, &deploy(design(1, 1 << 20)));
+    assert!(matches!(why, Refused::Faulty { .. }), "too large: {why:?}");
+    let why = refused(&mut client, &deploy(design(2, 128)));
+    assert!(
+        matches!(why, Refused::Unplaced { .. }),
+        "no agent has called: {why:?}"
+    );
     let vm = VmId(5);
     let start = Command::Vm {
         vm,

@@ -62,7 +62,7 @@ impl Grid {
             let (system, kernel) = (self.make("busybox"), self.make("linux"));
             config += &format!(
                 "[images]\nbusybox = {system:?}\n[[kernel]]\nvirtualisation = \"full\"\n\
-                 arch = \"x86-64\"\nimage = {kernel:?}\n"
+                 arch = \"x86_64\"\nimage = {kernel:?}\n"
             );
         }
         fs::write(self.path("controller.toml"), config).expect("written");
