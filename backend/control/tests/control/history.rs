@@ -1,0 +1,266 @@
+//! Any history: its journal read back is what it was, and all of it comes to an end.
+
+use crate::fixture::{Fixture, available_servers, deploy, servers};
+use control::backend::Command;
+use control::journal::Entry;
+use control::ledger::Ledger;
+use control::message::Input;
+use model::grid::NodeState;
+use model::id::{NodeId, OperationId, VmId};
+use model::order::{Scale, Shutdown, Verb};
+use model::report::{Outcome, VmState};
+use model::time::Span;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const NODES: u32 = 4;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Happening {
+    Deployed {
+        tenant: u8,
+        instances: u32,
+        available: bool,
+    },
+    Withdrawn {
+        tenant: u8,
+    },
+    Told {
+        vm: u64,
+        verb: u8,
+    },
+    Moved {
+        vm: u64,
+    },
+    State {
+        node: u32,
+        state: u8,
+    },
+    CalledOff {
+        operation: u64,
+    },
+    Obeyed {
+        orders: u8,
+    },
+    Failed {
+        order: u8,
+    },
+    Seen {
+        vm: u64,
+    },
+    Left {
+        node: u32,
+    },
+    Back {
+        node: u32,
+    },
+    Passed {
+        ticks: u8,
+    },
+    Killed,
+    Shortened,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    use Happening as H;
+    let one = prop_oneof![
+        4 => (0..3_u8, 1..4_u32, any::<bool>()).prop_map(|(tenant, instances, available)| {
+            H::Deployed { tenant, instances, available }
+        }),
+        1 => (0..3_u8).prop_map(|tenant| H::Withdrawn { tenant }),
+        4 => (0..8_u64, 0..7_u8).prop_map(|(vm, verb)| H::Told { vm, verb }),
+        3 => (0..8_u64).prop_map(|vm| H::Moved { vm }),
+        1 => (0..NODES, 0..3_u8).prop_map(|(node, state)| H::State { node, state }),
+        1 => (1..40_u64).prop_map(|operation| H::CalledOff { operation }),
+        8 => (1..12_u8).prop_map(|orders| H::Obeyed { orders }),
+        2 => any::<u8>().prop_map(|order| H::Failed { order }),
+        1 => (0..8_u64).prop_map(|vm| H::Seen { vm }),
+        1 => (0..NODES).prop_map(|node| H::Left { node }),
+        2 => (0..NODES).prop_map(|node| H::Back { node }),
+        3 => (1..12_u8).prop_map(|ticks| H::Passed { ticks }),
+        1 => Just(H::Killed),
+        1 => Just(H::Shortened),
+    ];
+    proptest::collection::vec(one, 1..60)
+}
+
+fn verb(which: u8) -> Verb {
+    let shutdown = Shutdown::Forced;
+    match which {
+        0 => Verb::Start,
+        1 => Verb::Stop { shutdown },
+        2 => Verb::Pause,
+        3 => Verb::Resume,
+        4 => Verb::Delete,
+        5 => Verb::Scale {
+            scale: Scale::Cpu { cpus: 3 },
+        },
+        _ => Verb::Reboot,
+    }
+}
+
+fn happen(fixture: &mut Fixture, happening: Happening) {
+    match happening {
+        Happening::Deployed {
+            tenant,
+            instances,
+            available,
+        } => {
+            let tenant = format!("tenant-{tenant}");
+            let design = match available {
+                true => available_servers(&tenant, instances),
+                false => servers(&tenant, instances),
+            };
+            let _ = fixture.ask(deploy(design));
+        }
+        Happening::Withdrawn { tenant } => {
+            let (tenant, design) = (format!("tenant-{tenant}"), "shop".to_owned());
+            let _ = fixture.ask(Command::Withdraw { tenant, design });
+        }
+        Happening::Told { vm, verb: which } => {
+            let (vm, verb) = (VmId(vm), verb(which));
+            let _ = fixture.ask(Command::Vm { vm, verb });
+        }
+        Happening::Moved { vm } => {
+            let (vm, to) = (VmId(vm), None);
+            let _ = fixture.ask(Command::Move { vm, to });
+        }
+        Happening::State { node, state } => {
+            let states = [NodeState::Up, NodeState::Cordoned, NodeState::Draining];
+            let (node, state) = (NodeId(node), states[usize::from(state)]);
+            let _ = fixture.ask(Command::Node { node, state });
+        }
+        Happening::CalledOff { operation } => {
+            let operation = OperationId(operation);
+            fixture.tell(Input::CalledOff { operation });
+        }
+        Happening::Obeyed { orders } => {
+            for _ in 0..orders {
+                fixture.listen();
+                if let Some(order) = fixture.doable().first().copied() {
+                    fixture.obey(order);
+                }
+            }
+        }
+        Happening::Failed { order } => {
+            let doable = fixture.doable();
+            if let Some(order) = doable.get(usize::from(order) % doable.len().max(1)) {
+                let order = fixture.orders[order].clone();
+                let reason = "it broke".to_owned();
+                // What takes away is repeated until it is done.
+                if order.verb != Verb::Delete {
+                    fixture.end(&order, Outcome::Failed { reason });
+                }
+            }
+        }
+        Happening::Seen { vm } => {
+            let vm = VmId(vm);
+            let record = fixture.controller.ledger().vms.get(&vm);
+            let node = record.map(|record| record.node);
+            let here = node.filter(|node| fixture.held[node.index()].contains_key(&vm));
+            if let Some(node) = here.filter(|node| fixture.up.contains(node)) {
+                fixture.see(node, vm, VmState::Failed);
+            }
+        }
+        Happening::Left { node } => fixture.leave(NodeId(node)),
+        Happening::Back { node } => {
+            fixture.up.insert(NodeId(node));
+            fixture.call(NodeId(node));
+        }
+        Happening::Passed { ticks } => fixture.pass(Span(10_000 * i64::from(ticks))),
+        Happening::Killed => fixture.kill(),
+        Happening::Shortened => {
+            let ledger = Box::new(fixture.controller.ledger().clone());
+            fixture.shorten(Entry::Kept { ledger });
+        }
+    }
+}
+
+/// The sum of a journal, as it is read from a file.
+fn read_back(entries: &[Entry]) -> Vec<Entry> {
+    let lines = entries.iter().map(|entry| {
+        let line = serde_json::to_string(entry).expect("an entry");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    });
+    lines.collect()
+}
+
+fn sum(fixture: &Fixture, entries: impl IntoIterator<Item = Entry>) -> Ledger {
+    let states = fixture.grid.nodes.iter().map(|node| node.state);
+    let mut ledger = Ledger::new(states);
+    for entry in entries {
+        ledger.apply(&entry);
+    }
+    ledger
+}
+
+/// Both as text: what is only for the controller at work is in neither.
+fn assert_same(one: &Ledger, other: &Ledger) {
+    let text = |ledger: &Ledger| serde_json::to_string(ledger).expect("a ledger");
+    assert_eq!(text(one), text(other));
+}
+
+fn check(fixture: &Fixture) {
+    let ledger = fixture.controller.ledger();
+    assert_same(&sum(fixture, fixture.journal.iter().cloned()), ledger);
+    assert_same(&sum(fixture, read_back(&fixture.journal)), ledger);
+    assert_eq!(fixture.recovered().ledger(), ledger);
+    let view = fixture.controller.view();
+    for node in fixture.grid.node_ids() {
+        let capacity = fixture.grid.class_of(node).capacity;
+        let used = view.nodes[node.index()].used;
+        assert_eq!(used.first_shortage(capacity), None, "{node}: {used:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The journal's sum is the controller's state after every step; no node is over its capacity; in
+    /// the end every operation has ended once, and every VM is where it is recorded.
+    #[test]
+    fn any_history_is_the_sum_of_its_journal(happenings in happenings()) {
+        let mut fixture = Fixture::new(NODES);
+        for happening in happenings {
+            happen(&mut fixture, happening);
+            check(&fixture);
+        }
+        settle(&mut fixture);
+        check(&fixture);
+        let mut ends: BTreeMap<OperationId, (u32, u32)> = BTreeMap::new();
+        for entry in fixture.dropped.iter().chain(&fixture.journal) {
+            match entry {
+                Entry::Accepted { operation, .. } => ends.entry(*operation).or_default().0 += 1,
+                Entry::Ended { operation, .. } => ends.entry(*operation).or_default().1 += 1,
+                _ => {}
+            }
+        }
+        for (operation, counts) in ends {
+            prop_assert_eq!(counts, (1, 1), "{} was accepted, and has ended", operation);
+        }
+        let ledger = fixture.controller.ledger();
+        prop_assert!(ledger.open.is_empty(), "{:?}", ledger.open);
+        prop_assert!(ledger.locks.is_empty(), "{:?}", ledger.locks);
+        for (vms, record) in fixture.held.iter().zip(&ledger.nodes) {
+            prop_assert!(vms.keys().eq(&record.vms), "{:?}, {:?}", vms, record);
+        }
+        for record in ledger.vms.values() {
+            let state = fixture.held[record.node.index()][&record.id];
+            let wished = match record.wish {
+                control::record::Wish::Running => [VmState::Running, VmState::Paused],
+                _ => [VmState::Stopped; 2],
+            };
+            prop_assert!(wished.contains(&state), "{:?}: {:?}", record, state);
+        }
+    }
+}
+
+/// All nodes are back and do what they are told, until nothing is left to do.
+fn settle(fixture: &mut Fixture) {
+    fixture.up = fixture.grid.node_ids().collect();
+    for _ in 0..40 {
+        fixture.pass(Span(60_000));
+        fixture.carry_out();
+    }
+}
