@@ -1,15 +1,18 @@
 //! What must hold after every step, and at rest.
 
+mod plan;
+mod rest;
+
+use crate::node::BARK;
 use crate::world::World;
 use control::backend::Refused;
 use control::controller::Controller;
 use control::journal::Entry;
-use control::record::Wish;
 use model::grid::Grid;
 use model::id::{Generation, NodeId, OperationId, VmId};
 use model::order::Order;
-use model::report::VmState;
 use model::time::{Span, Time};
+use model::units::{DiskGib, Resources};
 use model::view::View;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +29,8 @@ pub(crate) struct Checks {
     /// When operations have to have ended, and whether they have.
     operations: BTreeMap<OperationId, (Time, bool)>,
     answers: BTreeMap<OperationId, Result<(), Refused>>,
+    /// Orders that agents have taken.
+    taken: BTreeSet<(NodeId, OperationId)>,
     view: Option<Arc<View>>,
     violations: Vec<String>,
 }
@@ -36,6 +41,7 @@ impl Checks {
             running: vec![BTreeSet::new(); grid.nodes.len()],
             operations: BTreeMap::new(),
             answers: BTreeMap::new(),
+            taken: BTreeSet::new(),
             view: None,
             violations: Vec::new(),
         }
@@ -74,7 +80,7 @@ impl Checks {
         }
     }
 
-    /// An agent has taken an order.
+    /// An agent has taken an order: once, and none that is older than another.
     pub fn taken(&mut self, now: Time, node: NodeId, newest: Generation, order: &Order) {
         // An agent's own orders are as new as the newest.
         if order.generation < newest {
@@ -83,6 +89,10 @@ impl Checks {
                 now,
                 format!("{node} took {operation} of {old} after {newest}"),
             );
+        }
+        if !self.taken.insert((node, order.operation)) {
+            let operation = order.operation;
+            self.violated(now, format!("{node} took {operation} again"));
         }
     }
 
@@ -116,8 +126,14 @@ impl Checks {
         }
     }
 
-    /// A repeated id gives the first answer.
+    /// What is accepted was written down before, and a repeated id gives the first answer.
     pub fn answered(&mut self, now: Time, operation: OperationId, answer: &Result<(), Refused>) {
+        if answer.is_ok() && !self.operations.contains_key(&operation) {
+            self.violated(
+                now,
+                format!("{operation} was answered and not written down"),
+            );
+        }
         let first = self
             .answers
             .entry(operation)
@@ -136,8 +152,13 @@ impl Checks {
             return;
         }
         let view = Arc::clone(view);
+        let sums = sums(controller);
         for node in view.grid.node_ids() {
-            let used = view.nodes[node.index()].used;
+            let (used, told) = (sums[node.index()], view.nodes[node.index()].used);
+            if used != told {
+                let what = format!("{node} is told to have {told} in use, and has {used}");
+                self.violated(now, what);
+            }
             if let Some(dimension) = used.first_shortage(view.grid.class_of(node).capacity) {
                 self.violated(now, format!("{node} is over its {}", dimension.unit()));
             }
@@ -145,51 +166,47 @@ impl Checks {
     }
 }
 
+/// What is promised of each node, by what is recorded of each VM.
+fn sums(controller: &Controller) -> Vec<Resources> {
+    let ledger = controller.ledger();
+    let mut sums = vec![Resources::default(); ledger.nodes.len()];
+    let mut add = |node: NodeId, more: Resources| {
+        let sum = &mut sums[node.index()];
+        *sum = sum.checked_add(more).unwrap_or(*sum);
+    };
+    for record in ledger.vms.values() {
+        let nodes: BTreeSet<NodeId> = record.nodes().collect();
+        nodes
+            .into_iter()
+            .for_each(|node| add(node, record.resources));
+    }
+    for (node, record) in (0..).map(NodeId).zip(&ledger.nodes) {
+        let lent = record.lends.values().map(|gib| Resources {
+            disk_gib: DiskGib(*gib),
+            ..Resources::default()
+        });
+        lent.for_each(|lent| add(node, lent));
+        for (vm, resources) in &record.remains {
+            let record = ledger.vms.get(vm);
+            if !record.is_some_and(|record| record.nodes().any(|of| of == node)) {
+                add(node, *resources);
+            }
+        }
+    }
+    sums
+}
+
 impl World {
-    /// Looks at a world in which nothing was asked and nothing befell for long: all is as wished, and
-    /// nothing is left over.
-    pub fn check_at_rest(&mut self) {
-        self.check_nodes();
-        let mut wrong = Vec::new();
-        let Some(controller) = self.controller() else {
-            return self.violated("there is no controller".to_owned());
-        };
-        let ledger = controller.ledger();
-        for (operation, open) in &ledger.open {
-            wrong.push(format!("{operation} is open: {open:?}"));
+    /// A node is given up when nothing highly available can run there any more: its lease has lapsed,
+    /// and its watchdog has had its time.
+    pub(crate) fn check_given_up(&mut self, node: NodeId) {
+        let here = &self.nodes[node.index()];
+        let until = here.guarded.1.filter(|_| here.is_up);
+        if let Some(until) = until.filter(|until| self.now < *until + BARK) {
+            self.violated(format!(
+                "{node} was given up before its lease had lapsed, at {until}"
+            ));
         }
-        for (node, record) in ledger.nodes.iter().enumerate() {
-            for vm in record.remains.keys() {
-                wrong.push(format!("node {node} still has remains of {vm}"));
-            }
-            let lent = self.lent_of(NodeId(node as u32));
-            if !lent.iter().eq(record.lends.keys()) {
-                wrong.push(format!(
-                    "node {node} lends to {lent:?}, expected {:?}",
-                    record.lends
-                ));
-            }
-            let here: BTreeSet<VmId> = self.vms_of(NodeId(node as u32));
-            if here != record.vms {
-                wrong.push(format!(
-                    "node {node} has {here:?}, expected {:?}",
-                    record.vms
-                ));
-            }
-        }
-        for record in ledger.vms.values() {
-            let state = self.state_of(record.node, record.id);
-            let is_right = match record.wish {
-                Wish::Gone => false,
-                Wish::Running => matches!(state, Some(VmState::Running | VmState::Paused)),
-                Wish::Stopped => state == Some(VmState::Stopped),
-            };
-            if !is_right {
-                let (vm, wish) = (record.id, record.wish);
-                wrong.push(format!("{vm} is {state:?} and was to be {wish:?}"));
-            }
-        }
-        wrong.into_iter().for_each(|wrong| self.violated(wrong));
     }
 
     fn violated(&mut self, what: String) {

@@ -70,7 +70,7 @@ pub struct World {
     pub(crate) now: Time,
     pub(crate) queue: Queue<Due>,
     pub(crate) grid: Arc<Grid>,
-    settings: Settings,
+    pub(crate) settings: Settings,
     profile: Profile,
     pub(crate) chance: Stream,
     pub(crate) nodes: Vec<Node>,

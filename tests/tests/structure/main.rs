@@ -66,8 +66,13 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     ("recipe", Pure, &["model"]),
     ("server", Impure, &["control", "link", "model", "placement"]),
     ("tests", Impure, &[]),
-    // `agent` and `control`: the world is made of the real ones.
-    ("world", Pure, &["agent", "control", "engine", "model"]),
+    // `agent` and `control`: the world is made of the real ones. `placement` to see that the controller
+    // plans as it does.
+    (
+        "world",
+        Pure,
+        &["agent", "control", "engine", "model", "placement"],
+    ),
 ];
 
 /// Arrows are those of the table, no more and no fewer.

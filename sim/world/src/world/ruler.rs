@@ -63,11 +63,15 @@ impl World {
     }
 
     pub(crate) fn tell_controller(&mut self, input: Input) {
+        let expected = self.expected_plan(&input);
         let Some(controller) = &mut self.controller else {
             return;
         };
         let mut out = Vec::new();
         controller.step(self.now, input, &mut out);
+        if let Some(expected) = expected {
+            self.check_plan(&expected, &out);
+        }
         for output in out {
             if let Some((left, away)) = &mut self.fuse {
                 if *left == 0 {
@@ -90,6 +94,9 @@ impl World {
         match output {
             Output::Write(entry) => {
                 self.checks.written(self.now, self.controller_since, &entry);
+                if let Entry::GivenUp { node } = &entry {
+                    self.check_given_up(*node);
+                }
                 self.journal.push(entry);
             }
             Output::Answer { operation, answer } => {
