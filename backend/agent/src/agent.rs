@@ -17,6 +17,7 @@ use crate::journal::Entry;
 use crate::ledger::{Ledger, Run};
 use crate::message::{Guard, Input, Output};
 use crate::own;
+use crate::planted::{Bug, is_planted};
 use crate::refusal::Refusal;
 use crate::retry::Retries;
 use crate::secret::Keys;
@@ -24,7 +25,7 @@ use crate::settings::Settings;
 use crate::step::{Planned, SeenState};
 use crate::steps::{Circumstances, steps, vms_of};
 use model::id::{OperationId, VmId};
-use model::order::Order;
+use model::order::{Order, Verb};
 use model::report::{Outcome, VmState};
 use model::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,7 +115,11 @@ impl Agent {
             Input::Ordered { order, keys } => self.take(now, *order, keys, out),
             Input::CalledOff { operation } => self.call_off(operation, out),
             Input::Renewed { span } => {
-                let until = now + span;
+                let from = match is_planted(Bug::LeaseAddsUp) {
+                    true => self.leased_until().map_or(now, |until| until.max(now)),
+                    false => now,
+                };
+                let until = from + span;
                 // A renewal that was overtaken by a later one shortens nothing.
                 if self.leased_until().is_none_or(|held| held < until) {
                     let lease = self.settings.boot.lease(until);
@@ -177,7 +182,10 @@ impl Agent {
         self.counts.messages += 1;
         let operation = order.operation;
         let vm = Some(order.vm);
-        if self.ledger.past.contains_key(&operation) {
+        let is_over = self.ledger.past.get(&operation).is_some_and(|past| {
+            past.outcome == Outcome::Done || !is_planted(Bug::FailuresRepeated)
+        });
+        if is_over {
             self.counts.retries += 1;
             return self.tell_end(now, vm, operation, out);
         }
@@ -220,7 +228,8 @@ impl Agent {
         if order.node != self.settings.node {
             return Err(Refusal::WrongNode(order.node));
         }
-        if order.generation < self.ledger.newest {
+        let is_welcome = order.verb == Verb::Delete && is_planted(Bug::OldDeletes);
+        if order.generation < self.ledger.newest && !is_welcome {
             return Err(Refusal::Outdated);
         }
         if order.deadline <= now {

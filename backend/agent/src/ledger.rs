@@ -11,6 +11,7 @@ use crate::driver::{Act, NativeCall};
 use crate::journal::Entry;
 use crate::lending::Volume;
 use crate::own::is_own;
+use crate::planted::{Bug, is_planted};
 use crate::rotation;
 use crate::scaling;
 use crate::settings::Lease;
@@ -214,7 +215,9 @@ impl Ledger {
     }
 
     fn accept(&mut self, order: &Order) {
-        self.newest = self.newest.max(order.generation);
+        if !is_planted(Bug::NewestAtEnd) {
+            self.newest = self.newest.max(order.generation);
+        }
         let place = if is_own(order.operation) {
             // The node's own orders wait only for what has begun.
             let waits = |other: &OperationId| self.open[other].run.is_none();
@@ -251,6 +254,9 @@ impl Ledger {
             return;
         };
         self.queue.retain(|other| *other != operation);
+        if is_planted(Bug::NewestAtEnd) {
+            self.newest = self.newest.max(open.order.generation);
+        }
         let mut serving = None;
         if *outcome == Outcome::Done {
             self.record(&open.order);
@@ -268,7 +274,11 @@ impl Ledger {
     fn remember(&mut self, operation: OperationId, past: Past) {
         self.past.insert(operation, past);
         self.ended.push_back(operation);
-        if self.ended.len() > KEPT_OPERATIONS
+        let kept = match is_planted(Bug::EndsForgotten) {
+            true => 2,
+            false => KEPT_OPERATIONS,
+        };
+        if self.ended.len() > kept
             && let Some(oldest) = self.ended.pop_front()
         {
             self.past.remove(&oldest);
@@ -279,6 +289,11 @@ impl Ledger {
     fn record(&mut self, order: &Order) {
         let vm = order.vm;
         match &order.verb {
+            Verb::Receive { blueprint, .. } if is_planted(Bug::MovedIsPlain) => {
+                let mut blueprint = Blueprint::clone(blueprint);
+                blueprint.highly_available = false;
+                self.insert(&blueprint);
+            }
             Verb::Create { blueprint } | Verb::Receive { blueprint, .. } => self.insert(blueprint),
             Verb::Copy { to } => self.insert(to),
             Verb::Delete => {

@@ -29,6 +29,7 @@
 //! - [`message`]: what an agent is told, and what it answers
 //! - [`mod@agent`]: the agent itself
 //! - [`modelled`]: hands that are none, for tests and the simulated world
+//! - `planted`: bugs for the simulated world to find, where tests ask for them
 //! - `own`: operations that the agent begins by itself
 //! - `retry`: when a broken step without a way back is begun again
 //!
@@ -55,6 +56,10 @@ pub mod modelled;
 pub mod modify;
 pub mod naming;
 mod own;
+#[cfg(not(feature = "planted"))]
+mod planted;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod refusal;
 mod retry;
 pub mod rotation;

@@ -27,6 +27,11 @@ impl Retries {
         self.0.get(&operation).is_none_or(|wait| wait.until <= now)
     }
 
+    /// Whether the step under way of an operation broke before.
+    pub fn has_broken(&self, operation: OperationId) -> bool {
+        self.0.contains_key(&operation)
+    }
+
     /// Makes an operation wait, longer each time.
     pub fn postpone(&mut self, operation: OperationId, now: Time) {
         let before = self.0.get(&operation).map(|wait| wait.millis);

@@ -23,6 +23,7 @@
 //! - [`mod@controller`]: the controller itself
 //! - [`shown`]: what it tells those who ask, with names in place of ids
 //! - `draft`: blueprints of assigned VMs
+//! - `planted`: bugs for the simulated world to find, where tests ask for them
 
 pub mod backend;
 pub mod controller;
@@ -31,6 +32,10 @@ pub mod journal;
 pub mod ledger;
 pub mod message;
 pub mod operation;
+#[cfg(not(feature = "planted"))]
+mod planted;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod record;
 pub mod settings;
 pub mod shown;

@@ -5,6 +5,7 @@ use crate::driver::Act;
 use crate::journal::Entry;
 use crate::ledger::Open;
 use crate::message::{Output, Task};
+use crate::planted::{Bug, is_planted};
 use crate::refusal::Refusal;
 use crate::step::{Failure, FailureKind, Gained, Planned, Step, Undo};
 use crate::steps::{steps, vms_of};
@@ -241,6 +242,7 @@ impl Agent {
             Ok(gained) => gained,
             // The VM is by itself where the step would have brought it, or beyond.
             Err(failure) if bound && failure.kind == FailureKind::Refused => Gained::default(),
+            Err(_) if bound && self.gives_up(operation, &next.step) => Gained::default(),
             Err(failure) if bound || failure.kind == FailureKind::Unfinished => {
                 self.counts.failures += 1;
                 self.retries.postpone(operation, now);
@@ -291,6 +293,16 @@ impl Agent {
         let done_milli = 1_000;
         let outcome = Outcome::Progressed { step, done_milli };
         self.report(now, Some(vm), Some(operation), outcome, out);
+    }
+
+    /// Whether a planted bug leaves out a step that broke before.
+    fn gives_up(&self, operation: OperationId, step: &Step) -> bool {
+        let planted = match step {
+            Step::Wipe { .. } => is_planted(Bug::WipeGivenUp),
+            Step::Unplug { .. } => is_planted(Bug::UnplugGivenUp),
+            _ => false,
+        };
+        planted && self.retries.has_broken(operation)
     }
 
     fn turn_back(&mut self, operation: OperationId, outcome: Outcome, out: &mut Vec<Output>) {

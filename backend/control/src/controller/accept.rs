@@ -7,11 +7,13 @@ use crate::journal::{Change, Entry};
 use crate::ledger::FIRST_OWN;
 use crate::message::Output;
 use crate::operation::{Task, TaskAct};
+use crate::planted::{Bug, is_planted};
 use crate::record::Wish;
 use model::event::Happening;
 use model::grid::NodeState;
 use model::id::{Generation, NodeId, OperationId, VmId};
 use model::order::{Shutdown, Verb};
+use model::report::Outcome;
 use model::time::Time;
 use model::view::View;
 
@@ -108,14 +110,23 @@ impl Controller {
         self.write(entry, out);
         self.wake.insert(operation);
         // What is decided next stands beside this.
-        self.refresh(now);
+        if !is_planted(Bug::StaleBeside) {
+            self.refresh(now);
+        }
     }
 
     /// What was answered to an operation before.
     fn answered(&self, operation: OperationId) -> Option<Result<(), Refused>> {
         use crate::ledger::Past;
         match self.ledger.past.get(&operation) {
+            Some(Past::Refused {
+                why: Refused::Illegal { .. },
+            }) if is_planted(Bug::IllegalTakenAgain) => None,
             Some(Past::Refused { why }) => Some(Err(why.clone())),
+            Some(Past::Ended {
+                outcome: Outcome::Failed { .. },
+                ..
+            }) if is_planted(Bug::FailedTakenAgain) => None,
             Some(Past::Ended { .. }) => Some(Ok(())),
             None => self.ledger.open.get(&operation).map(|_| Ok(())),
         }

@@ -8,9 +8,11 @@ use crate::backend::Refused;
 use crate::draft::{Draft, addresses, free_address};
 use crate::journal::Change;
 use crate::operation::TaskAct;
+use crate::planted::{Bug, is_planted};
 use crate::record::{Deployment, VmRecord, Wish};
 use model::assignment::{AssignedVm, Assignment};
 use model::design::Design;
+use model::grid::NodeState;
 use model::id::{NetworkId, NodeId, VmId};
 use model::order::Verb;
 use model::plan::Plan;
@@ -21,6 +23,7 @@ use model::view::View;
 use model::vm::Demand;
 use placement::assign::assign;
 use placement::plan::plan;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -68,6 +71,7 @@ impl Controller {
         let mut taken: BTreeSet<_> = there
             .values()
             .flat_map(|vm| addresses(&vm.blueprint))
+            .filter(|_| !is_planted(Bug::AddressesTwice))
             .collect();
         let new: Vec<usize> = (0..assignment.vms.len())
             .filter(|vm| !there.contains_key(assignment.vms[*vm].name.as_str()))
@@ -156,7 +160,22 @@ impl Controller {
         let vms = std::mem::take(&mut assignment.vms).into_iter().enumerate();
         let vms = vms.filter(|(place, _)| new.contains(place));
         assignment.vms = vms.map(|(_, vm)| vm).collect();
-        self.place(&assignment, view)
+        self.place(&assignment, &self.open_too(view))
+    }
+
+    /// A view in which a planted bug has opened nodes.
+    fn open_too<'a>(&self, view: &'a View) -> Cow<'a, View> {
+        let closed = |node: usize| match self.ledger.nodes[node].state {
+            NodeState::Draining => is_planted(Bug::DrainingPlanned),
+            NodeState::Up => is_planted(Bug::DeadNodesPlanned),
+            _ => false,
+        };
+        let mut view = Cow::Borrowed(view);
+        let opened: Vec<usize> = (0..view.nodes.len()).filter(|node| closed(*node)).collect();
+        for node in opened {
+            view.to_mut().nodes[node].state = NodeState::Up;
+        }
+        view
     }
 
     /// Nodes for all VMs of an assignment.

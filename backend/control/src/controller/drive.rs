@@ -6,6 +6,7 @@ use crate::journal::Entry;
 use crate::ledger::Ledger;
 use crate::message::Output;
 use crate::operation::{Task, TaskAct, TaskState};
+use crate::planted::{Bug, is_planted};
 use crate::record::{VmRecord, Wish};
 use model::event::Happening;
 use model::id::{KeyId, NodeId, OperationId};
@@ -278,7 +279,8 @@ impl Controller {
         let Some(open) = self.ledger.open.get(&operation) else {
             return;
         };
-        if open.is_ended {
+        let again = outcome == Outcome::Cancelled && is_planted(Bug::CancelledTwice);
+        if open.is_ended && !again {
             return;
         }
         let (what, vms) = (open.what.clone(), open.vms());

@@ -2,6 +2,7 @@
 
 use super::accept::Accepted;
 use crate::operation::TaskAct;
+use crate::planted::{Bug, is_planted};
 use crate::record::{Lent, VmRecord};
 use model::blueprint::{Disk, Extent, PartitionTable};
 use model::id::{KeyId, VmId};
@@ -89,6 +90,9 @@ impl Accepted {
         let verb = Verb::Delete;
         let deleted = self.task(record.id, record.node, TaskAct::Do { verb }, after);
         for lent in &record.lent {
+            if is_planted(Bug::LentGoesAlong) {
+                continue;
+            }
             self.task(record.id, lent.node, TaskAct::Withdraw, &[deleted]);
         }
     }

@@ -6,6 +6,7 @@ use crate::journal::{Change, Entry};
 use crate::ledger::FIRST_OWN;
 use crate::message::Output;
 use crate::operation::TaskAct;
+use crate::planted::{Bug, is_planted};
 use crate::record::{VmRecord, Wish};
 use model::event::Happening;
 use model::id::{NodeId, OperationId, VmId};
@@ -31,6 +32,11 @@ impl Controller {
     fn end_late(&mut self, now: Time, out: &mut Vec<Output>) {
         let open = self.ledger.open.iter();
         let late = open.filter(|(_, open)| !open.is_ended && open.deadline <= now);
+        let late = late.filter(|(operation, open)| {
+            let is_own = operation.0 >= FIRST_OWN && is_planted(Bug::OwnWithoutDeadline);
+            let is_back = open.back.is_some() && is_planted(Bug::UndoneWithoutDeadline);
+            !is_own && !is_back
+        });
         let late: Vec<OperationId> = late.map(|(operation, _)| *operation).collect();
         for operation in late {
             let reason = "the deadline has passed".to_owned();
@@ -61,7 +67,10 @@ impl Controller {
             return;
         }
         let span = self.settings.lease;
-        link.leased_until = now + span + self.settings.grace;
+        link.leased_until = match is_planted(Bug::GraceForgotten) {
+            true => now + span,
+            false => now + span + self.settings.grace,
+        };
         out.push(Output::Lease { node, from, span });
     }
 
@@ -217,7 +226,7 @@ impl Controller {
         let state = seen.filter(|seen| seen.node == record.node);
         let state = state.and_then(|seen| seen.state);
         match record.wish {
-            Wish::Gone => true,
+            Wish::Gone => !is_planted(Bug::GoneUnhealed),
             Wish::Running => {
                 !record.is_made || matches!(state, Some(VmState::Stopped | VmState::Failed))
             }

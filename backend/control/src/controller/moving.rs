@@ -5,6 +5,7 @@ use super::accept::{Accepted, asked_shutdown, illegal};
 use crate::backend::Refused;
 use crate::journal::Change;
 use crate::operation::TaskAct;
+use crate::planted::{Bug, is_planted};
 use crate::record::{VmRecord, Wish};
 use model::assignment::{AssignedVm, Assignment};
 use model::grid::NodeState;
@@ -50,7 +51,14 @@ impl Controller {
         for record in &here {
             self.check_movable(record)?;
         }
-        let placements = self.elsewhere(&here, node, None)?;
+        let mut placements = Vec::new();
+        let at_once = match is_planted(Bug::DrainInPairs) {
+            true => AT_ONCE,
+            false => here.len().max(1),
+        };
+        for together in here.chunks(at_once) {
+            placements.extend(self.elsewhere(together, node, None)?);
+        }
         let mut received = Vec::new();
         for (record, placement) in here.iter().zip(&placements) {
             let before: Vec<u32> = match received.len().checked_sub(AT_ONCE) {

@@ -4,6 +4,7 @@ use super::accept::Accepted;
 use crate::backend::Refused;
 use crate::journal::Change;
 use crate::operation::TaskAct;
+use crate::planted::{Bug, is_planted};
 use crate::record::VmRecord;
 use model::order::Scale;
 use model::units::{CpuMilli, DiskGib, MemMib, NetMbps, Resources};
@@ -46,7 +47,8 @@ pub(super) fn reserve(
     let resources = most(record.resources, to);
     let rest = resources.checked_sub(record.resources).unwrap_or_default();
     for node in record.nodes() {
-        if let Some(dimension) = rest.first_shortage(view.free(node)) {
+        let shortage = rest.first_shortage(view.free(node));
+        if let Some(dimension) = shortage.filter(|_| !is_planted(Bug::GrowthUnchecked)) {
             let node = &view.grid.nodes[node.index()].name;
             let why = format!(
                 "node {node} has not enough {} free for {} to grow",

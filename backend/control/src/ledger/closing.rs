@@ -2,6 +2,7 @@
 
 use super::Ledger;
 use crate::operation::{Operation, Task, TaskAct, TaskState};
+use crate::planted::{Bug, is_planted};
 use crate::record::Wish;
 use model::blueprint::Blueprint;
 use model::id::{NodeId, OperationId, VmId};
@@ -164,6 +165,13 @@ impl Ledger {
         };
         for node in record.nodes() {
             self.rise(node, vm);
+        }
+        if is_planted(Bug::LentGoesAlong) {
+            for node in &mut self.nodes {
+                node.lends.remove(&vm);
+            }
+            self.touched
+                .extend(record.lent.iter().map(|lent| lent.node));
         }
         if let Some(deployment) = self.deployments.get_mut(&record.deployment) {
             deployment.vms.remove(&vm);
