@@ -1,0 +1,81 @@
+//! What each planted bug breaks, and how the world tells it.
+
+use agent::planted::Bug as A;
+use control::planted::Bug as C;
+
+/// A bug, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Bug {
+    Controller(C),
+    Agent(A),
+}
+
+/// What always holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
+pub enum Invariant {
+    /// At most one copy of a VM runs.
+    OneCopy,
+    /// Nothing is restarted before its node's lease has lapsed.
+    Fenced,
+    /// No node is over its capacity.
+    Capacity,
+    /// Every accepted operation ends once, by its deadline.
+    EndsOnce,
+    /// A repeated id gives the first result.
+    FirstResult,
+    /// Orders of older generations are refused.
+    Generations,
+    /// At rest all is as wished, and no disk, address or lock is left over.
+    NothingLeft,
+    /// Space is given back once it is wiped.
+    Wiped,
+    /// Controller and placement make the same plan of the same view.
+    OnePlanner,
+}
+use Invariant::*;
+
+/// One bug.
+pub struct Row {
+    pub bug: Bug,
+    /// What it breaks.
+    pub breaks: Invariant,
+    /// What the world tells then.
+    pub told: &'static str,
+}
+
+const fn controller(bug: C, breaks: Invariant, told: &'static str) -> Row {
+    let bug = Bug::Controller(bug);
+    Row { bug, breaks, told }
+}
+
+const fn agent(bug: A, breaks: Invariant, told: &'static str) -> Row {
+    let bug = Bug::Agent(bug);
+    Row { bug, breaks, told }
+}
+
+pub const TABLE: &[Row] = &[
+    controller(C::LeasesForgotten, OneCopy, " runs on "),
+    controller(C::GraceForgotten, Fenced, " was given up before "),
+    controller(C::StaleBeside, Capacity, " is over its "),
+    controller(C::GrowthUnchecked, Capacity, " is over its "),
+    controller(C::DrainInPairs, Capacity, " is over its "),
+    controller(C::UndoneWithoutDeadline, EndsOnce, " ended late"),
+    controller(C::OwnWithoutDeadline, EndsOnce, " ended late"),
+    controller(C::CancelledTwice, EndsOnce, " ended twice"),
+    controller(C::FailedTakenAgain, FirstResult, " was accepted twice"),
+    controller(C::IllegalTakenAgain, FirstResult, " was answered "),
+    controller(C::OutdatedUndone, NothingLeft, " is locked by "),
+    controller(C::AddressesTwice, NothingLeft, " has the address "),
+    controller(C::LentGoesAlong, NothingLeft, " lends to "),
+    controller(C::GoneUnhealed, NothingLeft, " was to be Gone"),
+    controller(C::DeadNodesPlanned, OnePlanner, " follows another plan "),
+    controller(C::DrainingPlanned, OnePlanner, " follows another plan "),
+    agent(A::NewestAtEnd, Generations, " after generation "),
+    agent(A::OldDeletes, Generations, " after generation "),
+    agent(A::FailuresRepeated, FirstResult, " again"),
+    agent(A::EndsForgotten, FirstResult, " again"),
+    agent(A::WipeGivenUp, Wiped, "released unwiped"),
+    agent(A::UnplugGivenUp, NothingLeft, ": plugs"),
+    agent(A::LeaseAddsUp, Fenced, " was given up before "),
+    agent(A::MovedIsPlain, OneCopy, " runs on "),
+];
