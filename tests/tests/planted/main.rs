@@ -2,8 +2,8 @@
 //! world find every one of them, each by what it breaks, and find nothing where none is planted.
 //!
 //! The bugs are in `control::planted` and `agent::planted`, behind the feature `planted`. No other test
-//! finds them: with `GRIDWRIGHT_BUG` naming one when they are built, the tests of both crates pass, all
-//! of them, as `make planted` shows.
+//! finds them: with `GRIDWRIGHT_BUG` naming one when its crate is built, all tests of that crate pass, as
+//! `make planted` shows.
 
 mod grid;
 mod table;

@@ -249,6 +249,30 @@ fn nobody_else_links_libvirt() {
     }
 }
 
+/// Bugs that are planted for the simulated world to find are behind a feature that no crate has from
+/// the start, and that nobody asks for but the test that looks for them.
+#[test]
+fn planted_bugs_stay_in_tests() {
+    for (name, member) in workspace() {
+        let manifest = read(&member.folder.join("Cargo.toml"));
+        let lines: Vec<&str> = manifest
+            .lines()
+            .filter(|line| line.contains("planted"))
+            .collect();
+        let expected: &[&str] = match name.as_str() {
+            "agent" => &["planted = []"],
+            "control" => &["planted = [\"dep:strum\"]"],
+            "tests" => &[
+                "planted = [\"agent/planted\", \"control/planted\"]",
+                "name = \"planted\"",
+                "required-features = [\"planted\"]",
+            ],
+            _ => &[],
+        };
+        assert_eq!(lines, expected, "{name}");
+    }
+}
+
 /// The engine knows nothing of grids: of `model` it names the instants and spans alone.
 #[test]
 fn the_engine_knows_nothing_of_grids() {

@@ -206,19 +206,13 @@ fn check(fixture: &Fixture) {
     assert_same(&sum(fixture, fixture.journal.iter().cloned()), ledger);
     assert_same(&sum(fixture, read_back(&fixture.journal)), ledger);
     assert_eq!(fixture.recovered().ledger(), ledger);
-    let view = fixture.controller.view();
-    for node in fixture.grid.node_ids() {
-        let capacity = fixture.grid.class_of(node).capacity;
-        let used = view.nodes[node.index()].used;
-        assert_eq!(used.first_shortage(capacity), None, "{node}: {used:?}");
-    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The journal's sum is the controller's state after every step; no node is over its capacity; in
-    /// the end every operation has ended once, and every VM is where it is recorded.
+    /// The journal's sum is the controller's state after every step; in the end every operation has
+    /// ended once, and every VM is where it is recorded, in the state in which it is wished.
     #[test]
     fn any_history_is_the_sum_of_its_journal(happenings in happenings()) {
         let mut fixture = Fixture::new(NODES);
