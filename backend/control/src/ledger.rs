@@ -30,16 +30,21 @@ pub struct Ledger {
     /// By [`NodeId`].
     pub nodes: Vec<NodeRecord>,
     /// All VMs, those that are to be gone among them until they are.
+    #[serde(with = "crate::pairs")]
     pub vms: BTreeMap<VmId, VmRecord>,
     /// Deployed designs by their places, which are never used again.
+    #[serde(with = "crate::pairs")]
     pub deployments: BTreeMap<u32, Deployment>,
     /// Names of tenants, by [`TenantId`].
     pub tenants: Vec<String>,
     /// Operations of which something is left to do.
+    #[serde(with = "crate::pairs")]
     pub open: BTreeMap<OperationId, Operation>,
     /// Operations that have a VM or wait for it, in the order in which they came.
+    #[serde(with = "crate::pairs")]
     pub locks: BTreeMap<VmId, VecDeque<OperationId>>,
     /// How operations have ended, the last [`KEPT_OPERATIONS`].
+    #[serde(with = "crate::pairs")]
     pub past: BTreeMap<OperationId, Past>,
     /// Keys of `past`, oldest first.
     ended: VecDeque<OperationId>,

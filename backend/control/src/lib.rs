@@ -21,6 +21,7 @@
 //! - [`ledger`]: the sum of a journal
 //! - [`message`]: what a controller is told, and what it answers
 //! - [`mod@controller`]: the controller itself
+//! - `pairs`: maps in the journal
 //! - [`shown`]: what it tells those who ask, with names in place of ids
 //! - `draft`: blueprints of assigned VMs
 //! - `planted`: bugs for the simulated world to find, where tests ask for them
@@ -32,6 +33,7 @@ pub mod journal;
 pub mod ledger;
 pub mod message;
 pub mod operation;
+mod pairs;
 #[cfg(not(feature = "planted"))]
 mod planted;
 #[cfg(feature = "planted")]

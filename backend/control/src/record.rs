@@ -106,7 +106,9 @@ pub struct NodeRecord {
     /// VMs that are here, come, or go.
     pub vms: BTreeSet<VmId>,
     /// What may be left here of VMs that are made anew elsewhere, and what it takes.
+    #[serde(with = "crate::pairs")]
     pub remains: BTreeMap<VmId, Resources>,
     /// How much of its disk it lends to VMs of other nodes, in GiB.
+    #[serde(with = "crate::pairs")]
     pub lends: BTreeMap<VmId, u32>,
 }
