@@ -137,7 +137,7 @@ fn a_dead_node_is_given_up_once_its_lease_has_lapsed() {
 #[test]
 fn what_nobody_else_has_stays() {
     let mut fixture = Fixture::new(1);
-    fixture.done(deploy(available_servers("ada", 2)));
+    fixture.done(deploy(available_servers("ada", 1)));
     let node = NodeId(0);
     fixture.leave(node);
     fixture.pass(Span(300_000));
@@ -145,7 +145,7 @@ fn what_nobody_else_has_stays() {
     fixture.up.insert(node);
     fixture.pass(Span(120_000));
     fixture.carry_out();
-    assert_eq!(states(&fixture), [VmState::Running; 2]);
+    assert_eq!(states(&fixture), [VmState::Running]);
     assert_eq!(fixture.leased[&node], fixture.now);
 }
 

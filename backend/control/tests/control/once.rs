@@ -139,6 +139,9 @@ fn one_failure_takes_all_back() {
     let name = &fixture.grid.nodes[second.node.index()].name;
     let reason = format!("node {name}: no such image");
     assert_eq!(fixture.ends(operation), [Outcome::Failed { reason }]);
+    // What could not be made is deleted by an operation of its own.
+    fixture.pass(Span(10_000));
+    fixture.carry_out();
     assert!(fixture.controller.ledger().vms.is_empty());
     assert!(fixture.held.iter().all(|vms| vms.is_empty()));
 }
