@@ -3,10 +3,12 @@
 use crate::window::design::command::DesignCommand;
 use crate::window::files::Purpose;
 use crate::window::kept::Page;
+use crate::window::simulated::command::LiveCommand;
 use crate::window::theme::ThemeChoice;
 use egui::{Key, KeyboardShortcut, Modifiers};
-use model::id::NodeId;
+use model::id::{NodeId, OperationId};
 use std::path::PathBuf;
+use world::fault::Fault;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +67,14 @@ pub enum Command {
     ShowOnGrid,
     /// A command of the Design page.
     Design(DesignCommand),
+    /// A command of the simulated grid's clock.
+    Live(LiveCommand),
+    /// Ask something of the grid.
+    Submit(Box<control::backend::Command>),
+    /// Call an operation of the grid off.
+    CallOff(OperationId),
+    /// Let something befall the simulated grid.
+    Strike(Fault),
 }
 
 /// What menus, palette and shortcut sheet show of a command.
@@ -133,11 +143,12 @@ impl Command {
             Self::About,
             Self::Quit,
         ];
+        all.extend(LiveCommand::all().map(Self::Live));
         all.extend(DesignCommand::ALL.into_iter().map(Self::Design));
         all
     }
 
-    /// What to show of it; `None` for commands that carry a node or a path.
+    /// What to show of it; `None` for commands that carry a node, a path or the like.
     pub fn describe(&self) -> Option<Description> {
         let (text, tooltip, shortcut, page) = match self {
             Self::Show(Page::Grid) => (
@@ -160,6 +171,7 @@ impl Command {
             ),
             Self::Ask(purpose) => return Some(purpose.describe()),
             Self::Design(command) => return Some(command.describe()),
+            Self::Live(command) => return Some(command.describe()),
             Self::Palette => (
                 "Command palette",
                 "Find any command by its name",
@@ -273,7 +285,12 @@ impl Command {
                 ctrl(Key::G),
                 Some(Page::Lab),
             ),
-            Self::Chosen(..) | Self::OpenSample(_) | Self::Reveal(_) => return None,
+            Self::Chosen(..)
+            | Self::OpenSample(_)
+            | Self::Reveal(_)
+            | Self::Submit(_)
+            | Self::CallOff(_)
+            | Self::Strike(_) => return None,
         };
         Some(Description {
             text,

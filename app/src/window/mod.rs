@@ -8,6 +8,7 @@
 //! - [`grid`], [`lab`], [`design`]: the pages
 //! - [`jobs`], [`notices`], [`files`], [`kept`]: background work, messages, asking for files, what is remembered
 //! - [`player`]: a replayed run and its time slider
+//! - [`simulated`]: a simulated grid that takes commands, and its clock
 //! - [`sources`]: the one door to samples, readers and runs
 //! - [`theme`], [`widgets`]: every colour, size and font; small widgets that pages share
 //!
@@ -30,6 +31,7 @@ pub mod overlays;
 pub mod player;
 pub mod room;
 pub mod shell;
+pub mod simulated;
 pub mod sources;
 pub mod theme;
 pub mod widgets;

@@ -5,6 +5,7 @@ use crate::window::jobs::Jobs;
 use crate::window::kept::Kept;
 use crate::window::notices::Notices;
 use crate::window::player::Player;
+use crate::window::simulated::snapshot::Snapshot;
 use crate::window::theme::Palette;
 use model::view::View;
 use std::sync::Arc;
@@ -13,7 +14,11 @@ use std::sync::Arc;
 pub struct Room<'a> {
     /// The open grid at the shown instant; `None` before the first is open.
     pub view: Option<&'a Arc<View>>,
-    /// The replayed run, if any; while one is loaded `view` is its instant.
+    /// The simulated grid, where `view` is of it; `None`: `view` is of a replay, or nothing can be asked.
+    pub live: Option<&'a Arc<Snapshot>>,
+    /// Whether `view` is of the replay although there is a simulated grid.
+    pub shows_replay: bool,
+    /// The replayed run, if any.
     pub player: &'a mut Player,
     /// Work in the background.
     pub jobs: &'a mut Jobs,

@@ -1,6 +1,7 @@
 //! The shell: menu bar, rail of pages, status line, overlays; it carries commands to the pages.
 
 mod bars;
+mod live;
 mod opening;
 mod screenshot;
 
@@ -17,7 +18,8 @@ use crate::window::overlays::{self, Overlay};
 use crate::window::player::Player;
 use crate::window::room::Room;
 use crate::window::shell::screenshot::Screenshot;
-use crate::window::sources::{GridChoice, Trouble};
+use crate::window::simulated::Simulation;
+use crate::window::sources::{FIRST_SAMPLE, GridChoice, Trouble};
 use crate::window::theme::{self, Palette, ThemeChoice, size};
 use egui::{Context, Frame, Margin, Ui};
 use model::grid::Grid;
@@ -41,11 +43,17 @@ pub struct Shell {
     pub design: DesignPage,
     /// The replay.
     pub player: Player,
+    /// The simulated grid.
+    pub simulation: Option<Simulation>,
+    /// Whether the replay is shown instead of it.
+    shows_replay: bool,
     view: Option<Arc<View>>,
     /// VMs of the view, for the status line; counted once a view, not once a frame.
     vms: usize,
     opening: Option<Job<Result<Arc<Grid>, Trouble>>>,
     start_sample: bool,
+    /// Whether the grid that is being opened is that of the first start.
+    opens_first: bool,
     /// Whether to open the sample design.
     start_design: bool,
     overlay: Overlay,
@@ -86,10 +94,13 @@ impl Shell {
             lab: LabPage::default(),
             design: design_page(context),
             player: Player::default(),
+            simulation: None,
+            shows_replay: false,
             view: None,
             vms: 0,
             opening: None,
             start_sample,
+            opens_first: false,
             start_design,
             overlay: Overlay::None,
             question: None,
@@ -178,8 +189,11 @@ impl Shell {
         &mut self,
         ctx: &Context,
     ) -> (Room<'_>, (&mut GridPage, &mut LabPage, &mut DesignPage)) {
+        let live = self.simulation.as_ref().and_then(Simulation::latest);
         let room = Room {
             view: self.view.as_ref(),
+            live: live.filter(|_| !self.shows_replay),
+            shows_replay: self.shows_replay,
             player: &mut self.player,
             jobs: &mut self.jobs,
             notices: &mut self.notices,
@@ -228,6 +242,14 @@ impl Shell {
                 pages.2.command(ctx, command, &mut room);
             }
             Command::OpenSample(name) => self.open_grid(ctx, GridChoice::Sample(name)),
+            Command::Live(command) => self.live_command(command),
+            Command::Submit(command) => self.submit(*command),
+            Command::CallOff(operation) => self.call_off(operation),
+            Command::Strike(fault) => self.strike(fault),
+            Command::ShowOnGrid => {
+                self.kept.page = Page::Grid;
+                self.shows_replay = true;
+            }
             Command::Find
             | Command::Fit
             | Command::ZoomIn
@@ -242,8 +264,7 @@ impl Shell {
             | Command::StepForward
             | Command::StepBack
             | Command::Start
-            | Command::End
-            | Command::ShowOnGrid => {
+            | Command::End => {
                 let (mut room, pages) = self.split(ctx);
                 pages.1.command(ctx, &command, &mut room);
             }
@@ -270,20 +291,19 @@ impl Shell {
         self.notices.set_now(ctx.input(|input| input.time));
         self.take_dropped(ctx);
         self.guard_closing(ctx);
-        self.take_grid();
+        self.take_grid(ctx);
         self.player.tick(ctx);
-        if let Some(view) = self.player.view().cloned() {
-            self.show_view(view);
-        }
+        self.tick_live();
         let start_sample = std::mem::take(&mut self.start_sample);
         let start_design = std::mem::take(&mut self.start_design);
-        // A picture is to show a busy instant, not a moving one.
-        let start = match self.screenshot {
-            Some(_) => ReplayStart::Share(0.6),
-            None => ReplayStart::Playing,
-        };
+        if start_sample {
+            self.open_grid(ctx, GridChoice::Sample(FIRST_SAMPLE));
+            self.opens_first = true;
+        }
         let (mut room, pages) = self.split(ctx);
         if start_sample {
+            // A busy instant that stands, as it is not on the page that is shown.
+            let start = ReplayStart::Share(0.6);
             pages.1.run_sample(ctx, start, &mut room);
         }
         if start_design {

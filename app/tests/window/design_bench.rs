@@ -46,6 +46,8 @@ impl Bench {
     ) -> R {
         let mut room = Room {
             view: self.view.as_ref(),
+            live: None,
+            shows_replay: false,
             player: &mut self.player,
             jobs: &mut self.jobs,
             notices: &mut self.notices,

@@ -24,6 +24,8 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
         Impure,
         // `capacity` and `engine` for what `lab` hands out of a run: its outcome, and its progress.
         // `link` for the tokens that it takes and the fingerprints that it shows.
+        // `world` for the simulated grid in the window: its clock and its faults are no business of
+        // `control::backend::Backend`, which a live grid implements too.
         &[
             "capacity",
             "client",
@@ -33,6 +35,7 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
             "link",
             "model",
             "placement",
+            "world",
         ],
     ),
     ("capacity", Pure, &["engine", "model", "placement"]),

@@ -1,21 +1,21 @@
 //! The panel beside the heatmap: the chosen node with its hypervisor, bars and VMs; without one, the grid as a whole.
 
+mod vms;
+
 use crate::window::grid::metric::{counted, dimension_title, grouped, quantity};
 use crate::window::grid::painting::state_colour;
-use crate::window::theme::{Palette, font, size, title_style};
+use crate::window::grid::actions::{self, Wanted};
+use crate::window::simulated::snapshot::Snapshot;
+use crate::window::theme::{Palette, size, title_style};
 use crate::window::widgets;
 use egui::{Align, Layout, RichText, Ui};
-use egui_extras::{Column, TableBuilder};
 use model::grid::NodeState;
 use model::hypervisor::{Capability, HypervisorType, Work};
-use model::id::NodeId;
+use model::id::{NodeId, VmId};
 use model::toml_writer::decimal;
 use model::units::Dimension;
 use model::view::View;
 use strum::VariantArray;
-
-/// The least height of the table of VMs.
-const VMS_LEAST_HEIGHT: f32 = 150.0;
 
 /// Fullest nodes shown of a grid.
 const FULLEST: usize = 8;
@@ -127,13 +127,28 @@ fn not_up(states: &[usize; 4]) -> String {
     }
 }
 
-/// Draws one node; returns whether the choice is to be given up.
-pub fn node(ui: &mut Ui, view: &View, node: NodeId) -> bool {
+/// What the user did in the panel of a node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// The choice of the node is to be given up.
+    pub closed: bool,
+    /// Something is wanted of the node or of a VM.
+    pub wanted: Option<Wanted>,
+}
+
+/// Draws one node. `live`: where it takes commands; `vm`: the chosen VM.
+pub fn node(
+    ui: &mut Ui,
+    view: &View,
+    node: NodeId,
+    live: Option<&Snapshot>,
+    vm: &mut Option<VmId>,
+) -> Answer {
     let palette = Palette::of(ui.ctx());
     let grid = &view.grid;
     let entry = &grid.nodes[node.index()];
     let shown = &view.nodes[node.index()];
-    let mut closed = false;
+    let mut answer = Answer::default();
     ui.horizontal(|ui| {
         ui.label(
             RichText::new(&entry.name)
@@ -147,7 +162,7 @@ pub fn node(ui: &mut Ui, view: &View, node: NodeId) -> bool {
             close.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::WidgetType::Button, true, "Close node")
             });
-            closed = close.clicked();
+            answer.closed = close.clicked();
             widgets::tag(
                 ui,
                 &shown.state.to_string(),
@@ -155,6 +170,9 @@ pub fn node(ui: &mut Ui, view: &View, node: NodeId) -> bool {
             );
         });
     });
+    if let Some(live) = live {
+        answer.wanted = actions::node_ui(ui, live, node);
+    }
     let class = grid.class_of(node);
     let priced = |licence: &String| {
         let cost = grid.cost_of_licences(std::iter::once(licence));
@@ -186,10 +204,17 @@ pub fn node(ui: &mut Ui, view: &View, node: NodeId) -> bool {
     hypervisor(ui, view, node);
     let title = counted(shown.vms.len(), "VM");
     widgets::section(ui, &title);
-    if !shown.vms.is_empty() {
-        vms(ui, view, node);
+    let here = |vm: &VmId| shown.vms.iter().any(|shown| shown.id == *vm);
+    if let (Some(live), Some(vm)) = (live, vm.filter(here)) {
+        answer.wanted = actions::vm_ui(ui, live, vm).or(answer.wanted);
+        ui.add_space(size::GAP);
     }
-    closed
+    match live {
+        _ if shown.vms.is_empty() => {}
+        Some(live) => vms::named(ui, view, node, live, vm),
+        None => vms::plain(ui, view, node),
+    }
+    answer
 }
 
 fn hypervisor(ui: &mut Ui, view: &View, node: NodeId) {
@@ -234,54 +259,6 @@ fn hypervisor(ui: &mut Ui, view: &View, node: NodeId) {
             widgets::tag(ui, &capability.to_string(), colour).on_hover_text(tip);
         }
     });
-}
-
-/// The VMs of a node, drawn only as far as in sight.
-fn vms(ui: &mut Ui, view: &View, node: NodeId) {
-    let vms = &view.nodes[node.index()].vms;
-    let right = Layout::right_to_left(Align::Center);
-    // What is left of the panel, and never so little that nothing could be read.
-    let left = ui.clip_rect().bottom() - ui.cursor().top() - 2.0 * size::TABLE_ROW;
-    let height = left.max(VMS_LEAST_HEIGHT);
-    TableBuilder::new(ui)
-        .id_salt("vms of node")
-        .striped(true)
-        .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Column::auto().at_least(58.0))
-        .column(Column::auto().at_least(54.0))
-        .column(Column::auto().at_least(64.0))
-        .column(Column::remainder())
-        .auto_shrink([false, true])
-        .min_scrolled_height(height)
-        .max_scroll_height(height)
-        .header(size::TABLE_ROW, |mut header| {
-            for title in ["VM", "CPU", "Memory", "Since"] {
-                header.col(|ui| {
-                    ui.label(RichText::new(title).size(font::SMALL).weak());
-                });
-            }
-        })
-        .body(|body| {
-            body.rows(size::TABLE_ROW, vms.len(), |mut row| {
-                let vm = &vms[row.index()];
-                let resources = vm.resources;
-                row.col(|ui| {
-                    ui.label(format!("{}", vm.id.0))
-                        .on_hover_text(format!("{}, of {}\n{resources}", vm.id, vm.tenant));
-                });
-                for dimension in [Dimension::Cpu, Dimension::Mem] {
-                    row.col(|ui| {
-                        let amount = u64::from(resources.in_dimension(dimension));
-                        ui.label(quantity(dimension, amount));
-                    });
-                }
-                row.col(|ui| {
-                    ui.with_layout(right, |ui| {
-                        ui.label(RichText::new(vm.since.to_string()).weak());
-                    });
-                });
-            });
-        });
 }
 
 fn bar(ui: &mut Ui, dimension: Dimension, used: u64, capacity: u64) {

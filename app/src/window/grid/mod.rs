@@ -1,6 +1,8 @@
 //! The Grid page: the open grid as a heatmap, with search, legend, inspector, and the time slider of a replay.
 
+pub mod actions;
 mod choices;
+mod live;
 pub mod heatmap;
 pub mod inspector;
 pub mod layout;
@@ -46,6 +48,7 @@ pub struct GridPage {
     search: Search,
     focus_search: bool,
     totals: Option<(Arc<View>, Totals)>,
+    live: live::LivePart,
 }
 
 impl GridPage {
@@ -59,17 +62,7 @@ impl GridPage {
         self.update_search(&view);
         self.toolbar(ui, room, &view);
         ui.add_space(size::GAP);
-        if room.player.is_loaded() {
-            Panel::bottom("grid replay")
-                .frame(Frame::NONE.inner_margin(Margin {
-                    top: 8,
-                    ..Margin::ZERO
-                }))
-                .show_separator_line(false)
-                .show(ui, |ui| {
-                    room.player.ui(ui);
-                });
-        }
+        self.below(ui, room);
         if !room.kept.inspector_hidden {
             Panel::right("inspector")
                 .default_size(size::SIDE_PANEL)
@@ -79,7 +72,7 @@ impl GridPage {
                     left: 12,
                     ..Margin::ZERO
                 }))
-                .show(ui, |ui| self.inspector(ui, &view));
+                .show(ui, |ui| self.inspector(ui, &view, room));
         }
         egui::CentralPanel::no_frame()
             .frame(Frame::NONE.inner_margin(Margin {
@@ -87,6 +80,7 @@ impl GridPage {
                 ..Margin::ZERO
             }))
             .show(ui, |ui| self.picture(ui, room, &view));
+        self.questions(ui.ctx(), room);
     }
 
     /// Carries out a command of this page.
@@ -126,10 +120,7 @@ impl GridPage {
                 self.search_row(ui, room, view, None);
             }
         });
-        let title = room
-            .player
-            .is_loaded()
-            .then(|| room.player.title().to_owned());
+        let title = (room.live.is_none() && room.player.is_loaded()).then(|| room.player.title().to_owned());
         if narrow {
             ui.horizontal(|ui| self.search_row(ui, room, view, title.as_deref()));
         }
@@ -300,15 +291,17 @@ impl GridPage {
         }
     }
 
-    fn inspector(&mut self, ui: &mut Ui, view: &Arc<View>) {
+    fn inspector(&mut self, ui: &mut Ui, view: &Arc<View>, room: &mut Room<'_>) {
         ui.take_available_width();
+        let mut wanted = None;
         ScrollArea::vertical()
             .id_salt("inspector")
             .show(ui, |ui| match self.chosen {
                 Some(node) => {
-                    if inspector::node(ui, view, node) {
-                        self.chosen = None;
-                    }
+                    let live = room.live.map(|live| &**live);
+                    let answer = inspector::node(ui, view, node, live, &mut self.live.vm);
+                    self.chosen = self.chosen.filter(|_| !answer.closed);
+                    wanted = answer.wanted;
                 }
                 None => {
                     let fresh = self
@@ -327,6 +320,9 @@ impl GridPage {
                     }
                 }
             });
+        if let Some(wanted) = wanted {
+            self.want(wanted, room);
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Shell {
         }
     }
 
-    pub(super) fn take_grid(&mut self) {
+    pub(super) fn take_grid(&mut self, ctx: &Context) {
         let Some(job) = &self.opening else {
             return;
         };
@@ -82,8 +82,12 @@ impl Shell {
             Poll::Done(Ok(grid)) => {
                 self.notices
                     .info(format!("Opened {}: {} nodes", grid.name, grid.nodes.len()));
-                self.player.unload();
-                self.show_view(Arc::new(View::empty(grid)));
+                // What the Lab has run for the first start is of this very grid.
+                if !std::mem::take(&mut self.opens_first) {
+                    self.player.unload();
+                }
+                self.show_view(Arc::new(View::empty(Arc::clone(&grid))));
+                self.simulate(ctx, grid);
                 self.grid.chosen = None;
             }
             Poll::Done(Err(trouble)) => self.notices.error(trouble.text, trouble.details),

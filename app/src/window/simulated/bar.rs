@@ -1,0 +1,143 @@
+//! The clock of the simulated grid in one row: whether time passes, how fast, and what befalls it.
+
+use super::clock::{Going, Speed};
+use super::command::LiveCommand;
+use super::snapshot::Snapshot;
+use super::trouble::{Length, Trouble};
+use crate::window::command::Command;
+use crate::window::room::Room;
+use crate::window::theme::Palette;
+use crate::window::widgets::{Sign, sign_button};
+use egui::{ComboBox, RichText, Ui, WidgetInfo, WidgetType};
+use model::id::NodeId;
+use strum::VariantArray;
+
+/// Draws the row.
+pub fn clock_ui(ui: &mut Ui, live: &Snapshot, room: &mut Room<'_>) {
+    ui.horizontal(|ui| {
+        let passes = live.going != Going::Paused;
+        let sign = if passes { Sign::Pause } else { Sign::Play };
+        for (sign, command) in [
+            (sign, LiveCommand::Pause),
+            (Sign::On, LiveCommand::Step),
+            (Sign::Last, LiveCommand::Skip),
+        ] {
+            let description = command.describe();
+            let button = sign_button(ui, sign, description.text, description.tooltip);
+            if button.clicked() {
+                room.ask(Command::Live(command));
+            }
+        }
+        speed_picker(ui, live.speed, room);
+        ui.label(RichText::new(live.at.to_string()).monospace())
+            .on_hover_text("Virtual time of the last change");
+        ui.label(RichText::new(told(live)).weak());
+        troubles(ui, live);
+    });
+}
+
+/// What the clock does, in words.
+fn told(live: &Snapshot) -> &'static str {
+    match live.going {
+        Going::Paused => "paused",
+        Going::ToEvent => "to the next event",
+        Going::ToRest => "to the end of operations",
+        Going::On if live.is_busy() => "running",
+        Going::On => "running, nothing has happened since",
+    }
+}
+
+fn speed_picker(ui: &mut Ui, speed: Speed, room: &mut Room<'_>) {
+    let combo = ComboBox::from_id_salt("simulation speed")
+        .width(84.0)
+        .selected_text(speed.title())
+        .show_ui(ui, |ui| {
+            for &choice in Speed::VARIANTS {
+                if ui
+                    .selectable_label(choice == speed, choice.title())
+                    .clicked()
+                {
+                    room.ask(Command::Live(LiveCommand::Speed(choice)));
+                }
+            }
+        });
+    combo
+        .response
+        .widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, "Simulation speed"));
+    combo
+        .response
+        .on_hover_text("Virtual time for real time");
+}
+
+/// What befalls it, and what never should.
+fn troubles(ui: &mut Ui, live: &Snapshot) {
+    let palette = Palette::of(ui.ctx());
+    let mut say = |text: String, colour, hover: String| {
+        let label = egui::Label::new(RichText::new(text).color(colour)).truncate();
+        ui.add(label).on_hover_text(hover);
+    };
+    if let Some(first) = live.violations.first() {
+        let text = format!("An invariant was broken, {first}");
+        say(text, palette.bad, live.violations.join("\n"));
+    }
+    if !live.has_controller {
+        let hover = "Nothing is decided until it is started again".to_owned();
+        say("no controller".to_owned(), palette.bad, hover);
+    }
+    if live.troubles.is_empty() {
+        return;
+    }
+    let lines = live.troubles.iter();
+    let lines = lines.map(|trouble| format!("{} until {}", trouble.text, trouble.until));
+    let lines: Vec<String> = lines.collect();
+    let text = match lines.as_slice() {
+        [one] => one.clone(),
+        many => format!("{} troubles", many.len()),
+    };
+    say(text, palette.warn, lines.join("\n"));
+}
+
+/// Draws the menu of what can befall the grid, and its chosen node.
+pub fn trouble_menu(
+    ui: &mut Ui,
+    live: &Snapshot,
+    node: Option<NodeId>,
+    length: &mut Length,
+    room: &mut Room<'_>,
+) {
+    let menu = ui.menu_button("Trouble", |ui| {
+        ui.set_min_width(180.0);
+        ui.horizontal(|ui| {
+            for &choice in Length::VARIANTS {
+                ui.selectable_value(length, choice, choice.title());
+            }
+        });
+        let mut strike = |ui: &mut Ui, trouble: Trouble, node: NodeId| {
+            let button = ui.button(trouble.title()).on_hover_text(trouble.about());
+            if button.clicked() {
+                room.ask(Command::Strike(trouble.fault(node, length.span())));
+                ui.close();
+            }
+        };
+        ui.separator();
+        match node {
+            Some(node) => {
+                let name = &live.view.grid.nodes[node.index()].name;
+                ui.label(RichText::new(name).weak());
+                for trouble in Trouble::of_nodes() {
+                    strike(ui, trouble, node);
+                }
+            }
+            None => {
+                ui.label(RichText::new("Choose a node for trouble of its own").weak());
+            }
+        }
+        ui.separator();
+        ui.label(RichText::new("The grid").weak());
+        for trouble in Trouble::of_grid() {
+            strike(ui, trouble, NodeId(0));
+        }
+    });
+    menu.response
+        .on_hover_text("Let something go wrong, and see what the controller makes of it");
+}

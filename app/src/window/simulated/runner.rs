@@ -1,0 +1,344 @@
+//! The thread of a simulated grid: lets virtual time pass as the clock says, and hands over what is new.
+
+use super::clock::{Going, Pace, Speed};
+use super::shown::{self, EventShown, Memory};
+use super::simulation::{Answer, Request};
+use super::snapshot::{Slot, Snapshot};
+use super::trouble::TroubleShown;
+use control::backend::Backend;
+use control::settings::Settings;
+use model::grid::Grid;
+use model::time::{Span, Time};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+use world::profile::Profile;
+use world::simulated::Simulated;
+use world::workload::catalogue;
+use world::world::World;
+
+/// The same grid, asked the same at the same instants, does the same.
+const SEED: u64 = 1;
+/// How long all agents take to make themselves known at the beginning.
+const BEGINNING: Span = Span(2_000);
+/// How long time passes before somebody is heard again: a frame at 30 a second.
+const SLICE: Duration = Duration::from_millis(33);
+/// The same while nothing is going on.
+const LONG_SLICE: Duration = Duration::from_millis(200);
+/// How often a clock that alone moves is shown.
+const CLOCK: Duration = Duration::from_millis(100);
+/// Virtual time between two looks at the real clock, while it passes at a given speed.
+const STRIDE: Span = Span(1_000);
+/// Things that happen between two looks at the real clock, while it passes as fast as it goes.
+const STEPS: usize = 64;
+/// The most that a goal is run after: longer than any operation may take.
+const LONGEST: Span = Span(3_600_000);
+/// How long nothing must have happened before time that goes as fast as it can stands still.
+const REST: Span = Span(60_000);
+/// Lines of the history that are handed over.
+const EVENTS_SHOWN: usize = 1_000;
+/// Lines of the history that are read at once.
+const EVENTS_READ: usize = 4_096;
+
+/// The thread's state.
+pub(super) struct Runner {
+    grid: Simulated,
+    requests: Receiver<Request>,
+    answers: Sender<Answer>,
+    slot: Arc<Slot>,
+    ctx: egui::Context,
+    going: Going,
+    speed: Speed,
+    pace: Pace,
+    /// Where a goal was set: the lines of the history then, and until when it is run after.
+    goal: (usize, Time),
+    /// The instant.
+    now: Time,
+    /// The last instant at which something was going on.
+    busy_at: Time,
+    troubles: Vec<TroubleShown>,
+    memory: Memory,
+    events: VecDeque<EventShown>,
+    events_read: usize,
+    handled: u64,
+    shown: Option<(Arc<Snapshot>, Instant)>,
+}
+
+impl Runner {
+    pub fn new(
+        grid: Arc<Grid>,
+        requests: Receiver<Request>,
+        answers: Sender<Answer>,
+        slot: Arc<Slot>,
+        ctx: egui::Context,
+    ) -> Self {
+        let settings = Settings {
+            catalogue: catalogue(),
+            ..Settings::default()
+        };
+        let mut world = World::new(grid, settings, Profile::default(), SEED);
+        world.run_until(Time::ZERO + BEGINNING);
+        let now = world.now();
+        Self {
+            grid: Simulated::new(world),
+            requests,
+            answers,
+            slot,
+            ctx,
+            going: Going::On,
+            speed: Speed::default(),
+            pace: Pace::from(Instant::now(), now),
+            goal: (0, now),
+            now,
+            busy_at: now,
+            troubles: Vec::new(),
+            memory: Memory::default(),
+            events: VecDeque::new(),
+            events_read: 0,
+            handled: 0,
+            shown: None,
+        }
+    }
+
+    /// Goes on until nobody asks any more.
+    pub fn run(mut self) {
+        self.show();
+        loop {
+            match self.next_request() {
+                Ok(request) => {
+                    self.carry_out(request);
+                    while let Ok(request) = self.requests.try_recv() {
+                        self.carry_out(request);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.pass();
+            self.show();
+        }
+    }
+
+    fn next_request(&self) -> Result<Request, RecvTimeoutError> {
+        let slice = match self.going {
+            Going::Paused => None,
+            Going::ToEvent | Going::ToRest => Some(Duration::ZERO),
+            Going::On => match (self.speed.times(), self.rests()) {
+                (Some(_), true) => Some(LONG_SLICE),
+                (Some(_), false) => Some(SLICE),
+                (None, true) => None,
+                (None, false) => Some(Duration::ZERO),
+            },
+        };
+        match slice {
+            Some(slice) => self.requests.recv_timeout(slice),
+            None => self
+                .requests
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Whether nothing has been going on for a while.
+    fn rests(&self) -> bool {
+        self.shown
+            .as_ref()
+            .is_some_and(|(shown, _)| !shown.is_busy() && self.busy_at + REST <= self.now)
+    }
+
+    fn carry_out(&mut self, request: Request) {
+        self.handled += 1;
+        let now = self.grid.world().now();
+        match request {
+            Request::Submit(operation, command) => {
+                let answer = self.grid.submit(operation, *command);
+                // Nobody listens any more once the window is closed.
+                let _ = self.answers.send(Answer { answer });
+            }
+            Request::CallOff(operation) => {
+                self.grid.world().call_off(now, operation);
+                self.grid.world().run_until(now);
+            }
+            Request::Strike(fault) => {
+                let grid = Arc::clone(self.grid.world().grid());
+                self.troubles.push(TroubleShown::of(&fault, now, &grid));
+                self.grid.world().befall(now, fault);
+                self.grid.world().run_until(now);
+            }
+            Request::Go(going) => {
+                self.going = going;
+                self.goal = (self.grid.world().history().len(), now + LONGEST);
+            }
+            Request::Speed(speed) => self.speed = speed,
+        }
+        self.busy_at = now;
+        self.set_pace();
+    }
+
+    /// Time passes from here on as the clock says.
+    fn set_pace(&mut self) {
+        self.pace = Pace::from(Instant::now(), self.grid.world().now());
+    }
+
+    /// Lets a slice of time pass.
+    fn pass(&mut self) {
+        match (self.going, self.speed.times()) {
+            (Going::Paused, _) => {}
+            (Going::On, Some(times)) => self.keep_pace(times),
+            (Going::On, None) => {
+                if !self.rests() {
+                    self.rush(|_| false);
+                }
+            }
+            (Going::ToEvent, _) => {
+                let (events, until) = self.goal;
+                let is_there =
+                    move |world: &World| world.history().len() > events || world.now() >= until;
+                self.rush_to(is_there);
+            }
+            (Going::ToRest, _) => {
+                let until = self.goal.1;
+                let is_there = move |world: &World| {
+                    let controller = world.controller();
+                    let rests = controller.is_some_and(|c| c.ledger().open.is_empty());
+                    rests || world.now() >= until
+                };
+                self.rush_to(is_there);
+            }
+        }
+    }
+
+    fn keep_pace(&mut self, times: u32) {
+        let begun = Instant::now();
+        let due = self.pace.due(begun, times);
+        let world = self.grid.world();
+        while world.now() < due {
+            let next = world.now() + STRIDE;
+            world.run_until(next.min(due));
+            if begun.elapsed() > SLICE {
+                // It cannot go as fast; what it is behind is let go.
+                return self.set_pace();
+            }
+        }
+    }
+
+    /// Goes as fast as it can for a slice, or until something holds; whether it does.
+    fn rush(&mut self, is_there: impl Fn(&World) -> bool) -> bool {
+        let begun = Instant::now();
+        let world = self.grid.world();
+        while begun.elapsed() < SLICE {
+            for _ in 0..STEPS {
+                if is_there(world) {
+                    return true;
+                }
+                world.step();
+            }
+        }
+        false
+    }
+
+    /// Goes as fast as it can until something holds, and stands then.
+    fn rush_to(&mut self, is_there: impl Fn(&World) -> bool) {
+        if self.rush(is_there) {
+            self.going = Going::Paused;
+        }
+    }
+
+    /// Hands over what is new, and wakes the window.
+    fn show(&mut self) {
+        let view = self.grid.view();
+        self.read_events();
+        let world = self.grid.world();
+        let now = world.now();
+        self.now = now;
+        self.troubles.retain(|trouble| trouble.until > now);
+        let Some(snapshot) = self.changed(view) else {
+            return;
+        };
+        if snapshot.is_busy() {
+            self.busy_at = now;
+        }
+        let snapshot = Arc::new(snapshot);
+        self.shown = Some((Arc::clone(&snapshot), Instant::now()));
+        self.slot.put(snapshot);
+        self.ctx.request_repaint();
+    }
+
+    /// All there is to show; `None`: it is shown already.
+    fn changed(&mut self, view: Arc<model::view::View>) -> Option<Snapshot> {
+        let world = self.grid.world();
+        let now = world.now();
+        let has_controller = world.controller().is_some();
+        let same = self.shown.as_ref().filter(|(shown, _)| {
+            Arc::ptr_eq(&shown.view, &view)
+                && shown.events_total == self.events_read
+                && (shown.going, shown.speed) == (self.going, self.speed)
+                && shown.handled == self.handled
+                && shown.has_controller == has_controller
+                && shown.troubles == self.troubles
+                && shown.violations == world.violations()
+        });
+        if let Some((shown, at)) = same {
+            let is_due = shown.is_busy() && shown.at != now && at.elapsed() >= CLOCK;
+            if !is_due {
+                return None;
+            }
+        }
+        let controller = world.controller();
+        let before = self.shown.as_ref().map(|(shown, _)| shown);
+        // While there is no controller, what it knew last stands.
+        let (operations, vms, designs) = match (controller, before) {
+            (Some(controller), _) => {
+                self.memory.learn(controller);
+                (
+                    shown::operations(controller, &self.memory),
+                    shown::vms(controller),
+                    shown::designs(controller),
+                )
+            }
+            (None, Some(before)) => (
+                before.operations.clone(),
+                before.vms.clone(),
+                before.designs.clone(),
+            ),
+            (None, None) => Default::default(),
+        };
+        Some(Snapshot {
+            at: now,
+            going: self.going,
+            speed: self.speed,
+            view,
+            operations,
+            events: self.events.iter().cloned().collect(),
+            events_total: self.events_read,
+            vms,
+            designs,
+            troubles: self.troubles.clone(),
+            has_controller,
+            violations: world.violations().to_vec(),
+            handled: self.handled,
+        })
+    }
+
+    /// Takes new lines of the history in.
+    fn read_events(&mut self) {
+        loop {
+            let events = self.grid.events(self.events_read as u64, EVENTS_READ);
+            if events.is_empty() {
+                return;
+            }
+            self.events_read += events.len();
+            let world = self.grid.world();
+            self.busy_at = world.now();
+            if let Some(controller) = world.controller() {
+                self.memory.learn(controller);
+            }
+            for event in &events {
+                self.events.push_back(self.memory.take(event, world.grid()));
+            }
+            let more = self.events.len().saturating_sub(EVENTS_SHOWN);
+            self.events.drain(..more);
+        }
+    }
+}
