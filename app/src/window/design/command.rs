@@ -41,13 +41,17 @@ pub enum DesignCommand {
     ZoomOut,
     /// Assign the components to VMs and the VMs to nodes.
     Plan,
+    /// Let the grid carry the plan out.
+    Deploy,
+    /// Take the design off the grid.
+    Withdraw,
     /// List what is wrong.
     Problems,
 }
 
 impl DesignCommand {
     /// All, in the order of menu and palette.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::New,
         Self::Save,
         Self::Undo,
@@ -65,6 +69,8 @@ impl DesignCommand {
         Self::ZoomIn,
         Self::ZoomOut,
         Self::Plan,
+        Self::Deploy,
+        Self::Withdraw,
         Self::Problems,
     ];
 
@@ -120,6 +126,16 @@ impl DesignCommand {
                 "Assign the components to VMs and the VMs to nodes, and explain why",
                 ctrl(Key::Enter),
             ),
+            Self::Deploy => (
+                "Deploy on the open grid",
+                "Let the grid make the design's VMs as planned, or change those that it has",
+                ctrl_shift(Key::Enter),
+            ),
+            Self::Withdraw => (
+                "Withdraw from the open grid",
+                "Delete all VMs that the grid has of the design",
+                ctrl_shift(Key::Backspace),
+            ),
             Self::Problems => (
                 "Show problems",
                 "List what is wrong with the design",
@@ -141,4 +157,9 @@ const fn key(key: Key) -> Option<KeyboardShortcut> {
 
 const fn ctrl(key: Key) -> Option<KeyboardShortcut> {
     Some(KeyboardShortcut::new(Modifiers::COMMAND, key))
+}
+
+const fn ctrl_shift(key: Key) -> Option<KeyboardShortcut> {
+    let modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
+    Some(KeyboardShortcut::new(modifiers, key))
 }

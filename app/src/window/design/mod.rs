@@ -14,6 +14,7 @@
 //! - [`canvas`], [`palette`], [`inspector`] with [`fields`], [`numbers`], [`typing`] and
 //!   [`parameters`], [`lower`]: the page's parts
 //! - [`planning`], [`plan_view`]: assignment and plan on the open grid, with explanations
+//! - [`difference`]: what would change if the design were deployed where it stands
 //! - [`questions`]: unsaved changes, recovery, where to link to
 //! - [`page`]: how it hangs together
 //!
@@ -30,6 +31,7 @@ pub mod canvas;
 pub mod card;
 pub mod codec;
 pub mod command;
+pub mod difference;
 pub mod document;
 pub mod edit;
 pub mod fields;

@@ -2,8 +2,10 @@
 //!
 //! - `commands`: what commands do
 //! - `files`: open, save, recovery
+//! - `deploy`: on to the grid, and off it
 
 mod commands;
+mod deploy;
 mod files;
 
 use super::act::{Act, Source};
@@ -50,6 +52,7 @@ pub struct DesignPage {
     canvas: Canvas,
     inspector: Inspector,
     planning: Planning,
+    deploying: deploy::Deploying,
     tab: Tab,
     known: (Option<Arc<Grid>>, Known),
     /// The revision that problems and canvas show.
@@ -160,6 +163,7 @@ impl DesignPage {
         let on_canvas = self.canvas.ui(ui, &self.document);
         acts.extend(on_canvas);
         self.questions(ui.ctx(), room, &mut acts);
+        self.deploy_questions(ui.ctx(), room);
         let ctx = ui.ctx().clone();
         if !acts.is_empty() {
             ctx.request_repaint();
@@ -173,6 +177,7 @@ impl DesignPage {
     pub fn logic(&mut self, ctx: &Context, room: &mut Room<'_>) {
         self.refresh();
         self.planning.poll();
+        self.deploy_when_planned(room);
         self.keep_journal(ctx, room);
     }
 
@@ -275,6 +280,9 @@ impl DesignPage {
             self.button(ui, C::ZoomIn, "+", acts);
             ui.separator();
             self.button(ui, C::Plan, "Plan on the open grid", acts);
+            self.button(ui, C::Deploy, "Deploy", acts);
+            self.button(ui, C::Withdraw, "Withdraw", acts);
+            self.standing_ui(ui);
             ui.separator();
             ui.label(RichText::new(self.title()).strong());
         });

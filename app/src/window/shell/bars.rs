@@ -7,6 +7,7 @@ use crate::window::files::Purpose;
 use crate::window::grid::metric::counted;
 use crate::window::kept::Page;
 use crate::window::shell::Shell;
+use crate::window::simulated::command::LiveCommand;
 use crate::window::theme::{Palette, ThemeChoice, font, size};
 use egui::{
     Align, Align2, FontId, Frame, Layout, Margin, Panel, Pos2, Rect, RichText, Sense, Stroke, Ui,
@@ -61,6 +62,11 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
                         Some(Command::ZoomOut),
                         None,
                         Some(Command::ToggleInspector),
+                        None,
+                        Some(Command::Live(LiveCommand::Show)),
+                        Some(Command::Live(LiveCommand::Pause)),
+                        Some(Command::Live(LiveCommand::Step)),
+                        Some(Command::Live(LiveCommand::Skip)),
                     ],
                 );
                 menu(

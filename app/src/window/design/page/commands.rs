@@ -41,9 +41,11 @@ impl DesignPage {
             | DesignCommand::Duplicate
             | DesignCommand::LinkTo => !selection.components.is_empty(),
             DesignCommand::Rename => selection.components.len() == 1,
-            DesignCommand::SelectAll | DesignCommand::Arrange | DesignCommand::Plan => {
-                !self.document.design().components.is_empty()
-            }
+            DesignCommand::SelectAll
+            | DesignCommand::Arrange
+            | DesignCommand::Plan
+            | DesignCommand::Deploy => !self.document.design().components.is_empty(),
+            DesignCommand::Withdraw => self.standing().is_some(),
             _ => true,
         }
     }
@@ -98,6 +100,8 @@ impl DesignPage {
                 self.tab = Tab::Plan;
                 self.planning.start(ctx, &self.document, room);
             }
+            DesignCommand::Deploy => self.deploy(ctx, room),
+            DesignCommand::Withdraw => self.withdraw(),
             DesignCommand::Problems => self.tab = Tab::Problems,
         }
         ctx.request_repaint();
