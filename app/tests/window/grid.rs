@@ -6,6 +6,7 @@ use app::window::files::Purpose;
 use app::window::grid::metric::Metric;
 use app::window::kept::Page;
 use app::window::shell::Shell;
+use app::window::simulated::command::LiveCommand;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use model::id::NodeId;
@@ -17,16 +18,25 @@ fn ready() -> Harness<'static, Shell> {
     harness
 }
 
-/// The first start shows the sample grid with VMs on it, without any click.
+/// The first start shows the simulated sample grid, with its clock, without any click; a run at work on
+/// the same grid is a click away, and so is the way back.
 #[test]
-fn first_start_shows_a_grid_at_work() {
+fn first_start_shows_the_simulated_grid() {
     let mut harness = ready();
+    assert_eq!(harness.state().view().expect("a grid is open").nodes.len(), 320);
+    harness.get_by_label("Heatmap of 320 nodes by CPU");
+    harness.get_by_label("Simulation speed");
+    harness.get_by_label("Show replay on grid").click();
+    harness.run_steps(2);
     harness.state_mut().player.command(&Command::End);
     settle(&mut harness);
     let view = harness.state().view().expect("a grid is open");
     assert_eq!(view.nodes.len(), 320);
     assert!(view.nodes.iter().map(|node| node.vms.len()).sum::<usize>() > 100);
     harness.get_by_label("Heatmap of 320 nodes by CPU");
+    harness.get_by_label("Show simulated grid").click();
+    harness.run_steps(2);
+    harness.get_by_label("Simulation speed");
 }
 
 /// A metric is chosen by its name, and the heatmap says what it shows.
@@ -154,12 +164,23 @@ fn faults_are_listed_with_their_lines() {
     assert!(harness.state().notices.open.is_empty());
 }
 
-/// A window in which nothing moves asks for no frame, so it costs nothing.
+/// A window in which nothing moves asks for no frame, so it costs nothing: neither while time passes on a
+/// simulated grid on which nothing happens, nor while it stands, nor with a replay that stands.
 #[test]
 fn idle_window_asks_for_no_frame() {
     let mut harness = ready();
-    for page in [Page::Grid, Page::Lab] {
-        harness.state_mut().kept.page = page;
+    let ctx = harness.ctx.clone();
+    let pause = Command::Live(LiveCommand::Pause);
+    let show = Command::Show;
+    for (page, command) in [
+        (Page::Grid, show(Page::Grid)),
+        (Page::Grid, pause),
+        (Page::Grid, Command::ShowOnGrid),
+        (Page::Lab, show(Page::Lab)),
+    ] {
+        harness.state_mut().carry_out(&ctx, command);
+        settle(&mut harness);
+        assert_eq!(harness.state().kept.page, page);
         let begun = Instant::now();
         loop {
             harness.run_steps(20);

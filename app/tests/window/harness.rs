@@ -1,6 +1,7 @@
 //! A window for tests: no screen, no desktop dialogs, no sleeping.
 
 use app::window::OpenArgs;
+use app::window::command::Command;
 use app::window::files::{Dialogs, Purpose};
 use app::window::kept::Page;
 use app::window::shell::Shell;
@@ -71,12 +72,22 @@ pub fn settle(harness: &mut Harness<'_, Shell>) {
         harness.step();
         harness.step();
     }
+    if let Some(simulation) = &mut harness.state_mut().simulation {
+        assert!(simulation.settle(LIMIT), "the simulated grid did not answer");
+    }
     if harness.state().player.is_playing() {
         harness
             .state_mut()
             .player
-            .command(&app::window::command::Command::Play);
+            .command(&Command::Play);
     }
     harness.state_mut().player.settle(LIMIT);
     harness.run_steps(4);
+}
+
+/// Shows the replay on the Grid page, instead of the simulated grid.
+pub fn show_replay(harness: &mut Harness<'_, Shell>) {
+    let ctx = harness.ctx.clone();
+    harness.state_mut().carry_out(&ctx, Command::ShowOnGrid);
+    settle(harness);
 }

@@ -1,6 +1,6 @@
 //! The Lab page: run, compare, replay, cancel.
 
-use crate::harness::{settle, window};
+use crate::harness::{settle, show_replay, window};
 use app::window::command::Command;
 use app::window::files::Purpose;
 use app::window::kept::Page;
@@ -51,6 +51,7 @@ fn run_button_compares_two_policies() {
 fn slider_replays_on_the_heatmap() {
     let mut harness = window(Page::Grid);
     settle(&mut harness);
+    show_replay(&mut harness);
     let colours = |harness: &egui_kittest::Harness<'_, app::window::shell::Shell>| {
         let painting = harness.state().grid.heatmap.painting().expect("painted");
         (0..320)
@@ -199,6 +200,7 @@ fn keys_move_the_replay() {
 fn replay_plays_on() {
     let mut harness = window(Page::Grid);
     settle(&mut harness);
+    show_replay(&mut harness);
     harness.state_mut().player.seek(Time::ZERO);
     harness.get_by_label("Play or pause replay").click();
     harness.run_steps(2);

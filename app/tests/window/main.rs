@@ -11,4 +11,5 @@ mod grid;
 mod harness;
 mod lab;
 mod layout;
+mod simulated;
 mod small;

@@ -1,6 +1,6 @@
 //! Small windows: at 900×600 points, on screens of either density, nothing that can be acted on is cut off.
 
-use crate::harness::{settle, small_window};
+use crate::harness::{settle, show_replay, small_window};
 use app::window::command::Command;
 use app::window::design::command::DesignCommand;
 use app::window::kept::Page;
@@ -98,12 +98,25 @@ const REPLAY: [&str; 4] = [
     "Replay speed",
 ];
 
+const CLOCK: [&str; 6] = [
+    "Pause or go on",
+    "Step to next event",
+    "Skip to end of operations",
+    "Simulation speed",
+    "Operations",
+    "Trouble",
+];
+
 /// The Grid page has all its controls in the window, and the legend leaves the run's title alone.
 #[test]
 fn grid_page_is_whole() {
     for density in [1.0, 2.0] {
         let mut harness = small(Page::Grid, density);
         check(&harness, "grid");
+        check_bars(&harness, 160.0);
+        check_in_sight(&harness, &CLOCK);
+        show_replay(&mut harness);
+        check(&harness, "grid, replayed");
         check_bars(&harness, 160.0);
         check_in_sight(&harness, &REPLAY);
         check_in_sight(&harness, &["Open grid", "Find nodes", "Colours", "Zoom in"]);
