@@ -7,6 +7,7 @@ use lab::read::{self, Format, ReadError};
 use lab::recorded::Recorded;
 use lab::run::{self, GridSource, NamedPolicy, Observer, RunResult, Stage, TraceSource};
 use lab::store::{Store, StoreError};
+use model::design::Design;
 use model::grid::Grid;
 use model::samples;
 use placement::policy::Policy;
@@ -18,6 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The grid that the window starts with.
 pub const FIRST_SAMPLE: &str = "sample";
+
+/// Tenants of the sample grid at the first start.
+const TENANTS: usize = 48;
 
 /// Bins of the plotted series: about one a pixel of a plot.
 const BINS: usize = 400;
@@ -108,6 +112,22 @@ pub fn open_grid(choice: &GridChoice, open: Option<&Arc<Grid>>) -> Result<Arc<Gr
             Trouble::of(&format!("The grid {name} was not opened: {faults}"), &error)
         }),
     }
+}
+
+/// Sample designs of as many tenants as give the sample grid of the first start something to run.
+pub fn tenants() -> Vec<Design> {
+    let designs = samples::DESIGNS.iter().filter_map(|sample| {
+        let read = model::design_file::read_design(sample.name, sample.text);
+        read.ok()
+    });
+    let designs: Vec<Design> = designs.collect();
+    let tenants = designs.iter().cycle().take(TENANTS).enumerate();
+    tenants
+        .map(|(number, design)| Design {
+            tenant: format!("tenant-{}", number + 1),
+            ..design.clone()
+        })
+        .collect()
 }
 
 /// Every policy of the catalogue, then the rule chains that come with the program.

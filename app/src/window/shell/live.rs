@@ -7,14 +7,15 @@ use crate::window::simulated::command::LiveCommand;
 use crate::window::simulated::simulation::MOST_NODES;
 use control::backend::{Command, Refused};
 use egui::Context;
+use model::design::Design;
 use model::grid::Grid;
 use model::id::OperationId;
 use std::sync::Arc;
 use world::fault::Fault;
 
 impl Shell {
-    /// Begins to simulate a grid, in place of the one before.
-    pub(super) fn simulate(&mut self, ctx: &Context, grid: Arc<Grid>) {
+    /// Begins to simulate a grid, with these designs on it, in place of the one before.
+    pub(super) fn simulate(&mut self, ctx: &Context, grid: Arc<Grid>, designs: Vec<Design>) {
         self.shows_replay = false;
         self.simulation = None;
         if grid.nodes.len() > MOST_NODES {
@@ -24,7 +25,7 @@ impl Shell {
             ));
             return;
         }
-        self.simulation = Some(Simulation::start(ctx, grid));
+        self.simulation = Some(Simulation::start(ctx, grid, designs));
     }
 
     /// Takes what has come of grid and replay, and shows the one that is to be shown.

@@ -83,11 +83,16 @@ impl Shell {
                 self.notices
                     .info(format!("Opened {}: {} nodes", grid.name, grid.nodes.len()));
                 // What the Lab has run for the first start is of this very grid.
-                if !std::mem::take(&mut self.opens_first) {
+                let is_first = std::mem::take(&mut self.opens_first);
+                if !is_first {
                     self.player.unload();
                 }
                 self.show_view(Arc::new(View::empty(Arc::clone(&grid))));
-                self.simulate(ctx, grid);
+                let tenants = match is_first {
+                    true => sources::tenants(),
+                    false => Vec::new(),
+                };
+                self.simulate(ctx, grid, tenants);
                 self.grid.chosen = None;
             }
             Poll::Done(Err(trouble)) => self.notices.error(trouble.text, trouble.details),

@@ -5,9 +5,11 @@ use super::shown::{self, EventShown, Memory};
 use super::simulation::{Answer, Request};
 use super::snapshot::{Slot, Snapshot};
 use super::trouble::TroubleShown;
-use control::backend::Backend;
+use control::backend::{Backend, Command};
 use control::settings::Settings;
+use model::design::Design;
 use model::grid::Grid;
+use model::id::OperationId;
 use model::time::{Span, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -65,23 +67,47 @@ pub(super) struct Runner {
     shown: Option<(Arc<Snapshot>, Instant)>,
 }
 
+/// A grid on which these designs were deployed, as far as there was room.
+pub(super) fn begin(grid: Arc<Grid>, designs: Vec<Design>) -> Simulated {
+    let settings = Settings {
+        catalogue: catalogue(),
+        ..Settings::default()
+    };
+    let mut world = World::new(grid, settings, Profile::default(), SEED);
+    world.run_until(Time::ZERO + BEGINNING);
+    let mut grid = Simulated::new(world);
+    let has_designs = !designs.is_empty();
+    for (number, design) in (1..).zip(designs) {
+        let (design, plan) = (Box::new(design), None);
+        // What finds no room is left out.
+        let _ = grid.submit(OperationId(number), Command::Deploy { design, plan });
+    }
+    let world = grid.world();
+    let until = world.now() + LONGEST;
+    let is_open = |world: &World| {
+        let controller = world.controller();
+        controller.is_some_and(|controller| !controller.ledger().open.is_empty())
+    };
+    while world.now() < until && is_open(world) {
+        world.step();
+    }
+    if has_designs {
+        world.run_until(world.now() + REST);
+    }
+    grid
+}
+
 impl Runner {
     pub fn new(
-        grid: Arc<Grid>,
+        mut grid: Simulated,
         requests: Receiver<Request>,
         answers: Sender<Answer>,
         slot: Arc<Slot>,
         ctx: egui::Context,
     ) -> Self {
-        let settings = Settings {
-            catalogue: catalogue(),
-            ..Settings::default()
-        };
-        let mut world = World::new(grid, settings, Profile::default(), SEED);
-        world.run_until(Time::ZERO + BEGINNING);
-        let now = world.now();
+        let now = grid.world().now();
         Self {
-            grid: Simulated::new(world),
+            grid,
             requests,
             answers,
             slot,

@@ -1,10 +1,11 @@
 //! The window's end of a simulated grid: it asks without waiting, and takes what has come of it.
 
 use super::clock::{Going, Speed};
-use super::runner::Runner;
+use super::runner::{Runner, begin};
 use super::snapshot::{Slot, Snapshot};
 use crate::window::notices::Notices;
 use control::backend::{Command, Refused};
+use model::design::Design;
 use model::grid::Grid;
 use model::id::OperationId;
 use std::sync::Arc;
@@ -51,13 +52,18 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Begins with a grid on which nothing was done yet, at the speed of real time.
-    pub fn start(ctx: &egui::Context, grid: Arc<Grid>) -> Self {
+    /// Begins with a grid on which nothing was done yet but that these designs were deployed, as far as
+    /// there was room, at the speed of real time.
+    pub fn start(ctx: &egui::Context, grid: Arc<Grid>, designs: Vec<Design>) -> Self {
         let (requests, asked) = channel();
         let (told, answers) = channel();
         let slot = Arc::<Slot>::default();
         let (of, into, ctx) = (Arc::clone(&grid), Arc::clone(&slot), ctx.clone());
-        std::thread::spawn(move || Runner::new(of, asked, told, into, ctx).run());
+        let next = designs.len() as u64 + 1;
+        std::thread::spawn(move || {
+            let world = begin(of, designs);
+            Runner::new(world, asked, told, into, ctx).run();
+        });
         Self {
             grid,
             requests,
@@ -65,7 +71,7 @@ impl Simulation {
             slot,
             latest: None,
             sent: 0,
-            next: 1,
+            next,
         }
     }
 
