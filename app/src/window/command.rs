@@ -148,6 +148,15 @@ impl Command {
         all
     }
 
+    /// The page on which its effect shows; `None`: it is wanted wherever it is asked for.
+    pub fn leads_to(&self) -> Option<Page> {
+        match self {
+            // Time passes for all pages.
+            Self::Live(command) if *command != LiveCommand::Show => None,
+            command => command.describe()?.page,
+        }
+    }
+
     /// What to show of it; `None` for commands that carry a node, a path or the like.
     pub fn describe(&self) -> Option<Description> {
         let (text, tooltip, shortcut, page) = match self {

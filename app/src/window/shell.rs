@@ -12,7 +12,7 @@ use crate::window::files::{Dialogs, FileQuestion, Purpose};
 use crate::window::grid::GridPage;
 use crate::window::jobs::{Job, Jobs};
 use crate::window::kept::{Kept, Page};
-use crate::window::lab::{LabPage, ReplayStart};
+use crate::window::lab::LabPage;
 use crate::window::notices::Notices;
 use crate::window::overlays::{self, Overlay};
 use crate::window::player::Player;
@@ -206,7 +206,7 @@ impl Shell {
 
     /// Does one thing that was asked for.
     pub fn carry_out(&mut self, ctx: &Context, command: Command) {
-        if let Some(page) = command.describe().and_then(|description| description.page) {
+        if let Some(page) = command.leads_to() {
             self.kept.page = page;
         }
         match command {
@@ -302,9 +302,7 @@ impl Shell {
         }
         let (mut room, pages) = self.split(ctx);
         if start_sample {
-            // A busy instant that stands, as it is not on the page that is shown.
-            let start = ReplayStart::Share(0.6);
-            pages.1.run_sample(ctx, start, &mut room);
+            pages.1.run_sample(ctx, &mut room);
         }
         if start_design {
             pages.2.open_sample(&mut room);

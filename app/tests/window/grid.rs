@@ -23,7 +23,10 @@ fn ready() -> Harness<'static, Shell> {
 #[test]
 fn first_start_shows_the_simulated_grid() {
     let mut harness = ready();
-    assert_eq!(harness.state().view().expect("a grid is open").nodes.len(), 320);
+    assert_eq!(
+        harness.state().view().expect("a grid is open").nodes.len(),
+        320
+    );
     harness.get_by_label("Heatmap of 320 nodes by CPU");
     harness.get_by_label("Simulation speed");
     harness.get_by_label("Show replay on grid").click();

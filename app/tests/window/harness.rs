@@ -73,13 +73,13 @@ pub fn settle(harness: &mut Harness<'_, Shell>) {
         harness.step();
     }
     if let Some(simulation) = &mut harness.state_mut().simulation {
-        assert!(simulation.settle(LIMIT), "the simulated grid did not answer");
+        assert!(
+            simulation.settle(LIMIT),
+            "the simulated grid did not answer"
+        );
     }
     if harness.state().player.is_playing() {
-        harness
-            .state_mut()
-            .player
-            .command(&Command::Play);
+        harness.state_mut().player.command(&Command::Play);
     }
     harness.state_mut().player.settle(LIMIT);
     harness.run_steps(4);

@@ -52,7 +52,12 @@ fn shop(harness: &Window) -> Option<DesignShown> {
 
 fn vm(harness: &Window, name: &str) -> (VmId, VmShown) {
     let (live, shop) = (live(harness), shop(harness).expect("deployed"));
-    let vm = shop.vms.iter().find(|vm| vm.name == name).expect("there").vm;
+    let vm = shop
+        .vms
+        .iter()
+        .find(|vm| vm.name == name)
+        .expect("there")
+        .vm;
     (vm, live.vms[&vm].clone())
 }
 
@@ -98,7 +103,10 @@ fn a_design_goes_on_and_off() {
     click(&mut harness, "Deploy");
     let begun = live(&harness);
     let deploy = &begun.operations[0];
-    assert_eq!((deploy.what.as_str(), deploy.is_open()), ("deploy Web shop", true));
+    assert_eq!(
+        (deploy.what.as_str(), deploy.is_open()),
+        ("deploy Web shop", true)
+    );
     let placed = shop(&harness).expect("it is being made");
     assert!(placed.vms.iter().all(|vm| !vm.is_running));
     step_until(&mut harness, |harness| {
@@ -125,7 +133,11 @@ fn a_design_goes_on_and_off() {
     assert_eq!(live(&harness).vms.len(), before);
     let ended: Vec<_> = live(&harness).operations.iter().take(2).cloned().collect();
     assert_eq!(ended[0].what, "withdraw Web shop");
-    assert!(ended.iter().all(|shown| shown.state == OperationState::Done));
+    assert!(
+        ended
+            .iter()
+            .all(|shown| shown.state == OperationState::Done)
+    );
     assert_eq!(live(&harness).violations, Vec::<String>::new());
 }
 
@@ -149,11 +161,20 @@ fn a_change_is_shown_before_it_is_made() {
     harness.get_by_label("Change Web shop where it stands?");
     harness.get_by_label("1 to be deleted, with what is on their disks");
     harness.get_by_label(&format!("{} stay as they are.", before.vms.len() - 1));
-    assert_eq!(shop(&harness), Some(before.clone()), "nothing has changed yet");
+    assert_eq!(
+        shop(&harness),
+        Some(before.clone()),
+        "nothing has changed yet"
+    );
     click(&mut harness, "Change it");
     skip(&mut harness);
     let after = shop(&harness).expect("deployed");
-    let names = |shop: &DesignShown| shop.vms.iter().map(|vm| vm.name.clone()).collect::<Vec<_>>();
+    let names = |shop: &DesignShown| {
+        shop.vms
+            .iter()
+            .map(|vm| vm.name.clone())
+            .collect::<Vec<_>>()
+    };
     let mut expected = names(&before);
     expected.retain(|name| name != "web-2");
     assert_eq!(names(&after), expected);
@@ -198,10 +219,19 @@ fn a_vm_outlives_its_node() {
         vm.node != before.node && vm.state == Some(VmState::Running)
     });
     let now = live(&harness);
-    assert!(now.at < troubles[0].until, "{} is back by {}", troubles[0].text, now.at);
+    assert!(
+        now.at < troubles[0].until,
+        "{} is back by {}",
+        troubles[0].text,
+        now.at
+    );
     assert_eq!(now.view.nodes[before.node.index()].state, NodeState::Down);
     assert_eq!(now.violations, Vec::<String>::new());
-    assert!(now.events.iter().any(|event| event.text.contains("lease of")));
+    assert!(
+        now.events
+            .iter()
+            .any(|event| event.text.contains("lease of"))
+    );
 }
 
 /// A VM is stopped, started, moved and deleted by its buttons.
@@ -260,7 +290,12 @@ fn a_refusal_comes_with_its_hint() {
     assert_eq!(open[0].text, "a recorded run takes no commands");
     let hint = "hint: open the simulated or the live grid to change something";
     assert_eq!(open[0].details, [hint]);
-    assert!(!live(&harness).operations.iter().any(|shown| shown.is_open()));
+    assert!(
+        !live(&harness)
+            .operations
+            .iter()
+            .any(|shown| shown.is_open())
+    );
 }
 
 /// A controller that dies goes on where it was, and the deployment ends well.

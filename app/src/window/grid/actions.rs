@@ -51,7 +51,11 @@ impl Confirm {
         let mut answered = false;
         let modal = Modal::new(Id::new("confirm")).show(ctx, |ui| {
             ui.set_width(size::DIALOG_WIDTH);
-            ui.label(RichText::new(&self.title).text_style(title_style()).strong());
+            ui.label(
+                RichText::new(&self.title)
+                    .text_style(title_style())
+                    .strong(),
+            );
             ui.add_space(size::GAP);
             ui.label(&self.text);
             ui.add_space(size::GROUP_GAP);
@@ -269,7 +273,11 @@ fn target(ui: &mut Ui, live: &Snapshot, node: NodeId) -> bool {
             .button(&live.view.grid.nodes[node.index()].name)
             .clicked();
         let amount = |dimension| quantity(dimension, u64::from(free.in_dimension(dimension)));
-        let text = format!("{}, {} free", amount(Dimension::Cpu), amount(Dimension::Mem));
+        let text = format!(
+            "{}, {} free",
+            amount(Dimension::Cpu),
+            amount(Dimension::Mem)
+        );
         ui.label(RichText::new(text).weak());
         clicked
     })

@@ -2,11 +2,11 @@
 
 pub mod actions;
 mod choices;
-mod live;
 pub mod heatmap;
 pub mod inspector;
 pub mod layout;
 pub mod legend;
+mod live;
 pub mod metric;
 pub mod painting;
 pub mod search;
@@ -120,7 +120,8 @@ impl GridPage {
                 self.search_row(ui, room, view, None);
             }
         });
-        let title = (room.live.is_none() && room.player.is_loaded()).then(|| room.player.title().to_owned());
+        let title = (room.live.is_none() && room.player.is_loaded())
+            .then(|| room.player.title().to_owned());
         if narrow {
             ui.horizontal(|ui| self.search_row(ui, room, view, title.as_deref()));
         }

@@ -31,14 +31,14 @@ pub enum ReplayStart {
     At(Time),
     /// At a share of the run, at rest.
     Share(f64),
-    /// At the beginning, playing.
-    Playing,
     /// At an instant, playing.
     PlayingAt(Time),
 }
 
 /// Where the replay of a run that the user started is shown at first: a grid is empty at its start.
 const MIDDLE: ReplayStart = ReplayStart::Share(0.5);
+/// The same of the sample run, which is busy there.
+const BUSY: ReplayStart = ReplayStart::Share(0.6);
 
 /// The least size of a pane that can be read, in points.
 const PANE_MIN: egui::Vec2 = egui::vec2(250.0, 120.0);
@@ -136,9 +136,6 @@ impl LabPage {
     pub fn command(&mut self, ctx: &Context, command: &Command, room: &mut Room<'_>) {
         match command {
             Command::Run => self.run(ctx, room),
-            Command::ShowOnGrid => {
-                room.ask(Command::Show(crate::window::kept::Page::Grid));
-            }
             _ => room.player.command(command),
         }
     }

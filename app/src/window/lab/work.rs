@@ -1,6 +1,6 @@
 //! The Lab's background work: what it starts, and what becomes of its results.
 
-use super::{LabPage, Loading, MIDDLE, ReplayStart};
+use super::{BUSY, LabPage, Loading, MIDDLE, ReplayStart};
 use crate::window::jobs::{Poll, Progress};
 use crate::window::room::Room;
 use crate::window::sources::{self, GridChoice, TraceChoice, Trouble};
@@ -37,11 +37,11 @@ impl LabPage {
         self.exporting = Some((folder, job));
     }
 
-    /// Runs the sample trace on the sample grid, so that a first start shows a grid at work.
-    pub fn run_sample(&mut self, ctx: &Context, start: ReplayStart, room: &mut Room<'_>) {
+    /// Runs the sample trace on the sample grid, so that a first start shows results, and a busy instant.
+    pub fn run_sample(&mut self, ctx: &Context, room: &mut Room<'_>) {
         self.setup.trace = TraceChoice::Sample;
         self.setup.grid = GridChoice::Sample(sources::FIRST_SAMPLE);
-        self.next_start = start;
+        self.next_start = BUSY;
         self.run(ctx, room);
     }
 
@@ -96,7 +96,6 @@ impl LabPage {
                 let (at, plays) = match loading.start {
                     ReplayStart::At(at) => (at, false),
                     ReplayStart::Share(share) => (Time((end.0 as f64 * share) as i64), false),
-                    ReplayStart::Playing => (Time::ZERO, true),
                     ReplayStart::PlayingAt(at) => (at, true),
                 };
                 room.player.load(ctx, loading.title.clone(), recorded, at);

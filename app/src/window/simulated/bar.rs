@@ -64,9 +64,7 @@ fn speed_picker(ui: &mut Ui, speed: Speed, room: &mut Room<'_>) {
     combo
         .response
         .widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, "Simulation speed"));
-    combo
-        .response
-        .on_hover_text("Virtual time for real time");
+    combo.response.on_hover_text("Virtual time for real time");
 }
 
 /// What befalls it, and what never should.

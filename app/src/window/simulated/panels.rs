@@ -5,10 +5,10 @@ use super::snapshot::Snapshot;
 use crate::window::command::Command;
 use crate::window::room::Room;
 use crate::window::theme::{Palette, size};
+use control::ledger::FIRST_OWN;
 use egui::{Align, Color32, Label, Layout, ProgressBar, RichText, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
 use model::id::OperationId;
-use control::ledger::FIRST_OWN;
 
 /// What the panel below the heatmap shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,10 +111,11 @@ fn operation_row(row: &mut TableRow<'_, '_>, shown: &OperationShown, room: &mut 
         if shown.can_be_cancelled() {
             let name = format!("Cancel {}", shown.what);
             let button = ui.small_button("Cancel");
-            button.widget_info(|| {
-                egui::WidgetInfo::labeled(egui::WidgetType::Button, true, &name)
-            });
-            if button.on_hover_text("Undo what it has done, and end it").clicked() {
+            button.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, true, &name));
+            if button
+                .on_hover_text("Undo what it has done, and end it")
+                .clicked()
+            {
                 room.ask(Command::CallOff(shown.id));
             }
         }

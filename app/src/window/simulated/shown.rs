@@ -179,10 +179,9 @@ impl Memory {
     }
 
     fn name(&self, vm: VmId) -> String {
-        self.names.get(&vm).map_or_else(
-            || vm.to_string(),
-            |name| format!("{name} (vm {})", vm.0),
-        )
+        self.names
+            .get(&vm)
+            .map_or_else(|| vm.to_string(), |name| format!("{name} (vm {})", vm.0))
     }
 
     fn told(&self, event: &Event, grid: &Grid) -> EventShown {

@@ -127,7 +127,8 @@ impl Simulation {
         for Answer { answer } in self.answers.try_iter() {
             if let Err(refused) = answer {
                 let hint = format!("hint: {}", refused.hint());
-                let mut lines: Vec<String> = refused.to_string().lines().map(str::to_owned).collect();
+                let mut lines: Vec<String> =
+                    refused.to_string().lines().map(str::to_owned).collect();
                 lines.push(hint);
                 notices.error("The grid refused it", lines);
             }

@@ -54,9 +54,8 @@ impl DesignPage {
         self.tab = Tab::Plan;
         let (revision, policy) = (self.document.revision(), self.planning.policy);
         let outcome = self.planning.outcome();
-        let holds = outcome.is_some_and(|(_, basis)| {
-            basis.stale(revision, room.view, policy).is_none()
-        });
+        let holds =
+            outcome.is_some_and(|(_, basis)| basis.stale(revision, room.view, policy).is_none());
         if holds {
             self.deploy_planned(room);
         } else {
@@ -196,7 +195,11 @@ fn difference_ui(ui: &mut Ui, difference: &Difference) {
         for (word, names, colour) in [
             ("made", &difference.made, palette.good),
             ("resized", &resized, palette.warn),
-            ("deleted, with what is on their disks", &difference.deleted, palette.bad),
+            (
+                "deleted, with what is on their disks",
+                &difference.deleted,
+                palette.bad,
+            ),
         ] {
             if names.is_empty() {
                 continue;
