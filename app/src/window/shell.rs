@@ -148,7 +148,10 @@ impl Shell {
             self.carry_out(&ctx, command);
         }
         if let Some(screenshot) = &mut self.screenshot {
-            let busy = self.jobs.running().next().is_some() || !self.player.is_settled();
+            let begins = self.simulation.as_ref();
+            let begins = begins.is_some_and(|simulation| simulation.latest().is_none());
+            let works = self.jobs.running().next().is_some();
+            let busy = begins || works || !self.player.is_settled();
             screenshot.frame(&ctx, busy);
         }
     }

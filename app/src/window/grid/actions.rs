@@ -112,8 +112,8 @@ pub fn vm_ui(ui: &mut Ui, live: &Snapshot, vm: VmId) -> Option<Wanted> {
     let shown = live.vms.get(&vm)?;
     ui.label(RichText::new(&shown.name).strong());
     ui.label(RichText::new(about(shown)).weak());
-    let pauses = live.view.grid.hypervisor_of(shown.node).capabilities;
-    let pauses = pauses.contains(&Capability::Pause);
+    let hypervisor = live.view.grid.hypervisor_of(shown.node);
+    let pauses = hypervisor.capabilities.contains(&Capability::Pause);
     let stays = shown.wish != Wish::Gone;
     let is = |states: &[VmState]| stays && shown.state.is_some_and(|is| states.contains(&is));
     let runs = is(&[VmState::Running, VmState::Paused, VmState::Starting]);
@@ -243,10 +243,10 @@ impl MoveQuestion {
             let field = egui::TextEdit::singleline(&mut self.filter)
                 .hint_text("Name of a node")
                 .desired_width(f32::INFINITY);
-            let filter = &self.filter.clone();
-            ui.add(field)
-                .widget_info(|| egui::WidgetInfo::text_edit(true, "", filter, "Move target"));
-            let nodes = targets(live, self.vm, shown.node, self.filter.trim());
+            let field = ui.add(field);
+            let filter = self.filter.trim();
+            field.widget_info(|| egui::WidgetInfo::text_edit(true, "", filter, "Move target"));
+            let nodes = targets(live, self.vm, shown.node, filter);
             if nodes.is_empty() {
                 ui.label(RichText::new("No such node of its hypervisor has room for it").weak());
             }

@@ -90,7 +90,7 @@ fn operation_row(row: &mut TableRow<'_, '_>, shown: &OperationShown, room: &mut 
         ui.add(Label::new(&shown.what).truncate());
     });
     row.col(|ui| {
-        let colour = colour(&shown.state, room.palette);
+        let colour = colour(shown.state, room.palette);
         ui.label(RichText::new(shown.state.title()).color(colour));
     });
     row.col(|ui| {
@@ -131,13 +131,13 @@ fn id(operation: OperationId) -> String {
     }
 }
 
-fn colour(state: &OperationState, palette: &Palette) -> Color32 {
+fn colour(state: OperationState, palette: &Palette) -> Color32 {
     match state {
         OperationState::Waiting => palette.text_weak,
         OperationState::Working => palette.accent,
         OperationState::GoingBack | OperationState::Cancelled => palette.warn,
         OperationState::Done => palette.good,
-        OperationState::Failed | OperationState::Refused => palette.bad,
+        OperationState::Failed => palette.bad,
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const ENDED_SHOWN: usize = 200;
 
 /// How an operation is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationState {
     /// Another one has its VMs.
     Waiting,
@@ -30,13 +30,11 @@ pub enum OperationState {
     Failed,
     /// It was called off, and has left nothing behind.
     Cancelled,
-    /// It was not taken.
-    Refused,
 }
 
 impl OperationState {
     /// In words.
-    pub const fn title(&self) -> &'static str {
+    pub const fn title(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Working => "working",
@@ -44,7 +42,6 @@ impl OperationState {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
-            Self::Refused => "refused",
         }
     }
 }
@@ -261,7 +258,7 @@ pub fn operations(controller: &Controller, memory: &Memory) -> Vec<OperationShow
     shown.sort_by_key(|shown| (shown.since, shown.id));
     let past = ledger.past.iter();
     let mut past: Vec<OperationShown> = past
-        .map(|(&id, past)| past_operation(id, past, memory))
+        .filter_map(|(&id, past)| past_operation(id, past, memory))
         .collect();
     past.sort_by_key(|shown| std::cmp::Reverse((shown.until, shown.id)));
     past.truncate(ENDED_SHOWN);
@@ -313,28 +310,26 @@ fn under_way(controller: &Controller, id: OperationId, open: &Operation) -> Stri
     }
 }
 
-fn past_operation(id: OperationId, past: &Past, memory: &Memory) -> OperationShown {
-    let (what, state, details) = match past {
-        Past::Refused { why } => (String::new(), OperationState::Refused, why.to_string()),
-        Past::Ended { what, outcome } => {
-            let (state, details) = match outcome {
-                Outcome::Failed { reason } => (OperationState::Failed, reason.clone()),
-                Outcome::Cancelled => (OperationState::Cancelled, String::new()),
-                _ => (OperationState::Done, String::new()),
-            };
-            (what.clone(), state, details)
-        }
+fn past_operation(id: OperationId, past: &Past, memory: &Memory) -> Option<OperationShown> {
+    // Whoever asked was told why, and nothing has happened.
+    let Past::Ended { what, outcome } = past else {
+        return None;
+    };
+    let (state, details) = match outcome {
+        Outcome::Failed { reason } => (OperationState::Failed, reason.clone()),
+        Outcome::Cancelled => (OperationState::Cancelled, String::new()),
+        _ => (OperationState::Done, String::new()),
     };
     let span = memory.spans.get(&id);
-    OperationShown {
+    Some(OperationShown {
         id,
-        what,
+        what: what.clone(),
         state,
         details,
         orders: None,
         since: span.map(|span| span.0),
         until: span.and_then(|span| span.1),
-    }
+    })
 }
 
 /// The controller's VMs.
