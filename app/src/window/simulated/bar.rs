@@ -8,7 +8,8 @@ use crate::window::command::Command;
 use crate::window::room::Room;
 use crate::window::theme::Palette;
 use crate::window::widgets::{Sign, sign_button};
-use egui::{ComboBox, RichText, Ui, WidgetInfo, WidgetType};
+use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::{ComboBox, PopupCloseBehavior, RichText, Ui, WidgetInfo, WidgetType};
 use model::id::NodeId;
 use strum::VariantArray;
 
@@ -103,7 +104,10 @@ pub fn trouble_menu(
     length: &mut Length,
     room: &mut Room<'_>,
 ) {
-    let menu = ui.menu_button("Trouble", |ui| {
+    // A length is chosen, and then a trouble.
+    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    let menu = MenuButton::new("Trouble").config(config);
+    let (response, _) = menu.ui(ui, |ui| {
         ui.set_min_width(180.0);
         ui.horizontal(|ui| {
             for &choice in Length::VARIANTS {
@@ -136,6 +140,5 @@ pub fn trouble_menu(
             strike(ui, trouble, NodeId(0));
         }
     });
-    menu.response
-        .on_hover_text("Let something go wrong, and see what the controller makes of it");
+    response.on_hover_text("Let something go wrong, and see what the controller makes of it");
 }
