@@ -52,7 +52,8 @@ pub enum Going {
     On,
     /// It passes as fast as it goes until the next line of the history, then it stands.
     ToEvent,
-    /// It passes as fast as it goes until no operation is open, then it stands.
+    /// It passes as fast as it goes until no operation is open and every node has told what it has, then
+    /// it stands.
     ToRest,
 }
 

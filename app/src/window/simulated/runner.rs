@@ -34,6 +34,8 @@ const CLOCK: Duration = Duration::from_millis(100);
 const STRIDE: Span = Span(1_000);
 /// Things that happen between two looks at the real clock, while it passes as fast as it goes.
 const STEPS: usize = 64;
+/// How long it takes until every node has told what it has: agents call every 20 s.
+const CALLS: Span = Span(21_000);
 /// The most that a goal is run after: longer than any operation may take.
 const LONGEST: Span = Span(3_600_000);
 /// How long nothing must have happened before time that goes as fast as it can stands still.
@@ -55,6 +57,8 @@ pub(super) struct Runner {
     pace: Pace,
     /// Where a goal was set: the lines of the history then, and until when it is run after.
     goal: (usize, Time),
+    /// Since when no operation is open, while that is the goal.
+    calm: Option<Time>,
     /// The instant.
     now: Time,
     /// The last instant at which something was going on.
@@ -116,6 +120,7 @@ impl Runner {
             speed: Speed::default(),
             pace: Pace::from(Instant::now(), now),
             goal: (0, now),
+            calm: None,
             now,
             busy_at: now,
             troubles: Vec::new(),
@@ -194,6 +199,7 @@ impl Runner {
             }
             Request::Go(going) => {
                 self.going = going;
+                self.calm = None;
                 self.goal = (self.grid.world().history().len(), now + LONGEST);
             }
             Request::Speed(speed) => self.speed = speed,
@@ -224,13 +230,15 @@ impl Runner {
                 self.rush_to(is_there);
             }
             (Going::ToRest, _) => {
-                let until = self.goal.1;
-                let is_there = move |world: &World| {
+                let (until, mut calm) = (self.goal.1, self.calm);
+                self.rush_to(|world| {
                     let controller = world.controller();
                     let rests = controller.is_some_and(|c| c.ledger().open.is_empty());
-                    rests || world.now() >= until
-                };
-                self.rush_to(is_there);
+                    calm = rests.then(|| calm.unwrap_or(world.now()));
+                    let is_told = calm.is_some_and(|since| since + CALLS <= world.now());
+                    is_told || world.now() >= until
+                });
+                self.calm = calm;
             }
         }
     }
@@ -250,7 +258,7 @@ impl Runner {
     }
 
     /// Goes as fast as it can for a slice, or until something holds; whether it does.
-    fn rush(&mut self, is_there: impl Fn(&World) -> bool) -> bool {
+    fn rush(&mut self, mut is_there: impl FnMut(&World) -> bool) -> bool {
         let begun = Instant::now();
         let world = self.grid.world();
         while begun.elapsed() < SLICE {
@@ -265,7 +273,7 @@ impl Runner {
     }
 
     /// Goes as fast as it can until something holds, and stands then.
-    fn rush_to(&mut self, is_there: impl Fn(&World) -> bool) {
+    fn rush_to(&mut self, is_there: impl FnMut(&World) -> bool) {
         if self.rush(is_there) {
             self.going = Going::Paused;
         }
