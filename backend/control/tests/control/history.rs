@@ -181,7 +181,8 @@ fn happen(fixture: &mut Fixture, happening: Happening) {
 fn read_back(entries: &[Entry]) -> Vec<Entry> {
     let lines = entries.iter().map(|entry| {
         let line = serde_json::to_string(entry).expect("an entry");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {}", &line[..line.len().min(200)]))
+        serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{error}: {}", &line[..line.len().min(200)]))
     });
     lines.collect()
 }
