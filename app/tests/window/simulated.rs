@@ -192,7 +192,8 @@ fn a_node_is_drained() {
     click(&mut harness, "Drain it");
     skip(&mut harness);
     let after = &live(&harness).vms[&id];
-    assert_ne!(after.node, before.node);
+    let told = &harness.state().notices.open;
+    assert_ne!(after.node, before.node, "{told:?}");
     assert_eq!(after.state, Some(VmState::Running));
     let node = &live(&harness).view.nodes[before.node.index()];
     assert_eq!((node.state, node.vms.len()), (NodeState::Draining, 0));

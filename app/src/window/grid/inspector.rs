@@ -172,6 +172,16 @@ pub fn node(
     });
     if let Some(live) = live {
         answer.wanted = actions::node_ui(ui, live, node);
+        vms_title(ui, shown.vms.len());
+        if !shown.vms.is_empty() {
+            vms::named(ui, view, node, live, vm);
+        }
+        let here = |vm: &VmId| shown.vms.iter().any(|shown| shown.id == *vm);
+        if let Some(vm) = vm.filter(here) {
+            ui.add_space(size::GAP);
+            answer.wanted = actions::vm_ui(ui, live, vm).or(answer.wanted);
+        }
+        ui.add_space(size::GROUP_GAP);
     }
     let class = grid.class_of(node);
     let priced = |licence: &String| {
@@ -202,19 +212,17 @@ pub fn node(
         }
     }
     hypervisor(ui, view, node);
-    let title = counted(shown.vms.len(), "VM");
-    widgets::section(ui, &title);
-    let here = |vm: &VmId| shown.vms.iter().any(|shown| shown.id == *vm);
-    if let (Some(live), Some(vm)) = (live, vm.filter(here)) {
-        answer.wanted = actions::vm_ui(ui, live, vm).or(answer.wanted);
-        ui.add_space(size::GAP);
-    }
-    match live {
-        _ if shown.vms.is_empty() => {}
-        Some(live) => vms::named(ui, view, node, live, vm),
-        None => vms::plain(ui, view, node),
+    if live.is_none() {
+        vms_title(ui, shown.vms.len());
+        if !shown.vms.is_empty() {
+            vms::plain(ui, view, node);
+        }
     }
     answer
+}
+
+fn vms_title(ui: &mut Ui, vms: usize) {
+    widgets::section(ui, &counted(vms, "VM"));
 }
 
 fn hypervisor(ui: &mut Ui, view: &View, node: NodeId) {

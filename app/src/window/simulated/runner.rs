@@ -22,6 +22,12 @@ use world::world::World;
 
 /// The same grid, asked the same at the same instants, does the same.
 const SEED: u64 = 1;
+/// How long an operation may take: several disks of terabytes on one node take longer than the ten minutes
+/// that a controller grants by itself.
+const PATIENCE: Span = Span(3_600_000);
+/// Of a disk how much holds data, in thousandths. It is an image's size that counts, and that does not grow
+/// with the disk: of the samples' disks, which are up to tens of terabytes, some gigabytes are used.
+const USED_MILLI: u64 = 1;
 /// How long all agents take to make themselves known at the beginning.
 const BEGINNING: Span = Span(2_000);
 /// How long time passes before somebody is heard again: a frame at 30 a second.
@@ -37,7 +43,7 @@ const STEPS: usize = 64;
 /// How long it takes until every node has told what it has: agents call every 20 s.
 const CALLS: Span = Span(21_000);
 /// The most that a goal is run after: longer than any operation may take.
-const LONGEST: Span = Span(3_600_000);
+const LONGEST: Span = Span(4_000_000);
 /// How long nothing must have happened before time that goes as fast as it can stands still.
 const REST: Span = Span(60_000);
 /// Lines of the history that are handed over.
@@ -75,9 +81,14 @@ pub(super) struct Runner {
 pub(super) fn begin(grid: Arc<Grid>, designs: Vec<Design>) -> Simulated {
     let settings = Settings {
         catalogue: catalogue(),
+        patience: PATIENCE,
         ..Settings::default()
     };
-    let mut world = World::new(grid, settings, Profile::default(), SEED);
+    let profile = Profile {
+        used_milli: USED_MILLI,
+        ..Profile::default()
+    };
+    let mut world = World::new(grid, settings, profile, SEED);
     world.run_until(Time::ZERO + BEGINNING);
     let mut grid = Simulated::new(world);
     let has_designs = !designs.is_empty();

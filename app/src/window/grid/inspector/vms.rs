@@ -17,7 +17,9 @@ const LEAST_HEIGHT: f32 = 150.0;
 pub fn plain(ui: &mut Ui, view: &View, node: NodeId) {
     let vms = &view.nodes[node.index()].vms;
     let right = Layout::right_to_left(Align::Center);
-    let table = table(ui)
+    // What is left of the panel, and never so little that nothing could be read.
+    let left = ui.clip_rect().bottom() - ui.cursor().top() - 2.0 * size::TABLE_ROW;
+    let table = table(ui, left.max(LEAST_HEIGHT))
         .column(Column::auto().at_least(58.0))
         .column(Column::auto().at_least(54.0))
         .column(Column::auto().at_least(64.0))
@@ -44,7 +46,7 @@ pub fn plain(ui: &mut Ui, view: &View, node: NodeId) {
 /// Draws VMs with their names and states; a click chooses one.
 pub fn named(ui: &mut Ui, view: &View, node: NodeId, live: &Snapshot, chosen: &mut Option<VmId>) {
     let vms = &view.nodes[node.index()].vms;
-    let table = table(ui)
+    let table = table(ui, LEAST_HEIGHT)
         .column(Column::initial(92.0).clip(true).resizable(true))
         .column(Column::auto().at_least(48.0))
         .column(Column::auto().at_least(58.0))
@@ -76,10 +78,7 @@ pub fn named(ui: &mut Ui, view: &View, node: NodeId, live: &Snapshot, chosen: &m
     });
 }
 
-fn table(ui: &mut Ui) -> TableBuilder<'_> {
-    // What is left of the panel, and never so little that nothing could be read.
-    let left = ui.clip_rect().bottom() - ui.cursor().top() - 2.0 * size::TABLE_ROW;
-    let height = left.max(LEAST_HEIGHT);
+fn table(ui: &mut Ui, height: f32) -> TableBuilder<'_> {
     TableBuilder::new(ui)
         .id_salt("vms of node")
         .striped(true)
