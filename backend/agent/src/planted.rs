@@ -17,8 +17,6 @@ pub enum Bug {
     EndsForgotten,
     /// What could not be wiped twice is taken to be wiped.
     WipeGivenUp,
-    /// What could not be unplugged twice is taken to be unplugged.
-    UnplugGivenUp,
     /// Every renewal makes the lease longer by all of its span.
     LeaseAddsUp,
     /// A highly available VM that has moved here is like any other.

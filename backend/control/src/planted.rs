@@ -16,20 +16,16 @@ pub enum Bug {
     StaleBeside,
     /// A VM grows whatever its node has free.
     GrowthUnchecked,
+    /// Of VMs that grow together, each is looked at as if it grew alone.
+    GrowthOneByOne,
     /// A drain looks for places two VMs at a time, each pair as if it were alone.
     DrainInPairs,
-    /// What is being undone has no deadline any more.
-    UndoneWithoutDeadline,
-    /// What the controller began by itself has none.
-    OwnWithoutDeadline,
-    /// What was called off ends at its deadline, and again once it is undone.
-    CancelledTwice,
+    /// What could begin if its node were reached has no deadline.
+    UnbegunWithoutDeadline,
     /// Who repeats what has failed has it done again.
     FailedTakenAgain,
     /// Who repeats what was not for now is looked at anew.
     IllegalTakenAgain,
-    /// What a node has refused for its age is not ordered anew while it is undone.
-    OutdatedUndone,
     /// Instances that are added to a design begin at its first address again.
     AddressesTwice,
     /// What is lent to a VM is taken to go with it.

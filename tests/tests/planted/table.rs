@@ -2,6 +2,7 @@
 
 use agent::planted::Bug as A;
 use control::planted::Bug as C;
+use world::workload::Day;
 
 /// A bug, and where it is.
 #[derive(Clone, Copy, Debug)]
@@ -41,30 +42,64 @@ pub struct Row {
     pub breaks: Invariant,
     /// What the world tells then.
     pub told: &'static str,
+    pub weather: Weather,
+}
+
+/// How much befalls a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
+pub enum Weather {
+    /// As in the soak.
+    Usual,
+    /// So much that a step breaks twice.
+    Stormy,
+}
+
+impl Weather {
+    pub fn day(self) -> Day {
+        let usual = Day::default();
+        match self {
+            Self::Usual => usual,
+            Self::Stormy => Day {
+                faults: 150,
+                ..usual
+            },
+        }
+    }
 }
 
 const fn controller(bug: C, breaks: Invariant, told: &'static str) -> Row {
-    let bug = Bug::Controller(bug);
-    Row { bug, breaks, told }
+    Row {
+        bug: Bug::Controller(bug),
+        breaks,
+        told,
+        weather: Weather::Usual,
+    }
 }
 
 const fn agent(bug: A, breaks: Invariant, told: &'static str) -> Row {
-    let bug = Bug::Agent(bug);
-    Row { bug, breaks, told }
+    Row {
+        bug: Bug::Agent(bug),
+        breaks,
+        told,
+        weather: Weather::Usual,
+    }
+}
+
+const fn in_a_storm(row: Row) -> Row {
+    let weather = Weather::Stormy;
+    Row { weather, ..row }
 }
 
 pub const TABLE: &[Row] = &[
-    controller(C::LeasesForgotten, OneCopy, " runs on "),
+    controller(C::LeasesForgotten, Fenced, " was given up before "),
     controller(C::GraceForgotten, Fenced, " was given up before "),
     controller(C::StaleBeside, Capacity, " is over its "),
     controller(C::GrowthUnchecked, Capacity, " is over its "),
+    controller(C::GrowthOneByOne, Capacity, " is over its "),
     controller(C::DrainInPairs, Capacity, " is over its "),
-    controller(C::UndoneWithoutDeadline, EndsOnce, " ended late"),
-    controller(C::OwnWithoutDeadline, EndsOnce, " ended late"),
-    controller(C::CancelledTwice, EndsOnce, " ended twice"),
+    controller(C::UnbegunWithoutDeadline, EndsOnce, " ended late"),
     controller(C::FailedTakenAgain, FirstResult, " was accepted twice"),
     controller(C::IllegalTakenAgain, FirstResult, " was answered "),
-    controller(C::OutdatedUndone, NothingLeft, " is locked by "),
     controller(C::AddressesTwice, NothingLeft, " has the address "),
     controller(C::LentGoesAlong, NothingLeft, " lends to "),
     controller(C::GoneUnhealed, NothingLeft, " was to be Gone"),
@@ -74,8 +109,7 @@ pub const TABLE: &[Row] = &[
     agent(A::OldDeletes, Generations, " after generation "),
     agent(A::FailuresRepeated, FirstResult, " again"),
     agent(A::EndsForgotten, FirstResult, " again"),
-    agent(A::WipeGivenUp, Wiped, "released unwiped"),
-    agent(A::UnplugGivenUp, NothingLeft, ": plugs"),
+    in_a_storm(agent(A::WipeGivenUp, Wiped, "released unwiped")),
     agent(A::LeaseAddsUp, Fenced, " was given up before "),
     agent(A::MovedIsPlain, OneCopy, " runs on "),
 ];

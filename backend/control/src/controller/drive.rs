@@ -6,7 +6,6 @@ use crate::journal::Entry;
 use crate::ledger::Ledger;
 use crate::message::Output;
 use crate::operation::{Task, TaskAct, TaskState};
-use crate::planted::{Bug, is_planted};
 use crate::record::{VmRecord, Wish};
 use model::event::Happening;
 use model::id::{KeyId, NodeId, OperationId};
@@ -279,8 +278,7 @@ impl Controller {
         let Some(open) = self.ledger.open.get(&operation) else {
             return;
         };
-        let again = outcome == Outcome::Cancelled && is_planted(Bug::CancelledTwice);
-        if open.is_ended && !again {
+        if open.is_ended {
             return;
         }
         let (what, vms) = (open.what.clone(), open.vms());

@@ -4,7 +4,6 @@ use super::{Controller, Progress, Seen};
 use crate::journal::Entry;
 use crate::message::{Held, Output};
 use crate::operation::{TaskAct, TaskState};
-use crate::planted::{Bug, is_planted};
 use model::event::Happening;
 use model::id::{NodeId, OperationId, VmId};
 use model::report::{Outcome, Report, VmState};
@@ -114,10 +113,6 @@ impl Controller {
             Outcome::Refused { newest, .. }
                 if flight.generation < newest && newest <= self.ledger.generation =>
             {
-                let is_back = self.ledger.open[&flight.operation].back.is_some();
-                if is_back && is_planted(Bug::OutdatedUndone) {
-                    return;
-                }
                 return self.order_anew(now, order, out);
             }
             Outcome::Refused { reason, .. } | Outcome::Failed { reason } => {

@@ -5,7 +5,7 @@ use super::accept::Accepted;
 use crate::journal::{Change, Entry};
 use crate::ledger::FIRST_OWN;
 use crate::message::Output;
-use crate::operation::TaskAct;
+use crate::operation::{TaskAct, TaskState};
 use crate::planted::{Bug, is_planted};
 use crate::record::{VmRecord, Wish};
 use model::event::Happening;
@@ -33,9 +33,10 @@ impl Controller {
         let open = self.ledger.open.iter();
         let late = open.filter(|(_, open)| !open.is_ended && open.deadline <= now);
         let late = late.filter(|(operation, open)| {
-            let is_own = operation.0 >= FIRST_OWN && is_planted(Bug::OwnWithoutDeadline);
-            let is_back = open.back.is_some() && is_planted(Bug::UndoneWithoutDeadline);
-            !is_own && !is_back
+            let mut tasks = open.tasks.iter();
+            let is_unbegun = tasks.all(|task| task.state == TaskState::Waiting);
+            let is_next = is_unbegun && self.ledger.has_locks(**operation);
+            !(is_planted(Bug::UnbegunWithoutDeadline) && is_next)
         });
         let late: Vec<OperationId> = late.map(|(operation, _)| *operation).collect();
         for operation in late {

@@ -57,6 +57,9 @@ pub(super) fn reserve(
             );
             return Err(Refused::Unplaced { why });
         }
+        if is_planted(Bug::GrowthOneByOne) {
+            continue;
+        }
         let there = &mut view.nodes[node.index()];
         there.used = there.used.checked_add(rest).unwrap_or(there.used);
         for vm in there.vms.iter_mut().filter(|vm| vm.id == record.id) {
