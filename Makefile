@@ -19,7 +19,7 @@ BENCH_PACKAGES := $(RUN_PACKAGES) bubblewrap busybox-static cpio e2fsprogs extli
 
 CARGO ?= cargo
 
-.PHONY: run test crash soak planted test-components test-xen lint bench bench-libvirt guests screenshot
+.PHONY: run test crash chaos soak planted test-components test-xen lint bench bench-libvirt guests screenshot
 
 run: packages-RUN
 	$(CARGO) run --package app
@@ -30,6 +30,11 @@ test: packages-TEST guests lint
 # Agents killed at every named point of orders and moves; three quarters of an hour on two busy cores.
 crash: packages-TEST guests
 	GRIDWRIGHT_ALL_POINTS=1 $(CARGO) test --package live --test live -- crash:: moves:: --nocapture
+
+# A controller and its agents killed two hundred times while designs come and go on real guests.
+chaos: packages-TEST guests
+	$(CARGO) build --package live --package server
+	GRIDWRIGHT_KILLS=200 $(CARGO) test --package server --test server -- chaos:: --nocapture
 
 # Ten thousand days of a modelled grid, with faults, under the real controller and the real agents;
 # an hour and a half on two cores.

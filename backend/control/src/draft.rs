@@ -7,6 +7,7 @@ use model::blueprint::{
 };
 use model::design::Component;
 use model::grid::Grid;
+use model::hypervisor::Capability::{ScaleCpu, ScaleDisk, ScaleMem, ScaleNet};
 use model::hypervisor::{Arch, Virtualisation};
 use model::id::{NetworkId, NodeId, TenantId, VmId};
 use model::units::Resources;
@@ -51,9 +52,13 @@ impl Draft<'_> {
         let cpus = self.resources.cpu_milli.0.div_ceil(1_000).max(1);
         let mem_mib = self.resources.mem_mib.0.max(1);
         let image = |name: &String| catalogue.images.get(name).cloned();
-        let kernel = catalogue.kernels.get(&(virtualisation, arch)).cloned();
+        let kernel = catalogue
+            .kernel(&hypervisor.name, virtualisation, arch)
+            .cloned();
         let applications = self.component.add_applications.iter().filter_map(image);
         let system = catalogue.images.get(self.component.image_name()).cloned();
+        // A limit to which a hypervisor cannot hold its guests is not asked of it; placement counts it.
+        let can = |capability| hypervisor.capabilities.contains(&capability);
         let vm = self.vm.0.to_be_bytes();
         Blueprint {
             vm: self.vm,
@@ -63,22 +68,33 @@ impl Draft<'_> {
             guest: self.component.guest,
             virtualisation,
             cpus,
-            max_cpus: cpus.saturating_mul(2),
+            max_cpus: if can(ScaleCpu) {
+                cpus.saturating_mul(2)
+            } else {
+                cpus
+            },
             mem_mib,
-            max_mem_mib: mem_mib.saturating_mul(2),
+            max_mem_mib: if can(ScaleMem) {
+                mem_mib.saturating_mul(2)
+            } else {
+                mem_mib
+            },
             boot: match virtualisation {
                 Virtualisation::Full => BootLoader::Extlinux,
                 Virtualisation::Para | Virtualisation::Container => BootLoader::Direct,
             },
             kernel_arguments: kernel_arguments(virtualisation, arch).to_owned(),
-            disks: vec![self.disk(virtualisation, system)],
+            disks: vec![Disk {
+                iops: Some(self.resources.disk_iops.0).filter(|iops| *iops > 0 && can(ScaleDisk)),
+                ..self.disk(virtualisation, system)
+            }],
             interfaces: vec![Interface {
                 name: "front".to_owned(),
                 network: self.network,
                 mac: [0x52, 0x54, vm[4], vm[5], vm[6], vm[7]],
                 addresses: vec![(IpAddr::V4(self.address), PREFIX)],
                 gateway: None,
-                mbps: Some(self.resources.net_mbps.0).filter(|mbps| *mbps > 0),
+                mbps: Some(self.resources.net_mbps.0).filter(|mbps| *mbps > 0 && can(ScaleNet)),
                 allowed: Vec::new(),
             }],
             customisation: Customisation {
@@ -113,7 +129,7 @@ impl Draft<'_> {
             partitions,
             shared_base: false,
             encryption: None,
-            iops: Some(self.resources.disk_iops.0).filter(|iops| *iops > 0),
+            iops: None,
             mibps: None,
             extents: Vec::new(),
         }

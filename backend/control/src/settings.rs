@@ -3,7 +3,8 @@
 use model::hypervisor::{Arch, Virtualisation};
 use model::time::Span;
 use placement::policy::Policy;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What does not change while a controller runs.
 #[derive(Clone, Debug)]
@@ -49,5 +50,37 @@ pub struct Catalogue {
     /// SHA-256 of the manifests of OS and application images, in hex.
     pub images: BTreeMap<String, String>,
     /// Kernels as images, for hypervisors whose guests bring none on their disk.
-    pub kernels: BTreeMap<(Virtualisation, Arch), String>,
+    pub kernels: Vec<Kernel>,
+}
+
+/// A kernel as an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// Under these hypervisors, by the names of their profiles; empty: under any.
+    #[serde(default)]
+    pub hypervisors: BTreeSet<String>,
+    /// For guests that are virtualised so.
+    pub virtualisation: Virtualisation,
+    /// For guests of this architecture.
+    pub arch: Arch,
+    /// SHA-256 of its manifest, in hexadecimal.
+    pub image: String,
+}
+
+impl Catalogue {
+    /// The first kernel for a guest, by its image.
+    pub fn kernel(
+        &self,
+        hypervisor: &str,
+        virtualisation: Virtualisation,
+        arch: Arch,
+    ) -> Option<&String> {
+        let mut kernels = self.kernels.iter();
+        let found = kernels.find(|kernel| {
+            (kernel.virtualisation, kernel.arch) == (virtualisation, arch)
+                && (kernel.hypervisors.is_empty() || kernel.hypervisors.contains(hypervisor))
+        });
+        found.map(|kernel| &kernel.image)
+    }
 }

@@ -1,9 +1,8 @@
 //! The controller's configuration, a TOML file that a person writes.
 
-use control::settings::{Catalogue, Settings};
+use control::settings::{Catalogue, Kernel, Settings};
 use model::grid::Grid;
 use model::grid_file::read_grid;
-use model::hypervisor::{Arch, Virtualisation};
 use model::time::Span;
 use placement::policy::Policy;
 use serde::Deserialize;
@@ -66,18 +65,6 @@ pub struct Config {
     pub kernels: Vec<Kernel>,
 }
 
-/// A kernel as an image.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Kernel {
-    /// For guests that are virtualised so.
-    pub virtualisation: Virtualisation,
-    /// For guests of this architecture.
-    pub arch: Arch,
-    /// SHA-256 of its manifest, in hexadecimal.
-    pub image: String,
-}
-
 impl Config {
     /// Reads a file.
     ///
@@ -126,8 +113,6 @@ impl Config {
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         let policy = self.policy.parse::<Policy>();
         let seconds = |n: u32| Span(i64::from(n) * 1_000);
-        let kernels = self.kernels.iter();
-        let kernels = kernels.map(|k| ((k.virtualisation, k.arch), k.image.clone()));
         Ok(Settings {
             policy: policy.map_err(|error| ConfigError::Invalid {
                 path: PathBuf::from("policy"),
@@ -138,7 +123,7 @@ impl Config {
             lease: seconds(self.lease_seconds),
             catalogue: Catalogue {
                 images: self.images.clone(),
-                kernels: kernels.collect(),
+                kernels: self.kernels.clone(),
             },
             ..Settings::default()
         })

@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::profile::Profile;
 use crate::world::World;
 use control::backend::Command;
-use control::settings::{Catalogue, Settings};
+use control::settings::{Catalogue, Kernel, Settings};
 use engine::chance::Stream;
 use model::design::{Component, ComponentKind, Design, Link};
 use model::grid::{Grid, NodeState};
@@ -13,6 +13,7 @@ use model::id::{NodeId, OperationId, VmId};
 use model::kind::DEFAULT_IMAGE;
 use model::order::{Scale, Shutdown, Verb};
 use model::time::{Span, Time};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How much is asked in a day, and how much befalls.
@@ -97,7 +98,12 @@ pub fn catalogue() -> Catalogue {
     let applications = kinds.iter().flat_map(|kind| kind.defaults().applications);
     let names = applications.chain([&DEFAULT_IMAGE]).enumerate();
     let image = |number: usize| format!("{number:064x}");
-    let kernel = |(number, virtualisation)| ((virtualisation, Arch::X86_64), image(number));
+    let kernel = |(number, virtualisation)| Kernel {
+        hypervisors: BTreeSet::new(),
+        virtualisation,
+        arch: Arch::X86_64,
+        image: image(number),
+    };
     let kernels = [(1_000, Virtualisation::Full), (1_001, Virtualisation::Para)];
     Catalogue {
         images: names

@@ -1,6 +1,7 @@
 //! A design from the drawing to guests that run, and away again.
 
-use crate::grid::{Grid, all_reached, ended, in_state, until};
+use crate::grid::Grid;
+use crate::waiting::{all_reached, ended, in_state, until};
 use client::call::{Client, new_operation};
 use client::live::Live;
 use control::backend::{Backend, Command, Refused};
@@ -34,9 +35,7 @@ fn submit(client: &mut Client, command: &Command) -> OperationState {
 fn a_design_goes_all_the_way() {
     let mut grid = Grid::new(2);
     let mut client = grid.admin("jane");
-    for node in 0..2 {
-        grid.start_agent(node);
-    }
+    grid.start_agents();
     all_reached(&mut client, 2);
     let id = new_operation().expect("an id");
     let deploy = Command::Deploy {

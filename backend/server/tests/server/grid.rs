@@ -1,76 +1,138 @@
 //! A grid of one test: a controller and the agents of its nodes, on loopback.
 
+use crate::incusd::Incusd;
 use crate::recipes::make;
+use crate::waiting::until;
+use crate::wires::{HUB, Room, address};
 use client::call::Client;
-use control::shown::{NodeShown, OperationShown, VmShown};
 use ed25519_dalek::SigningKey;
 use image::manifest::hex;
 use image::store::Store;
 use link::token::Token;
-use model::grid::NodeState;
-use model::id::OperationId;
-use model::report::VmState;
 use std::fs::{self, File, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Emulated guests are built and booted beside all other tests, on two cores.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// What rules a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruled {
+    Qemu,
+    Uml,
+    Incus,
+}
 
-/// A controller with as many nodes of QEMU as are started; nothing of it outlives a test.
+impl Ruled {
+    fn driver(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Uml => "uml",
+            Self::Incus => "incus",
+        }
+    }
+
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu-tcg",
+            Self::Uml => "uml",
+            Self::Incus => "incus",
+        }
+    }
+}
+
+/// A node with its agent.
+struct Node {
+    agent: Option<Child>,
+    room: Option<Room>,
+    incus: Option<Incusd>,
+}
+
+/// A controller and the nodes that are started; nothing of it outlives a test.
 pub struct Grid {
     controller: Option<Child>,
-    agents: Vec<Child>,
+    nodes: Vec<Node>,
+    ruled: Vec<Ruled>,
+    /// Where nodes are wired together; `None`: all are on loopback.
+    hub: Option<Room>,
     port: u16,
     folder: TempDir,
 }
 
 impl Grid {
-    /// A grid of this many nodes, whose controller runs.
+    /// A grid of this many nodes of QEMU on loopback, whose controller runs.
     pub fn new(nodes: usize) -> Self {
+        Self::start(&vec![Ruled::Qemu; nodes], None)
+    }
+
+    /// A grid of these nodes, each in a network of its own, whose controller runs. The test's thread is in
+    /// the hub of these networks from now on.
+    pub fn wired(ruled: &[Ruled]) -> Self {
+        Self::start(ruled, Some(Room::hub()))
+    }
+
+    fn start(ruled: &[Ruled], hub: Option<Room>) -> Self {
         let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
         let folder = folder.expect("a folder in memory");
         // The tools' own user finds its way through.
         let open = Permissions::from_mode(0o711);
         fs::set_permissions(folder.path(), open).expect("our folder");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let host = if hub.is_some() { HUB } else { "127.0.0.1" };
+        let free = TcpListener::bind((host, 0)).expect("a port");
         let port = free.local_addr().expect("an address").port();
         drop(free);
         let mut grid = Self {
             controller: None,
-            agents: Vec::new(),
+            nodes: Vec::new(),
+            ruled: ruled.to_vec(),
+            hub,
             port,
             folder,
         };
-        grid.configure(nodes);
+        grid.configure();
         grid.start_controller();
         grid
     }
 
-    fn configure(&self, nodes: usize) {
+    fn configure(&self) {
         let mut config = format!(
-            "folder = {:?}\ngrid = \"grid.toml\"\nlisten = \"127.0.0.1:{}\"\n",
+            "folder = {:?}\ngrid = \"grid.toml\"\nlisten = {:?}\n",
             self.path("controller"),
-            self.port
+            self.at()
         );
-        if nodes > 0 {
-            let (system, kernel) = (self.make("busybox"), self.make("linux"));
-            config += &format!(
-                "[images]\nbusybox = {system:?}\n[[kernel]]\nvirtualisation = \"full\"\n\
-                 arch = \"x86_64\"\nimage = {kernel:?}\n"
-            );
+        if !self.ruled.is_empty() {
+            config += &format!("[images]\nbusybox = {:?}\n", self.make("busybox"));
+        }
+        let kernels = [
+            (Ruled::Qemu, "full", "linux"),
+            (Ruled::Uml, "para", "linux-uml"),
+        ];
+        for (ruled, virtualisation, recipe) in kernels {
+            if self.ruled.contains(&ruled) {
+                let (image, profile) = (self.make(recipe), ruled.profile());
+                config += &format!(
+                    "[[kernel]]\nhypervisors = [{profile:?}]\nvirtualisation = {virtualisation:?}\n\
+                     arch = \"x86_64\"\nimage = {image:?}\n"
+                );
+            }
         }
         fs::write(self.path("controller.toml"), config).expect("written");
-        let grid = format!(
-            "version = 1\nname = \"Test\"\n[[node]]\nname = \"north\"\ncount = {}\ncpu_cores = 4\n\
-             mem_gib = 2\ndisk_gib = 4\nhypervisor = \"qemu-tcg\"\n",
-            nodes.max(2)
-        );
+        let usual = [Ruled::Qemu; 2];
+        let ruled = if self.ruled.is_empty() {
+            &usual[..]
+        } else {
+            &self.ruled
+        };
+        let mut grid = "version = 1\nname = \"Test\"\n".to_owned();
+        for (place, ruled) in ruled.iter().enumerate() {
+            grid += &format!(
+                "[[node]]\nname = \"north-{place}\"\ncpu_cores = 4\nmem_gib = 2\ndisk_gib = 4\n\
+                 hypervisor = {profile:?}\nsite = {profile:?}\n",
+                profile = ruled.profile()
+            );
+        }
         fs::write(self.path("grid.toml"), grid).expect("written");
     }
 
@@ -87,7 +149,8 @@ impl Grid {
 
     /// Where the controller listens.
     pub fn at(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        let host = if self.hub.is_some() { HUB } else { "127.0.0.1" };
+        format!("{host}:{}", self.port)
     }
 
     /// Starts the controller, which goes on where the former was killed.
@@ -142,42 +205,99 @@ impl Grid {
         Client::open(&folder).expect("it has joined")
     }
 
-    /// Starts the agent of a node and lets it join.
-    pub fn start_agent(&mut self, node: u32) {
-        let name = format!("node-{node}");
-        let config = format!(
-            "node = {node}\nroot = {:?}\nimages = {:?}\nsigners = [{:?}]\ndriver = \"qemu\"\n",
-            self.path(&name),
-            self.path("store"),
-            hex(key().verifying_key().as_bytes()),
-        );
-        let file = self.path(&format!("{name}.toml"));
-        fs::write(&file, config).expect("written");
-        fs::create_dir_all(self.path(&name)).expect("a folder");
-        let known = self.node_name(node);
-        let token = self.token(&["node", &known]).to_string();
-        let joined = agent(&file).args(["join", &self.at(), &token]).output();
-        let joined = joined.expect("it runs");
-        assert!(joined.status.success(), "{joined:?}");
-        let child = agent(&file)
-            .stdin(Stdio::null())
-            .stderr(self.log(&format!("{name}.log")))
-            .spawn();
-        self.agents.push(child.expect("the agent starts"));
+    /// Starts the agents of all nodes and lets them join.
+    pub fn start_agents(&mut self) {
+        for place in 0..self.ruled.len() {
+            let room = self.hub.as_ref().map(|hub| hub.wired(place));
+            let incus = (self.ruled[place] == Ruled::Incus).then(|| {
+                let room = room.as_ref().expect("a server of containers has a network");
+                let inside = room.inside(&self.empty_folder(&format!("incus-sys-{place}")));
+                let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
+                Incusd::start(&self.path(&format!("incus-{place}")), &inside)
+            });
+            let agent = None;
+            self.nodes.push(Node { agent, room, incus });
+            self.configure_agent(place);
+            let token = self.token(&["node", &format!("north-{place}")]).to_string();
+            let joined = self.agent(place, &["join", &self.at(), &token]).output();
+            let joined = joined.expect("it runs");
+            assert!(joined.status.success(), "{joined:?}");
+            self.start_agent(place);
+        }
     }
 
-    fn node_name(&self, node: u32) -> String {
-        let grid = fs::read_to_string(self.path("grid.toml")).expect("written");
-        let grid = model::grid_file::read_grid("grid.toml", &grid).expect("a grid");
-        grid.nodes[node as usize].name.clone()
+    fn configure_agent(&self, place: usize) {
+        let root = self.empty_folder(&format!("node-{place}"));
+        let mut config = format!(
+            "node = {place}\nroot = {root:?}\nimages = {:?}\nsigners = [{:?}]\ndriver = {:?}\n",
+            self.path("store"),
+            hex(key().verifying_key().as_bytes()),
+            self.ruled[place].driver(),
+        );
+        if self.hub.is_some() {
+            let all = 0..self.ruled.len();
+            let peers: Vec<String> = all.filter(|peer| *peer != place).map(address).collect();
+            config += &format!("host = {:?}\npeers = {peers:?}\n", address(place));
+            if self.ruled[place] != Ruled::Incus {
+                config += "plugging = \"tap\"\n";
+            }
+        }
+        if let Some(server) = &self.nodes[place].incus {
+            let (socket, logs) = (server.socket(), server.logs());
+            config += &format!("[incus]\nsocket = {socket:?}\nlogs = {logs:?}\n");
+        }
+        fs::write(self.path(&format!("node-{place}.toml")), config).expect("written");
+    }
+
+    /// Starts a node's agent, which goes on where the former was killed.
+    pub fn start_agent(&mut self, place: usize) {
+        let log = self.log(&format!("node-{place}.log"));
+        let mut agent = self.agent(place, &["run"]);
+        let child = agent.stdin(Stdio::null()).stderr(log).spawn();
+        self.nodes[place].agent = Some(child.expect("the agent starts"));
+    }
+
+    /// Kills a node's agent.
+    pub fn kill_agent(&mut self, place: usize) {
+        let mut child = self.nodes[place].agent.take().expect("it was started");
+        child.kill().expect("it is killed");
+        child.wait().expect("a child");
+    }
+
+    /// The agent's program with a node's configuration, in the node's network.
+    fn agent(&self, place: usize, words: &[&str]) -> Command {
+        let controller = Path::new(env!("CARGO_BIN_EXE_gridwright-controller"));
+        let program = controller.with_file_name("gridwright-agent");
+        assert!(program.exists(), "run `cargo build --package live`");
+        let mut command = match &self.nodes[place].room {
+            Some(room) => {
+                let inside = room.inside(&self.empty_folder(&format!("sys-{place}")));
+                let mut command = Command::new(&inside[0]);
+                command.args(&inside[1..]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let config = self.path(&format!("node-{place}.toml"));
+        command.arg("--config").arg(config).args(words);
+        command
+    }
+
+    fn empty_folder(&self, name: &str) -> PathBuf {
+        let folder = self.path(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
     }
 
     /// What guests have said on their consoles, all nodes together.
     pub fn consoles(&self) -> String {
         let mut said = String::new();
-        for node in 0..self.agents.len() {
-            let driver = self.path(&format!("node-{node}/driver"));
-            for vm in fs::read_dir(driver).into_iter().flatten().flatten() {
+        for (place, node) in self.nodes.iter().enumerate() {
+            let folder = match &node.incus {
+                Some(server) => server.logs(),
+                None => self.path(&format!("node-{place}/driver")),
+            };
+            for vm in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let log = fs::read(vm.path().join("console.log")).unwrap_or_default();
                 said += &String::from_utf8_lossy(&log);
             }
@@ -196,10 +316,33 @@ impl Grid {
             .count()
     }
 
+    /// Files of VMs that nodes have still, Incus's own left out.
+    pub fn left_over(&self) -> Vec<String> {
+        let roots = (0..self.nodes.len()).map(|place| self.path(&format!("node-{place}")));
+        let mut folders: Vec<PathBuf> = roots.collect();
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let is_of_vm = name.strip_prefix("vm-").is_some_and(|rest| {
+                    rest.bytes()
+                        .next()
+                        .is_some_and(|byte| byte.is_ascii_digit())
+                });
+                if is_of_vm {
+                    found.push(entry.path().display().to_string());
+                } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(entry.path());
+                }
+            }
+        }
+        found
+    }
+
     /// Both ends' logs, for whoever looks for what went wrong.
     fn logs(&self) -> String {
         let mut all = fs::read_to_string(self.path("controller.log")).unwrap_or_default();
-        for node in 0..self.agents.len() {
+        for node in 0..self.nodes.len() {
             let log = fs::read_to_string(self.path(&format!("node-{node}.log")));
             all += &log.unwrap_or_default();
         }
@@ -212,7 +355,8 @@ impl Drop for Grid {
         if thread::panicking() {
             eprintln!("{}", self.logs());
         }
-        for child in self.controller.iter_mut().chain(&mut self.agents) {
+        let agents = self.nodes.iter_mut().filter_map(|node| node.agent.as_mut());
+        for child in self.controller.iter_mut().chain(agents) {
             child.kill().ok();
             child.wait().ok();
         }
@@ -225,52 +369,6 @@ impl Drop for Grid {
     }
 }
 
-fn agent(config: &Path) -> Command {
-    let controller = Path::new(env!("CARGO_BIN_EXE_gridwright-controller"));
-    let program = controller.with_file_name("gridwright-agent");
-    assert!(program.exists(), "run `cargo build --package live`");
-    let mut command = Command::new(program);
-    command.arg("--config").arg(config);
-    command
-}
-
 fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
-}
-
-/// Waits until something is there.
-pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "waited too long for {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
-/// Waits for all nodes to be reached.
-pub fn all_reached(client: &mut Client, nodes: usize) {
-    until("the agents to call", || {
-        let shown: Vec<NodeShown> = client.get("/v1/nodes").ok()?;
-        let reached = shown.iter().filter(|node| node.state == NodeState::Up);
-        (reached.count() == nodes).then_some(())
-    });
-}
-
-/// Waits for an operation's end.
-pub fn ended(client: &mut Client, id: OperationId) -> OperationShown {
-    until("the operation to end", || {
-        let path = format!("/v1/operations/{}", id.0);
-        let shown: OperationShown = client.get(&path).ok()?;
-        shown.state.is_over().then_some(shown)
-    })
-}
-
-/// VMs in a state.
-pub fn in_state(client: &mut Client, state: VmState) -> Vec<VmShown> {
-    let all: Vec<VmShown> = client.get("/v1/vms").unwrap_or_default();
-    let all = all.into_iter();
-    all.filter(|vm| vm.state == Some(state)).collect()
 }

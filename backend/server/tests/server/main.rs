@@ -1,7 +1,15 @@
 //! The crate at its door: a real controller, real agents, and those who ask.
 
+mod chaos;
 mod going;
 mod grid;
+#[path = "../../../../tests/tests/real/incusd.rs"]
+mod incusd;
 #[path = "../../../live/tests/live/recipes.rs"]
 mod recipes;
 mod strangers;
+#[path = "../../../live/tests/live/sys.rs"]
+mod sys;
+mod unlike;
+mod waiting;
+mod wires;

@@ -1,6 +1,7 @@
 //! Who is let in, and who is not.
 
-use crate::grid::{Grid, until};
+use crate::grid::Grid;
+use crate::waiting::until;
 use client::call::{CallError, Client};
 use control::shown::NodeShown;
 use link::identity::{Fingerprint, Identity};
