@@ -1,6 +1,6 @@
 //! Agents come and go, and report.
 
-use super::{Controller, Progress, Seen};
+use super::{Controller, Flight, Progress, Seen};
 use crate::journal::Entry;
 use crate::message::{Held, Output};
 use crate::operation::{TaskAct, TaskState};
@@ -120,11 +120,29 @@ impl Controller {
                 let reason = format!("node {name}: {reason}");
                 TaskState::Failed { reason }
             }
+            // It is asked again, and tells again where.
+            Outcome::Done if self.is_address_lost(flight) => return,
             Outcome::Done => TaskState::Done,
             Outcome::Cancelled => TaskState::Dropped,
             _ => return,
         };
         self.close(now, flight.operation, flight.task, end, out);
+    }
+
+    /// Whether a node has told that it serves a piece of a VM's remote disk, and where was lost or
+    /// overtaken on its way.
+    fn is_address_lost(&self, flight: Flight) -> bool {
+        let open = self.ledger.open.get(&flight.operation);
+        let Some(open) = open.filter(|open| open.back.is_none()) else {
+            return false;
+        };
+        let task = &open.tasks[flight.task as usize];
+        let TaskAct::Lend { piece } = &task.act else {
+            return false;
+        };
+        let vm = self.ledger.vms.get(&task.vm);
+        let lent = vm.and_then(|vm| vm.lent.get(*piece as usize));
+        lent.is_some_and(|lent| lent.address.is_none())
     }
 
     /// A node has told where it serves a piece of a VM's remote disk.

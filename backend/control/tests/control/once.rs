@@ -6,7 +6,7 @@ use control::journal::Entry;
 use control::message::{Input, Output};
 use model::design::ComponentKind;
 use model::id::{NodeId, OperationId, VmId};
-use model::order::Verb;
+use model::order::{Order, Verb};
 use model::report::Outcome;
 use model::time::Span;
 use std::collections::BTreeSet;
@@ -199,4 +199,28 @@ fn what_is_lent_is_taken_back() {
     assert!(nodes.iter().all(|node| node.used == Default::default()));
     let vms: BTreeSet<_> = fixture.controller.ledger().vms.keys().collect();
     assert!(vms.is_empty());
+}
+
+/// A node's word of where it serves a piece may be lost, and the end of its order arrive: it is asked
+/// again, and the VM is made.
+#[test]
+fn a_lost_address_is_asked_for_again() {
+    let mut fixture = Fixture::new(3);
+    let mut design = servers("ada", 1);
+    design.components[0] = component(ComponentKind::Database, 1);
+    design.components[0].remote_disk_gib = 50;
+    let operation = fixture.accepted(deploy(design));
+    let lends = |order: &&Order| matches!(order.verb, Verb::Lend { .. });
+    let lend = fixture.orders.values().find(lends).cloned();
+    let lend = lend.expect("a piece is lent");
+    fixture.end(&lend, Outcome::Done);
+    fixture.carry_out();
+    assert_eq!(
+        fixture.ends(operation),
+        [],
+        "nobody knows where it is served"
+    );
+    fixture.pass(Span(20_000));
+    fixture.carry_out();
+    assert_eq!(fixture.ends(operation), [Outcome::Done]);
 }
