@@ -15,13 +15,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 /// How often an agent is asked for its state, which is how it calls for its lease.
 const CALL: Duration = Duration::from_secs(20);
 
 /// How long nothing is heard of an agent before its connection is given up.
 const SILENCE: Duration = Duration::from_secs(45);
+
+/// How long a node whose call has ended counts as there: its agent is started again within a second, and
+/// nothing that is decided meanwhile is lost.
+const RETURN: Duration = Duration::from_secs(15);
 
 /// How long one message may take on its way.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,7 +72,11 @@ impl Agents {
         self.calls().len()
     }
 
-    /// Attends to one call until it ends. A node's newer call ends its older one.
+    /// Attends to one call until it ends. A node's newer call ends its older one; a node that does not
+    /// call again has left.
+    ///
+    /// # Errors
+    /// Why it ended, unless the agent has ended it.
     pub async fn attend<S>(
         self: &Arc<Self>,
         node: NodeId,
@@ -81,12 +89,25 @@ impl Agents {
         let (to, asks) = channel(MOST_WAITING);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.calls().insert(node, (number, to));
+        // What was sent on a former call may be lost: all is told again.
+        ruler.tell(Input::Left { node });
         let ended = converse(node, stream, asks, ruler).await;
-        let mut calls = self.calls();
-        let is_newest = calls.get(&node).is_none_or(|(last, _)| *last == number);
+        let is_newest = {
+            let mut calls = self.calls();
+            let is_newest = calls.get(&node).is_none_or(|(last, _)| *last == number);
+            if is_newest {
+                calls.remove(&node);
+            }
+            is_newest
+        };
         if is_newest {
-            calls.remove(&node);
-            ruler.tell(Input::Left { node });
+            let (agents, ruler) = (Arc::clone(self), ruler.clone());
+            tokio::spawn(async move {
+                sleep(RETURN).await;
+                if !agents.calls().contains_key(&node) {
+                    ruler.tell(Input::Left { node });
+                }
+            });
         }
         ended
     }

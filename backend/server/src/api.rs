@@ -245,6 +245,7 @@ async fn submit(
     Json(command): Json<Command>,
 ) -> Result<(StatusCode, Json<OperationShown>), Told> {
     let id = OperationId(id);
+    api.door.settled().await;
     api.door.ruler.submit(id, command).await??;
     Ok((StatusCode::ACCEPTED, Json(shown(&api, id).await?)))
 }

@@ -14,9 +14,11 @@ use link::membership::Role;
 use link::tls::{PATIENCE, server};
 use link::token::Secret;
 use link::{AGENT, HTTP, JOIN};
+use model::grid::NodeState;
+use model::view::NodeView;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::{Receiver, Sender, channel, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,6 +28,9 @@ use tokio_rustls::server::TlsStream;
 
 /// Connections at once: a grid's agents, and those who ask.
 const MOST: usize = 16_384;
+
+/// How long a controller waits after its start for agents that are there.
+const SETTLING: Duration = Duration::from_secs(20);
 
 /// How long nobody new is let in once the process has no more files.
 const FULL_PAUSE: Duration = Duration::from_millis(100);
@@ -40,6 +45,7 @@ pub struct Door {
     pub clock: Clock,
     /// This controller's.
     pub fingerprint: Fingerprint,
+    begun: Instant,
     peers: Mutex<Store>,
     revoked: Sender<Fingerprint>,
 }
@@ -58,6 +64,7 @@ impl Door {
             agents,
             clock,
             fingerprint,
+            begun: Instant::now(),
             peers: Mutex::new(store),
             revoked: channel(64).0,
         })
@@ -66,6 +73,24 @@ impl Door {
     /// The database of peers and of history.
     pub fn store(&self) -> MutexGuard<'_, Store> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until all nodes that have joined have called, for the first seconds of a controller: a grid
+    /// without nodes would refuse what it can carry out a moment later.
+    pub async fn settled(&self) {
+        let joined = self.store().peers().unwrap_or_default();
+        let nodes = joined
+            .iter()
+            .filter(|peer| matches!(peer.role, Role::Node(_)));
+        let nodes = nodes.count();
+        let mut shown = self.ruler.shown();
+        let all = shown.wait_for(|shown| {
+            let is_up = |node: &&NodeView| node.state != NodeState::Down;
+            shown.view.nodes.iter().filter(is_up).count() >= nodes
+        });
+        let rest = SETTLING.saturating_sub(self.begun.elapsed());
+        // Those that have not called by then are away.
+        timeout(rest, all).await.ok();
     }
 
     /// Makes nobody of a peer, and ends its connections at once; whether it was one.
