@@ -148,6 +148,9 @@ impl Ledger {
         };
         match verb {
             Verb::Delete => return self.drop_vm(vm),
+            // What is to be gone stays so, whatever was under way when that was asked.
+            Verb::Start | Verb::Resume | Verb::Reboot | Verb::Stop { .. }
+                if record.wish == Wish::Gone => {}
             Verb::Start | Verb::Resume | Verb::Reboot => record.wish = Wish::Running,
             Verb::Stop { .. } => record.wish = Wish::Stopped,
             Verb::Modify { blueprint, .. } => record.blueprint = Arc::new((**blueprint).clone()),

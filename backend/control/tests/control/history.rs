@@ -158,7 +158,9 @@ fn happen(fixture: &mut Fixture, happening: Happening) {
             let vm = VmId(vm);
             let record = fixture.controller.ledger().vms.get(&vm);
             let node = record.map(|record| record.node);
-            let here = node.filter(|node| fixture.held[node.index()].contains_key(&vm));
+            let runs =
+                |node: &NodeId| fixture.held[node.index()].get(&vm) == Some(&VmState::Running);
+            let here = node.filter(runs);
             if let Some(node) = here.filter(|node| fixture.up.contains(node)) {
                 fixture.see(node, vm, VmState::Failed);
             }

@@ -2,6 +2,7 @@
 
 use crate::fixture::{Fixture, deploy, servers};
 use control::backend::{Command, Refused};
+use control::record::Wish;
 use model::id::{OperationId, VmId};
 use model::order::{Shutdown, Verb};
 use model::report::Outcome;
@@ -74,6 +75,25 @@ fn what_cannot_wait_is_told_why() {
     fixture.carry_out();
     assert_eq!(fixture.ends(first), [Outcome::Done]);
     fixture.done(Command::Move { vm, to });
+}
+
+/// A design that is withdrawn while it is deployed is to be gone, though its VMs are started first.
+#[test]
+fn what_is_withdrawn_stays_so() {
+    let mut fixture = Fixture::new(1);
+    let design = servers("ada", 1);
+    fixture.accepted(deploy(design.clone()));
+    let (tenant, design) = (design.tenant, design.name);
+    let withdrawn = fixture.accepted(Command::Withdraw { tenant, design });
+    for _ in 0..2 {
+        let next = *fixture.orders.keys().next().expect("create, then start");
+        fixture.obey(next);
+    }
+    let record = &fixture.controller.ledger().vms[&VmId(0)];
+    assert_eq!(record.wish, Wish::Gone);
+    fixture.carry_out();
+    assert_eq!(fixture.ends(withdrawn), [Outcome::Done]);
+    assert!(fixture.held[0].is_empty());
 }
 
 /// What a VM is ordered makes no sense any more once it is being deleted.

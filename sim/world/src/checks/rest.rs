@@ -50,6 +50,9 @@ impl World {
             }
         }
         for record in ledger.vms.values() {
+            if !ledger.deployments.contains_key(&record.deployment) {
+                wrong.push(format!("{} is of a design that was withdrawn", record.id));
+            }
             let state = self.state_of(record.node, record.id);
             let is_right = match record.wish {
                 Wish::Gone => false,
