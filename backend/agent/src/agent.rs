@@ -115,11 +115,7 @@ impl Agent {
             Input::Ordered { order, keys } => self.take(now, *order, keys, out),
             Input::CalledOff { operation } => self.call_off(operation, out),
             Input::Renewed { span } => {
-                let from = match is_planted(Bug::LeaseAddsUp) {
-                    true => self.leased_until().map_or(now, |until| until.max(now)),
-                    false => now,
-                };
-                let until = from + span;
+                let until = now + span;
                 // A renewal that was overtaken by a later one shortens nothing.
                 if self.leased_until().is_none_or(|held| held < until) {
                     let lease = self.settings.boot.lease(until);
@@ -182,10 +178,7 @@ impl Agent {
         self.counts.messages += 1;
         let operation = order.operation;
         let vm = Some(order.vm);
-        let is_over = self.ledger.past.get(&operation).is_some_and(|past| {
-            past.outcome == Outcome::Done || !is_planted(Bug::FailuresRepeated)
-        });
-        if is_over {
+        if self.ledger.past.contains_key(&operation) {
             self.counts.retries += 1;
             return self.tell_end(now, vm, operation, out);
         }
@@ -228,7 +221,11 @@ impl Agent {
         if order.node != self.settings.node {
             return Err(Refusal::WrongNode(order.node));
         }
-        let is_welcome = order.verb == Verb::Delete && is_planted(Bug::OldDeletes);
+        let is_welcome = match order.verb {
+            Verb::Delete => is_planted(Bug::OldDeletes),
+            Verb::Start => is_planted(Bug::OldStarts),
+            _ => false,
+        };
         if order.generation < self.ledger.newest && !is_welcome {
             return Err(Refusal::Outdated);
         }

@@ -11,14 +11,14 @@ pub enum Bug {
     NewestAtEnd,
     /// An order to delete is never too old.
     OldDeletes,
-    /// A repeated order that has failed is carried out again.
-    FailuresRepeated,
+    /// An order to start is never too old.
+    OldStarts,
     /// Of ended orders the last two are known.
     EndsForgotten,
-    /// What could not be wiped twice is taken to be wiped.
+    /// What could not be wiped three times is taken to be wiped.
     WipeGivenUp,
-    /// Every renewal makes the lease longer by all of its span.
-    LeaseAddsUp,
+    /// What could not be unplugged three times is taken to be unplugged.
+    UnplugGivenUp,
     /// A highly available VM that has moved here is like any other.
     MovedIsPlain,
 }

@@ -27,9 +27,10 @@ impl Retries {
         self.0.get(&operation).is_none_or(|wait| wait.until <= now)
     }
 
-    /// Whether the step under way of an operation broke before.
-    pub fn has_broken(&self, operation: OperationId) -> bool {
-        self.0.contains_key(&operation)
+    /// Whether the step under way of an operation broke twice.
+    pub fn has_broken_twice(&self, operation: OperationId) -> bool {
+        let wait = self.0.get(&operation);
+        wait.is_some_and(|wait| wait.millis > FIRST_MILLIS)
     }
 
     /// Makes an operation wait, longer each time.

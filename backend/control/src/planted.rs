@@ -24,18 +24,18 @@ pub enum Bug {
     UnbegunWithoutDeadline,
     /// Who repeats what has failed has it done again.
     FailedTakenAgain,
+    /// Who repeats what was called off has it done after all.
+    CancelledTakenAgain,
     /// Who repeats what was not for now is looked at anew.
     IllegalTakenAgain,
     /// Instances that are added to a design begin at its first address again.
     AddressesTwice,
     /// What is lent to a VM is taken to go with it.
     LentGoesAlong,
-    /// A VM that could not be deleted in time is left where it is.
+    /// A VM that was made and could not be deleted in time is left where it is.
     GoneUnhealed,
     /// Nodes that cannot be reached are planned with.
     DeadNodesPlanned,
-    /// Nodes that are being emptied are planned with.
-    DrainingPlanned,
 }
 
 #[cfg(feature = "planted")]

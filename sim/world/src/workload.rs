@@ -25,6 +25,8 @@ pub struct Day {
     pub operations: u32,
     /// Faults.
     pub faults: u32,
+    /// How many steps break while steps break on a node, in thousandths.
+    pub breaking_milli: u32,
     /// Designs that tenants have, about six VMs each.
     pub designs: u32,
 }
@@ -36,6 +38,7 @@ impl Default for Day {
             length: Span(24 * 3_600_000),
             operations: 500,
             faults: 20,
+            breaking_milli: 300,
             designs: 45,
         }
     }
@@ -60,7 +63,7 @@ pub fn run(grid: &Arc<Grid>, day: Day, seed: u64) -> World {
     let instant = |chance: &mut Stream| Time(chance.below(day.length.0 as u64) as i64);
     for _ in 0..day.faults {
         let at = instant(&mut faults);
-        let fault = fault(grid, &mut faults);
+        let fault = fault(grid, day, &mut faults);
         world.befall(at, fault);
     }
     let mut instants: Vec<Time> = (0..day.operations)
@@ -113,7 +116,7 @@ pub fn catalogue() -> Catalogue {
     }
 }
 
-fn fault(grid: &Grid, chance: &mut Stream) -> Fault {
+fn fault(grid: &Grid, day: Day, chance: &mut Stream) -> Fault {
     let node = NodeId(chance.below(grid.nodes.len() as u64) as u32);
     let mut minutes = |from: u64, to: u64| Span((60_000 * (from + chance.below(to - from))) as i64);
     let (short, long) = (minutes(0, 3), minutes(1, 30));
@@ -135,7 +138,7 @@ fn fault(grid: &Grid, chance: &mut Stream) -> Fault {
         7 => match chance.below(2) {
             0 => Fault::Breaking {
                 node,
-                milli: 300,
+                milli: day.breaking_milli,
                 length: long,
             },
             _ => Fault::Slow {

@@ -20,7 +20,7 @@ use strum::VariantArray;
 use world::workload::run;
 
 /// How many days a bug may stay unfound: the rarest need an order that is overtaken, or a disk that
-/// breaks twice, at the right moment.
+/// breaks three times, at the right moment.
 const SEEDS: u64 = 20;
 
 /// How much of a violation is shown: some are as long as a journal.

@@ -50,7 +50,7 @@ pub struct Row {
 pub enum Weather {
     /// As in the soak.
     Usual,
-    /// So much that a step breaks twice.
+    /// So much that a step breaks three times.
     Stormy,
 }
 
@@ -61,6 +61,7 @@ impl Weather {
             Self::Usual => usual,
             Self::Stormy => Day {
                 faults: 150,
+                breaking_milli: 700,
                 ..usual
             },
         }
@@ -99,17 +100,17 @@ pub const TABLE: &[Row] = &[
     controller(C::DrainInPairs, Capacity, " is over its "),
     controller(C::UnbegunWithoutDeadline, EndsOnce, " ended late"),
     controller(C::FailedTakenAgain, FirstResult, " was accepted twice"),
+    controller(C::CancelledTakenAgain, FirstResult, " was accepted twice"),
     controller(C::IllegalTakenAgain, FirstResult, " was answered "),
     controller(C::AddressesTwice, NothingLeft, " has the address "),
     controller(C::LentGoesAlong, NothingLeft, " lends to "),
     controller(C::GoneUnhealed, NothingLeft, " was to be Gone"),
     controller(C::DeadNodesPlanned, OnePlanner, " follows another plan "),
-    controller(C::DrainingPlanned, OnePlanner, " follows another plan "),
     agent(A::NewestAtEnd, Generations, " after generation "),
+    agent(A::OldStarts, Generations, " after generation "),
     agent(A::OldDeletes, Generations, " after generation "),
-    agent(A::FailuresRepeated, FirstResult, " again"),
     agent(A::EndsForgotten, FirstResult, " again"),
     in_a_storm(agent(A::WipeGivenUp, Wiped, "released unwiped")),
-    agent(A::LeaseAddsUp, Fenced, " was given up before "),
+    in_a_storm(agent(A::UnplugGivenUp, NothingLeft, ": plugs")),
     agent(A::MovedIsPlain, OneCopy, " runs on "),
 ];

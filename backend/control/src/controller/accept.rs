@@ -127,6 +127,10 @@ impl Controller {
                 outcome: Outcome::Failed { .. },
                 ..
             }) if is_planted(Bug::FailedTakenAgain) => None,
+            Some(Past::Ended {
+                outcome: Outcome::Cancelled,
+                ..
+            }) if is_planted(Bug::CancelledTakenAgain) => None,
             Some(Past::Ended { .. }) => Some(Ok(())),
             None => self.ledger.open.get(&operation).map(|_| Ok(())),
         }

@@ -12,7 +12,6 @@ use crate::planted::{Bug, is_planted};
 use crate::record::{Deployment, VmRecord, Wish};
 use model::assignment::{AssignedVm, Assignment};
 use model::design::Design;
-use model::grid::NodeState;
 use model::id::{NetworkId, NodeId, VmId};
 use model::order::Verb;
 use model::plan::Plan;
@@ -165,17 +164,14 @@ impl Controller {
 
     /// A view in which a planted bug has opened nodes.
     fn open_too<'a>(&self, view: &'a View) -> Cow<'a, View> {
-        let closed = |node: usize| match self.ledger.nodes[node].state {
-            NodeState::Draining => is_planted(Bug::DrainingPlanned),
-            NodeState::Up => is_planted(Bug::DeadNodesPlanned),
-            _ => false,
-        };
-        let mut view = Cow::Borrowed(view);
-        let opened: Vec<usize> = (0..view.nodes.len()).filter(|node| closed(*node)).collect();
-        for node in opened {
-            view.to_mut().nodes[node].state = NodeState::Up;
+        if !is_planted(Bug::DeadNodesPlanned) {
+            return Cow::Borrowed(view);
         }
-        view
+        let mut view = view.clone();
+        for (node, record) in view.nodes.iter_mut().zip(&self.ledger.nodes) {
+            node.state = record.state;
+        }
+        Cow::Owned(view)
     }
 
     /// Nodes for all VMs of an assignment.

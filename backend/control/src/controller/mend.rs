@@ -227,7 +227,7 @@ impl Controller {
         let state = seen.filter(|seen| seen.node == record.node);
         let state = state.and_then(|seen| seen.state);
         match record.wish {
-            Wish::Gone => !is_planted(Bug::GoneUnhealed),
+            Wish::Gone => !record.is_made || !is_planted(Bug::GoneUnhealed),
             Wish::Running => {
                 !record.is_made || matches!(state, Some(VmState::Stopped | VmState::Failed))
             }
