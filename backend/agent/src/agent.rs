@@ -223,7 +223,7 @@ impl Agent {
         }
         let is_welcome = match order.verb {
             Verb::Delete => is_planted(Bug::OldDeletes),
-            Verb::Start => is_planted(Bug::OldStarts),
+            Verb::Create { .. } => is_planted(Bug::OldCreates),
             _ => false,
         };
         if order.generation < self.ledger.newest && !is_welcome {

@@ -11,14 +11,12 @@ pub enum Bug {
     NewestAtEnd,
     /// An order to delete is never too old.
     OldDeletes,
-    /// An order to start is never too old.
-    OldStarts,
+    /// An order to create is never too old.
+    OldCreates,
     /// Of ended orders the last two are known.
     EndsForgotten,
     /// What could not be wiped three times is taken to be wiped.
     WipeGivenUp,
-    /// What could not be unplugged three times is taken to be unplugged.
-    UnplugGivenUp,
     /// A highly available VM that has moved here is like any other.
     MovedIsPlain,
 }

@@ -1,10 +1,12 @@
 //! What a controller is told of its grid before anything happens.
 
+use model::design::Design;
 use model::hypervisor::{Arch, Virtualisation};
 use model::time::Span;
 use placement::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 /// What does not change while a controller runs.
 #[derive(Clone, Debug)]
@@ -69,6 +71,20 @@ pub struct Kernel {
 }
 
 impl Catalogue {
+    /// A line for each image that a design asks for and that is not here.
+    pub fn missing(&self, design: &Design) -> Vec<String> {
+        let asked = design.components.iter().flat_map(|component| {
+            let applications = component.add_applications.iter().map(String::as_str);
+            let images = iter::once(component.image_name()).chain(applications);
+            images.map(|image| (image, component.name.as_str()))
+        });
+        let missing = asked.filter(|(image, _)| !self.images.contains_key(*image));
+        let told = missing.map(|(image, component)| {
+            format!("there is no image {image:?}, which component {component:?} asks for")
+        });
+        told.collect()
+    }
+
     /// The first kernel for a guest, by its image.
     pub fn kernel(
         &self,

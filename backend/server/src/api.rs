@@ -29,6 +29,7 @@ use axum::routing::{delete, get, post, put};
 use control::backend::{Command, Refused};
 use control::controller::Controller;
 use control::message::Input;
+use control::settings::Catalogue;
 use control::shown::{EventShown, Fault, OperationShown};
 use futures_util::stream::{self, Stream, StreamExt};
 use link::identity::Fingerprint;
@@ -56,6 +57,8 @@ const TOKEN_LIVES: Span = Span(3_600_000);
 pub struct Api {
     /// The way to all else.
     pub door: Arc<Door>,
+    /// The images that designs may ask for.
+    pub catalogue: Arc<Catalogue>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Tells this process from a former one, whose views were numbered alike.
@@ -245,6 +248,13 @@ async fn submit(
     Json(command): Json<Command>,
 ) -> Result<(StatusCode, Json<OperationShown>), Told> {
     let id = OperationId(id);
+    if let Command::Deploy { design, .. } = &command {
+        let missing = api.catalogue.missing(design);
+        if !missing.is_empty() {
+            let why = missing.join("\n");
+            return Err(Refused::Faulty { why }.into());
+        }
+    }
     api.door.settled().await;
     api.door.ruler.submit(id, command).await??;
     Ok((StatusCode::ACCEPTED, Json(shown(&api, id).await?)))

@@ -169,8 +169,10 @@ impl Door {
             }
         };
         tokio::select! {
-            served = served => served,
+            // Before any request that came after it.
+            biased;
             () = is_told(&mut revoked, peer, self) => Err(io::Error::other("it was revoked")),
+            served = served => served,
         }
     }
 

@@ -128,6 +128,7 @@ fn token(config: &Config, bearer: Bearer, hours: u32) -> anyhow::Result<()> {
 
 fn serve(config: &Config) -> anyhow::Result<()> {
     let (grid, settings) = (config.grid()?, config.settings()?);
+    let catalogue = Arc::new(settings.catalogue.clone());
     let identity = Identity::open(&config.folder)?;
     let _claim = claim(&config.folder)?;
     let mut store = Store::open(&config.folder)?;
@@ -147,6 +148,7 @@ fn serve(config: &Config) -> anyhow::Result<()> {
     let door = Door::new(ruler.clone(), agents, clock, identity.fingerprint(), peers);
     let api = Api {
         door: Arc::clone(&door),
+        catalogue,
         metrics,
         start: clock.now().0.unsigned_abs(),
     };

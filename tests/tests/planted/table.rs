@@ -107,10 +107,9 @@ pub const TABLE: &[Row] = &[
     controller(C::GoneUnhealed, NothingLeft, " was to be Gone"),
     controller(C::DeadNodesPlanned, OnePlanner, " follows another plan "),
     agent(A::NewestAtEnd, Generations, " after generation "),
-    agent(A::OldStarts, Generations, " after generation "),
+    agent(A::OldCreates, Generations, " after generation "),
     agent(A::OldDeletes, Generations, " after generation "),
     agent(A::EndsForgotten, FirstResult, " again"),
     in_a_storm(agent(A::WipeGivenUp, Wiped, "released unwiped")),
-    in_a_storm(agent(A::UnplugGivenUp, NothingLeft, ": plugs")),
     agent(A::MovedIsPlain, OneCopy, " runs on "),
 ];

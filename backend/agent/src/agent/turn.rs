@@ -297,12 +297,8 @@ impl Agent {
 
     /// Whether a planted bug leaves out a step that broke twice.
     fn gives_up(&self, operation: OperationId, step: &Step) -> bool {
-        let planted = match step {
-            Step::Wipe { .. } => is_planted(Bug::WipeGivenUp),
-            Step::Unplug { .. } => is_planted(Bug::UnplugGivenUp),
-            _ => false,
-        };
-        planted && self.retries.has_broken_twice(operation)
+        let is_wipe = matches!(step, Step::Wipe { .. });
+        is_wipe && is_planted(Bug::WipeGivenUp) && self.retries.has_broken_twice(operation)
     }
 
     fn turn_back(&mut self, operation: OperationId, outcome: Outcome, out: &mut Vec<Output>) {

@@ -24,7 +24,7 @@ fn design() -> Box<Design> {
     let text = format!(
         "version = 1\nname = \"Pair\"\ntenant = \"jane\"\n[[component]]\nname = \"web\"\n\
          kind = \"web-server\"\ninstances = {NODES}\ncpu_cores = 1\nmem_mib = 128\ndisk_gib = 1\n\
-         image = \"busybox\"\nspread = \"node\"\n"
+         image = \"busybox\"\nadd_applications = []\nspread = \"node\"\n"
     );
     let design = model::design_file::read_design("pair.toml", &text);
     Box::new(design.expect("a design"))

@@ -17,7 +17,7 @@ fn design(instances: u32, mem_mib: u32) -> Box<Design> {
     let text = format!(
         "version = 1\nname = \"Pair\"\ntenant = \"jane\"\n[[component]]\nname = \"web\"\n\
          kind = \"web-server\"\ninstances = {instances}\ncpu_cores = 1\nmem_mib = {mem_mib}\n\
-         disk_gib = 1\nimage = \"busybox\"\nspread = \"node\"\n"
+         disk_gib = 1\nimage = \"busybox\"\nadd_applications = []\nspread = \"node\"\n"
     );
     let design = model::design_file::read_design("pair.toml", &text);
     Box::new(design.expect("a design"))
@@ -119,6 +119,13 @@ fn what_does_not_fit_is_refused() {
     let deploy = |design| Command::Deploy { design, plan: None };
     let why = refused(&mut client, &deploy(design(1, 1 << 20)));
     assert!(matches!(why, Refused::Faulty { .. }), "too large: {why:?}");
+    let mut wordy = design(2, 128);
+    wordy.components[0].add_applications = vec!["wordpress".to_owned()];
+    let why = refused(&mut client, &deploy(wordy)).to_string();
+    assert!(
+        why.contains("no image \"wordpress\", which component \"web\""),
+        "{why}"
+    );
     let why = refused(&mut client, &deploy(design(2, 128)));
     assert!(
         matches!(why, Refused::Unplaced { .. }),

@@ -119,7 +119,9 @@ fn another_grid_is_refused() {
     let told = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(!other.status.success() && told.contains("north"), "{told}");
     // More nodes at the end are welcome.
-    fs::write(&file, text.replace("count = 2", "count = 3")).expect("written");
+    let more = text.rsplit_once("[[node]]").expect("a node").1;
+    let more = more.replace("north-1", "north-2");
+    fs::write(&file, format!("{text}[[node]]{more}")).expect("written");
     grid.start_controller();
     until("the third node", || {
         (nodes(&mut jane).ok()?.len() == 3).then_some(())

@@ -14,7 +14,7 @@ fn design() -> Box<Design> {
     let component = |name: &str, virtualisation: &str, site: &str| {
         format!(
             "[[component]]\nname = {name:?}\nkind = \"web-server\"\ncpu_cores = 1\nmem_mib = 128\n\
-             disk_gib = 1\nimage = \"busybox\"\nvirtualisation = {virtualisation:?}\nsites = [{site:?}]\n"
+             disk_gib = 1\nimage = \"busybox\"\nadd_applications = []\nvirtualisation = {virtualisation:?}\nsites = [{site:?}]\n"
         )
     };
     let text = [
