@@ -34,7 +34,7 @@ const AWAY: Duration = Duration::from_secs(60);
 
 /// Whom a verb asks, and how it tells.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct Asking {
     /// The folder of what `gridwright join` has kept [default: gridwright in the user's configuration]
     #[arg(long, env = "GRIDWRIGHT_FOLDER", value_name = "PATH", global = true)]
     pub folder: Option<PathBuf>,
@@ -51,7 +51,7 @@ pub struct Waiting {
     pub detach: bool,
 }
 
-impl Args {
+impl Asking {
     fn folder(&self) -> Result<PathBuf, Failure> {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());

@@ -34,10 +34,7 @@ const MOST_BYTES: usize = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// Nobody has joined from this folder.
-    #[error(
-        "there is no controller in {0}; hint: `gridwright join HOST:PORT TOKEN`, with a token that \
-         `gridwright-controller token admin NAME` prints"
-    )]
+    #[error("no controller was joined from {0}")]
     NotJoined(String),
     /// It cannot be reached.
     #[error("{0}")]
@@ -58,6 +55,10 @@ impl CallError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Fault(fault) => fault.hint.as_deref(),
+            Self::NotJoined(_) => Some(
+                "join one by `gridwright join HOST:PORT TOKEN`, with a token that \
+                 `gridwright-controller token admin NAME` prints",
+            ),
             _ => None,
         }
     }

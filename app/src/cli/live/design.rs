@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// Whom to ask
     #[command(flatten)]
-    pub live: super::Args,
+    pub live: super::Asking,
     /// What to do
     #[command(subcommand)]
     pub act: Act,

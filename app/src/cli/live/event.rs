@@ -20,7 +20,7 @@ const MOST: usize = 1_000;
 pub struct Args {
     /// Whom to ask
     #[command(flatten)]
-    pub live: super::Args,
+    pub live: super::Asking,
     /// The number of the first event that is shown
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub from: u64,

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 pub struct Args {
     /// Whom to ask
     #[command(flatten)]
-    pub live: super::Args,
+    pub live: super::Asking,
     /// Where the controller listens
     #[arg(value_name = "HOST:PORT")]
     pub controller: String,

@@ -13,7 +13,7 @@ use std::io::Write;
 pub struct Args {
     /// Whom to ask
     #[command(flatten)]
-    pub live: super::Args,
+    pub live: super::Asking,
     /// What to do
     #[command(subcommand)]
     pub act: Act,

@@ -18,7 +18,7 @@ const SHUTDOWN_MILLIS: u32 = 60_000;
 pub struct Args {
     /// Whom to ask
     #[command(flatten)]
-    pub live: super::Args,
+    pub live: super::Asking,
     /// What to do
     #[command(subcommand)]
     pub act: Act,
