@@ -37,10 +37,10 @@ pub enum CallError {
     #[error("no controller was joined from {0}")]
     NotJoined(String),
     /// It cannot be reached.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     /// The connection broke.
-    #[error("the connection to the controller: {0}")]
+    #[error("the connection to the controller")]
     Http(#[from] hyper::Error),
     /// It answers something else.
     #[error("the controller's answer is not understood: {0}")]
