@@ -59,19 +59,33 @@ impl Identity {
     }
 }
 
-/// Makes an identity; the file appears whole or not at all.
+/// Makes an identity, or reads the one that another process has just made; the file appears whole or not
+/// at all.
 fn make(folder: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(folder)
+        .map_err(|error| told(folder, error))?;
+    let turn = folder.join("identity.lock");
+    let lock = OpenOptions::new().create(true).append(true).open(&turn);
+    lock.and_then(|lock| lock.lock().map(|()| lock))
+        .and_then(|_held| make_in_turn(folder))
+        .map_err(|error| told(&turn, error))
+}
+
+fn make_in_turn(folder: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    match fs::read(folder.join(FILE)) {
+        Ok(pem) => return Ok(Zeroizing::new(pem)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
     let key = rcgen::KeyPair::generate().map_err(io::Error::other)?;
     let subject = vec!["gridwright".to_owned()];
     let parameters = rcgen::CertificateParams::new(subject).map_err(io::Error::other)?;
     let certificate = parameters.self_signed(&key).map_err(io::Error::other)?;
     let secret = Zeroizing::new(key.serialize_pem());
     let pem = Zeroizing::new([certificate.pem().as_bytes(), secret.as_bytes()].concat());
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder
-        .create(folder)
-        .map_err(|error| told(folder, error))?;
     write_private(&folder.join(FILE), &pem)?;
     Ok(pem)
 }

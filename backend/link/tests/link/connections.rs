@@ -92,6 +92,23 @@ fn whoever_joins_is_known() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+/// Programs that begin in one folder at once are one and the same.
+#[test]
+fn an_identity_is_made_once() {
+    let mine = folder();
+    let opened: Vec<Fingerprint> = std::thread::scope(|scope| {
+        let open = || {
+            Identity::open(mine.path())
+                .expect("an identity")
+                .fingerprint()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|opened| opened.expect("it ends")).collect()
+    });
+    assert!(opened.iter().all(|other| *other == opened[0]), "{opened:?}");
+}
+
 /// Whoever is refused keeps no controller.
 #[test]
 fn whoever_is_refused_is_told_why() {
