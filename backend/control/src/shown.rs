@@ -271,8 +271,11 @@ impl Controller {
         shown.collect()
     }
 
+    /// Of a VM that has moved, its former node's word says nothing any more.
     fn state_of(&self, vm: VmId) -> Option<VmState> {
-        self.seen().get(&vm)?.state
+        let node = self.ledger().vms.get(&vm)?.node;
+        let seen = self.seen().get(&vm);
+        seen.filter(|seen| seen.node == node)?.state
     }
 
     fn node_name(&self, node: NodeId) -> String {

@@ -4,15 +4,17 @@
 use crate::config::Listen;
 use link::AGENT;
 use link::identity::Identity;
-use link::membership::Membership;
+use link::membership::{Membership, Role};
 use link::tls::connect;
+use link::token::Token;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroizing;
 
@@ -31,6 +33,23 @@ pub fn folder(root: &Path) -> PathBuf {
     root.join("link")
 }
 
+/// Joins the grid of a controller at `HOST:PORT`; the node's name there. A running agent calls it soon.
+///
+/// # Errors
+/// Where the controller is not there, is another one, or does not take the token as one of a node.
+pub fn join(root: &Path, at: &str, token: &Token) -> io::Result<String> {
+    let folder = folder(root);
+    match runtime()?.block_on(link::join::join(&folder, at, token))? {
+        Role::Node(name) => Ok(name),
+        Role::Admin(name) => {
+            // Nobody is to be called as an admin.
+            fs::remove_file(folder.join(Membership::FILE))?;
+            let told = format!("expected a token of a node, found that of admin {name}");
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, told))
+        }
+    }
+}
+
 /// Calls the controller that the node has joined, on a thread of its own and again whenever the call
 /// ends; waits for the node to join one where it has not.
 ///
@@ -39,14 +58,18 @@ pub fn folder(root: &Path) -> PathBuf {
 pub fn start(root: &Path, listen: &Listen) -> io::Result<()> {
     let folder = folder(root);
     let Listen::Unix(socket) = listen.clone();
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
+    let runtime = runtime()?;
     thread::Builder::new()
         .name("controller".to_owned())
         .spawn(move || runtime.block_on(stay(&folder, &socket)))?;
     Ok(())
+}
+
+fn runtime() -> io::Result<Runtime> {
+    runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
 }
 
 async fn stay(folder: &Path, socket: &Path) {

@@ -9,9 +9,7 @@ use drivers::qemu::kvm_works;
 use image::utility::use_for_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use link::frame;
-use link::membership::Role;
 use link::protocol::{Answer, HexKey, Request};
-use link::token::Token;
 use live::calling;
 use live::config::{Config, Listen};
 use live::hands::Hand;
@@ -36,7 +34,6 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::runtime;
 use zeroize::Zeroizing;
 
 /// The agent of one Gridwright node.
@@ -216,19 +213,12 @@ fn serve(mut config: Config, file: &Path) -> anyhow::Result<()> {
 }
 
 fn join(root: &Path, controller: &str, token: &str) -> anyhow::Result<()> {
-    let token: Token = match token {
-        "-" => std::io::read_to_string(std::io::stdin())?.parse()?,
-        token => token.parse()?,
+    let token = match token {
+        "-" => std::io::read_to_string(std::io::stdin())?,
+        token => token.to_owned(),
     };
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let folder = calling::folder(root);
-    let joined = link::join::join(&folder, controller, &token);
-    match runtime.block_on(joined)? {
-        Role::Node(name) => println!("this node is {name} from now on"),
-        Role::Admin(name) => bail!("expected a token of a node, found that of admin {name}"),
-    }
+    let name = calling::join(root, controller, &token.parse()?)?;
+    println!("this node is {name} from now on");
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! finds them: with `GRIDWRIGHT_BUG` naming one when its crate is built, all tests of that crate pass, as
 //! `make planted` shows.
 
+#[path = "../soak/grid.rs"]
 mod grid;
 mod table;
 

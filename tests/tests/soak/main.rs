@@ -3,34 +3,16 @@
 //!
 //! `GRIDWRIGHT_SEEDS` is how many days (100), `GRIDWRIGHT_FIRST_SEED` the first of them (0).
 
-use model::grid::Grid;
+mod grid;
+
+use crate::grid::twenty;
 use model::time::Span;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use world::workload::{Day, run};
 
 /// Every this many days one is run twice.
 const REPEATED: u64 = 10;
-
-/// Twenty nodes on two sites.
-fn grid() -> Arc<Grid> {
-    let group = |name: &str, hypervisor: &str, site: &str| {
-        format!(
-            "[[node]]\nname = \"{name}\"\ncount = 5\ncpu_cores = 32\nmem_gib = 64\n\
-             disk_gib = 1000\nhypervisor = \"{hypervisor}\"\nsite = \"{site}\"\n\n"
-        )
-    };
-    let text = [
-        "version = 1\nname = \"Twenty\"\n\n".to_owned(),
-        group("alpha", "qemu", "north"),
-        group("beta", "xen", "north"),
-        group("gamma", "qemu", "south"),
-        group("delta", "incus", "south"),
-    ];
-    let grid = model::grid_file::read_grid("twenty.toml", &text.concat());
-    Arc::new(grid.expect("a grid"))
-}
 
 fn number(name: &str, otherwise: u64) -> u64 {
     let given = std::env::var(name).ok();
@@ -44,7 +26,7 @@ fn a_day_without_faults_leaves_nothing() {
         faults: 0,
         ..Day::default()
     };
-    let world = run(&grid(), day, 1);
+    let world = run(&twenty(), day, 1);
     assert_eq!(world.violations(), Vec::<String>::new());
     let controller = world.controller().expect("nobody killed it");
     assert!(controller.ledger().vms.len() > 100, "a grid of some size");
@@ -58,7 +40,7 @@ fn days_with_faults_break_nothing() {
         number("GRIDWRIGHT_FIRST_SEED", 0),
         number("GRIDWRIGHT_SEEDS", 100),
     );
-    let grid = grid();
+    let grid = twenty();
     let next = AtomicU64::new(first);
     let begun = Instant::now();
     let one_after_the_other = || {

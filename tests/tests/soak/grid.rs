@@ -1,4 +1,4 @@
-//! The grid of the planted bugs: that of `make soak`.
+//! The grid on which days are lived.
 
 use model::grid::Grid;
 use std::sync::{Arc, LazyLock};
