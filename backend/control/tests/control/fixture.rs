@@ -271,11 +271,14 @@ impl Fixture {
                 self.held[here].insert(vm, VmState::Stopped);
             }
             Verb::Migrate { to, .. } => {
-                let state = self.held[here].remove(&vm).expect("it is here");
-                self.held[to.index()].insert(vm, state);
                 let mut orders = self.orders.values();
                 let received = orders.find(|other| other.vm == vm && other.node == *to);
-                let received = received.expect("it is waited for").clone();
+                let Some(received) = received.cloned() else {
+                    let reason = "nobody receives it there".to_owned();
+                    return self.end(&order, Outcome::Failed { reason });
+                };
+                let state = self.held[here].remove(&vm).expect("it is here");
+                self.held[to.index()].insert(vm, state);
                 self.end(&received, Outcome::Done);
             }
             Verb::Lend { .. } => {
