@@ -65,6 +65,7 @@ test-xen: packages-XEN
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --package tests --features planted --test planted --quiet -- -D warnings
 
 bench: packages-BENCH guests
 	$(CARGO) bench --package placement --package capacity --package app --package image \
