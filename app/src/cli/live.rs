@@ -15,7 +15,7 @@ pub mod vm;
 
 use super::failure::{Failure, Message};
 use super::table::Table;
-use client::call::{CallError, Client, new_operation};
+use client::call::{CallError, Client, new_operation, usual_folder};
 use control::backend::Command;
 use control::shown::{OperationShown, OperationState};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -56,14 +56,10 @@ impl Asking {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());
         }
-        let path = |name| std::env::var_os(name).filter(|path| !path.is_empty());
-        let usual = path("XDG_CONFIG_HOME").map(PathBuf::from);
-        let usual = usual.or_else(|| Some(PathBuf::from(path("HOME")?).join(".config")));
-        let usual = usual.ok_or_else(|| {
+        usual_folder().ok_or_else(|| {
             let hint = "tell the folder by --folder or GRIDWRIGHT_FOLDER";
             Failure::usage("this user has no home", hint)
-        })?;
-        Ok(usual.join("gridwright"))
+        })
     }
 
     fn client(&self) -> Result<Client, Failure> {
@@ -111,8 +107,9 @@ impl Asking {
         }
         let OperationShown { id, what, .. } = shown;
         let told = match &shown.state {
-            OperationState::Running => format!("{id}: {what}: under way"),
-            OperationState::TurningBack => format!("{id}: {what}: turning back"),
+            state @ (OperationState::Waiting
+            | OperationState::Running
+            | OperationState::TurningBack { .. }) => format!("{id}: {what}: {}", state.title()),
             OperationState::Done => format!("{what}: done"),
             OperationState::Failed { .. }
             | OperationState::Cancelled
@@ -126,7 +123,7 @@ impl Asking {
                 return Err(Failure::failed(format!("{what}: {reason}")));
             }
             OperationState::Cancelled => {
-                return Err(Failure::failed(format!("{what}: it was called off")));
+                return Err(Failure::failed(format!("{what}: it was cancelled")));
             }
             OperationState::Refused { reason, hint } => {
                 return Err(Failure::Failed(Message {
@@ -168,16 +165,10 @@ fn wait(
     Ok(shown)
 }
 
-/// How far an operation is: orders done of all, and what is under way.
+/// How far an operation is: orders that are over, of all, and what is under way.
 fn under_way(shown: &OperationShown) -> String {
-    let done = shown.tasks.iter().filter(|task| task.state == "done");
-    let (done, all) = (done.count(), shown.tasks.len());
-    let at_hand = shown.tasks.iter().filter_map(|task| {
-        let done_milli = task.done_milli?;
-        Some(format!("{}: {} {} %", task.vm, task.state, done_milli / 10))
-    });
-    let at_hand: Vec<String> = at_hand.collect();
-    format!("{}: {done} of {all}  {}", shown.what, at_hand.join(", "))
+    let (over, all) = (shown.orders_over(), shown.tasks.len());
+    format!("{}: {over} of {all}  {}", shown.what, shown.details())
 }
 
 fn failed(error: CallError) -> Failure {

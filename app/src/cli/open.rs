@@ -22,6 +22,12 @@ pub struct Args {
     /// A design to open
     #[arg(long, value_name = "PATH")]
     pub design: Option<PathBuf>,
+    /// Open the live grid that was joined, instead of the sample
+    #[arg(long, conflicts_with_all = ["grid", "trace"])]
+    pub live: bool,
+    /// The folder of what `gridwright join` has kept [default: gridwright in the user's configuration]
+    #[arg(long, env = "GRIDWRIGHT_FOLDER", value_name = "PATH")]
+    pub folder: Option<PathBuf>,
     /// The page to show: grid, lab or design; the one shown last where not given
     #[arg(long, value_name = "PAGE")]
     pub page: Option<Page>,
@@ -42,6 +48,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         grid: args.grid,
         trace: args.trace,
         design: args.design,
+        live: args.live,
+        folder: args.folder,
         page: args.page,
         theme: args.theme,
         screenshot: args.screenshot,

@@ -1,9 +1,10 @@
 //! Everything a user can ask of the window, with its text, tooltip and shortcut: it feeds menus, keys and palette.
 
+use crate::window::backend::joining::Joining;
+use crate::window::backend::simulated::command::ClockCommand;
 use crate::window::design::command::DesignCommand;
 use crate::window::files::Purpose;
 use crate::window::kept::Page;
-use crate::window::simulated::command::LiveCommand;
 use crate::window::theme::ThemeChoice;
 use egui::{Key, KeyboardShortcut, Modifiers};
 use model::id::{NodeId, OperationId};
@@ -67,8 +68,16 @@ pub enum Command {
     ShowOnGrid,
     /// A command of the Design page.
     Design(DesignCommand),
+    /// Show the grid that takes commands, instead of the replay.
+    ShowGrid,
+    /// Show the live grid whose controller was joined.
+    OpenLive,
+    /// Ask whose grid is to be joined.
+    AskToJoin,
+    /// Join it: where its controller listens, and the token.
+    Join(Box<Joining>),
     /// A command of the simulated grid's clock.
-    Live(LiveCommand),
+    Clock(ClockCommand),
     /// Ask something of the grid.
     Submit(Box<control::backend::Command>),
     /// Call an operation of the grid off.
@@ -126,6 +135,9 @@ impl Command {
             Self::End,
             Self::ShowOnGrid,
             Self::Ask(Purpose::ExportResults),
+            Self::ShowGrid,
+            Self::OpenLive,
+            Self::AskToJoin,
             Self::Find,
             Self::Fit,
             Self::ZoomIn,
@@ -143,7 +155,7 @@ impl Command {
             Self::About,
             Self::Quit,
         ];
-        all.extend(LiveCommand::all().map(Self::Live));
+        all.extend(ClockCommand::all().map(Self::Clock));
         all.extend(DesignCommand::ALL.into_iter().map(Self::Design));
         all
     }
@@ -152,7 +164,7 @@ impl Command {
     pub fn leads_to(&self) -> Option<Page> {
         match self {
             // Time passes for all pages.
-            Self::Live(command) if *command != LiveCommand::Show => None,
+            Self::Clock(_) => None,
             command => command.describe()?.page,
         }
     }
@@ -180,7 +192,7 @@ impl Command {
             ),
             Self::Ask(purpose) => return Some(purpose.describe()),
             Self::Design(command) => return Some(command.describe()),
-            Self::Live(command) => return Some(command.describe()),
+            Self::Clock(command) => return Some(command.describe()),
             Self::Palette => (
                 "Command palette",
                 "Find any command by its name",
@@ -294,8 +306,27 @@ impl Command {
                 ctrl(Key::G),
                 Some(Page::Lab),
             ),
+            Self::ShowGrid => (
+                "Show grid",
+                "Show the grid that takes commands, instead of the replay",
+                ctrl_shift(Key::G),
+                Some(Page::Grid),
+            ),
+            Self::OpenLive => (
+                "Open live grid",
+                "Show the real grid whose controller was joined",
+                ctrl_shift(Key::O),
+                None,
+            ),
+            Self::AskToJoin => (
+                "Join live grid…",
+                "Become an admin of a real grid, by a token of its controller",
+                None,
+                None,
+            ),
             Self::Chosen(..)
             | Self::OpenSample(_)
+            | Self::Join(_)
             | Self::Reveal(_)
             | Self::Submit(_)
             | Self::CallOff(_)

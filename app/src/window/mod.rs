@@ -8,7 +8,7 @@
 //! - [`grid`], [`lab`], [`design`]: the pages
 //! - [`jobs`], [`notices`], [`files`], [`kept`]: background work, messages, asking for files, what is remembered
 //! - [`player`]: a replayed run and its time slider
-//! - [`simulated`]: a simulated grid that takes commands, and its clock
+//! - [`backend`]: the grid that takes commands, simulated or live
 //! - [`sources`]: the one door to samples, readers and runs
 //! - [`theme`], [`widgets`]: every colour, size and font; small widgets that pages share
 //!
@@ -19,6 +19,7 @@
 //!                                        job's thread ──result, request_repaint──▶ page.logic()
 //! ```
 
+pub mod backend;
 pub mod command;
 pub mod design;
 pub mod files;
@@ -31,7 +32,6 @@ pub mod overlays;
 pub mod player;
 pub mod room;
 pub mod shell;
-pub mod simulated;
 pub mod sources;
 pub mod theme;
 pub mod widgets;
@@ -52,6 +52,10 @@ pub struct OpenArgs {
     pub trace: Option<PathBuf>,
     /// A design to open.
     pub design: Option<PathBuf>,
+    /// Whether to open the live grid that was joined.
+    pub live: bool,
+    /// Where what was joined is kept; `None`: where the user's own is.
+    pub folder: Option<PathBuf>,
     /// The page to show; `None`: the one shown last.
     pub page: Option<Page>,
     /// The theme; `None`: as last time.

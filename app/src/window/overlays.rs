@@ -1,5 +1,6 @@
 //! What lies over the pages when asked for: command palette, shortcut sheet, log, about, notices.
 
+use crate::window::backend::joining::Joining;
 use crate::window::command::Command;
 use crate::window::kept::Page;
 use crate::window::notices::{Level, Notice, Notices};
@@ -23,6 +24,8 @@ pub enum Overlay {
     Log,
     /// About the program.
     About,
+    /// Whose grid is to be joined.
+    Joining(Joining),
 }
 
 /// What was typed and which row is chosen.
@@ -33,7 +36,7 @@ pub struct PaletteState {
     opened: bool,
 }
 
-/// Draws what is open; returns a command chosen in the palette.
+/// Draws what is open; returns a command chosen there.
 pub fn show(ctx: &Context, overlay: &mut Overlay, notices: &Notices) -> Option<Command> {
     let mut command = None;
     let stay = match overlay {
@@ -46,6 +49,10 @@ pub fn show(ctx: &Context, overlay: &mut Overlay, notices: &Notices) -> Option<C
         Overlay::Shortcuts => modal(ctx, "Keyboard shortcuts", shortcuts),
         Overlay::Log => modal(ctx, "Log", |ui| log(ui, notices)),
         Overlay::About => modal(ctx, "About Gridwright", about),
+        Overlay::Joining(joining) => {
+            let stays = modal(ctx, "Join a live grid", |ui| command = joining.ui(ui));
+            stays && command.is_none()
+        }
     };
     if !stay {
         *overlay = Overlay::None;

@@ -1,11 +1,11 @@
 //! What a page may use of the window around it.
 
+use crate::window::backend::snapshot::Snapshot;
 use crate::window::command::Command;
 use crate::window::jobs::Jobs;
 use crate::window::kept::Kept;
 use crate::window::notices::Notices;
 use crate::window::player::Player;
-use crate::window::simulated::snapshot::Snapshot;
 use crate::window::theme::Palette;
 use model::view::View;
 use std::sync::Arc;
@@ -14,9 +14,12 @@ use std::sync::Arc;
 pub struct Room<'a> {
     /// The open grid at the shown instant; `None` before the first is open.
     pub view: Option<&'a Arc<View>>,
-    /// The simulated grid, where `view` is of it; `None`: `view` is of a replay, or nothing can be asked.
+    /// The grid that takes commands, where `view` is of it; `None`: `view` is of a replay, or nothing can be
+    /// asked.
     pub live: Option<&'a Arc<Snapshot>>,
-    /// Whether `view` is of the replay although there is a simulated grid.
+    /// Who rules it: `HOST:PORT`; `None`: it is simulated.
+    pub ruled_at: Option<&'a str>,
+    /// Whether `view` is of the replay although there is a grid that takes commands.
     pub shows_replay: bool,
     /// The replayed run, if any.
     pub player: &'a mut Player,

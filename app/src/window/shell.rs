@@ -6,6 +6,8 @@ mod opening;
 mod screenshot;
 
 use crate::window::OpenArgs;
+use crate::window::backend::Attached;
+use crate::window::backend::joining::Joining;
 use crate::window::command::{self, Command};
 use crate::window::design::DesignPage;
 use crate::window::files::{Dialogs, FileQuestion, Purpose};
@@ -18,9 +20,10 @@ use crate::window::overlays::{self, Overlay};
 use crate::window::player::Player;
 use crate::window::room::Room;
 use crate::window::shell::screenshot::Screenshot;
-use crate::window::simulated::Simulation;
 use crate::window::sources::{FIRST_SAMPLE, GridChoice, Trouble};
 use crate::window::theme::{self, Palette, ThemeChoice, size};
+use client::call::CallError;
+use client::live::Live;
 use egui::{Context, Frame, Margin, Ui};
 use model::grid::Grid;
 use model::view::View;
@@ -43,14 +46,18 @@ pub struct Shell {
     pub design: DesignPage,
     /// The replay.
     pub player: Player,
-    /// The simulated grid.
-    pub simulation: Option<Simulation>,
+    /// The grid that takes commands.
+    pub attached: Option<Attached>,
     /// Whether the replay is shown instead of it.
     shows_replay: bool,
     view: Option<Arc<View>>,
     /// VMs of the view, for the status line; counted once a view, not once a frame.
     vms: usize,
     opening: Option<Job<Result<Arc<Grid>, Trouble>>>,
+    /// A live grid that is being reached.
+    reaching: Option<Job<Result<Live, CallError>>>,
+    /// Where what was joined is kept; `None`: where the user's own is.
+    folder: Option<PathBuf>,
     start_sample: bool,
     /// Whether the grid that is being opened is that of the first start.
     opens_first: bool,
@@ -78,12 +85,13 @@ impl Shell {
         kept.theme.apply(&context.egui_ctx);
         let chosen =
             |purpose, path: Option<PathBuf>| path.map(|path| Command::Chosen(purpose, path));
-        let start_sample = args.grid.is_none() && args.trace.is_none();
+        let start_sample = args.grid.is_none() && args.trace.is_none() && !args.live;
         let start_design = args.design.is_none();
         let asks = [
             chosen(Purpose::OpenGrid, args.grid),
             chosen(Purpose::OpenTrace, args.trace),
             chosen(Purpose::OpenDesign, args.design),
+            args.live.then_some(Command::OpenLive),
             args.page.map(Command::Show),
         ];
         Self {
@@ -94,11 +102,13 @@ impl Shell {
             lab: LabPage::default(),
             design: design_page(context),
             player: Player::default(),
-            simulation: None,
+            attached: None,
             shows_replay: false,
             view: None,
             vms: 0,
             opening: None,
+            reaching: None,
+            folder: args.folder,
             start_sample,
             opens_first: false,
             start_design,
@@ -148,8 +158,8 @@ impl Shell {
             self.carry_out(&ctx, command);
         }
         if let Some(screenshot) = &mut self.screenshot {
-            let begins = self.simulation.as_ref();
-            let begins = begins.is_some_and(|simulation| simulation.latest().is_none());
+            let begins = self.attached.as_ref();
+            let begins = begins.is_some_and(|attached| attached.latest().is_none());
             let works = self.jobs.running().next().is_some();
             let busy = begins || works || !self.player.is_settled();
             screenshot.frame(&ctx, busy);
@@ -192,10 +202,12 @@ impl Shell {
         &mut self,
         ctx: &Context,
     ) -> (Room<'_>, (&mut GridPage, &mut LabPage, &mut DesignPage)) {
-        let live = self.simulation.as_ref().and_then(Simulation::latest);
+        let attached = self.attached.as_ref();
+        let live = attached.and_then(Attached::latest);
         let room = Room {
             view: self.view.as_ref(),
             live: live.filter(|_| !self.shows_replay),
+            ruled_at: attached.and_then(Attached::address),
             shows_replay: self.shows_replay,
             player: &mut self.player,
             jobs: &mut self.jobs,
@@ -245,7 +257,11 @@ impl Shell {
                 pages.2.command(ctx, command, &mut room);
             }
             Command::OpenSample(name) => self.open_grid(ctx, GridChoice::Sample(name)),
-            Command::Live(command) => self.live_command(command),
+            Command::Clock(command) => self.clock_command(command),
+            Command::ShowGrid => self.shows_replay = false,
+            Command::OpenLive => self.open_live(ctx),
+            Command::AskToJoin => self.overlay = Overlay::Joining(Joining::default()),
+            Command::Join(joining) => self.join(ctx, *joining),
             Command::Submit(command) => self.submit(*command),
             Command::CallOff(operation) => self.call_off(operation),
             Command::Strike(fault) => self.strike(fault),
@@ -295,6 +311,7 @@ impl Shell {
         self.take_dropped(ctx);
         self.guard_closing(ctx);
         self.take_grid(ctx);
+        self.take_live(ctx);
         self.player.tick(ctx);
         self.tick_live();
         let start_sample = std::mem::take(&mut self.start_sample);

@@ -47,6 +47,7 @@ impl Bench {
         let mut room = Room {
             view: self.view.as_ref(),
             live: None,
+            ruled_at: None,
             shows_replay: false,
             player: &mut self.player,
             jobs: &mut self.jobs,

@@ -1,12 +1,12 @@
 //! The Grid page: metric, search, choosing a node, files with faults, an idle window.
 
 use crate::harness::{bare_window, settle, window};
+use app::window::backend::simulated::command::ClockCommand;
 use app::window::command::Command;
 use app::window::files::Purpose;
 use app::window::grid::metric::Metric;
 use app::window::kept::Page;
 use app::window::shell::Shell;
-use app::window::simulated::command::LiveCommand;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use model::id::NodeId;
@@ -37,7 +37,7 @@ fn first_start_shows_the_simulated_grid() {
     assert_eq!(view.nodes.len(), 320);
     assert!(view.nodes.iter().map(|node| node.vms.len()).sum::<usize>() > 100);
     harness.get_by_label("Heatmap of 320 nodes by CPU");
-    harness.get_by_label("Show simulated grid").click();
+    harness.get_by_label("Show grid").click();
     harness.run_steps(2);
     harness.get_by_label("Simulation speed");
 }
@@ -173,7 +173,7 @@ fn faults_are_listed_with_their_lines() {
 fn idle_window_asks_for_no_frame() {
     let mut harness = ready();
     let ctx = harness.ctx.clone();
-    let pause = Command::Live(LiveCommand::Pause);
+    let pause = Command::Clock(ClockCommand::Pause);
     let show = Command::Show;
     for (page, command) in [
         (Page::Grid, show(Page::Grid)),

@@ -29,31 +29,45 @@ impl Dialogs for Answering {
 
 /// A dark window on a page, with the sample run at work.
 pub fn window(page: Page) -> Harness<'static, Shell> {
-    build(page, true, WINDOW, 1.0)
+    build(on(page), true, WINDOW, 1.0)
+}
+
+/// A dark window that was told this at its start.
+pub fn window_of(args: OpenArgs) -> Harness<'static, Shell> {
+    build(args, true, WINDOW, 1.0)
 }
 
 /// The same in a window of 900×600 points.
 pub fn small_window(page: Page, pixels_per_point: f32) -> Harness<'static, Shell> {
-    build(page, true, vec2(900.0, 600.0), pixels_per_point)
+    build(on(page), true, vec2(900.0, 600.0), pixels_per_point)
 }
 
 /// A window with nothing open.
 pub fn bare_window(page: Page) -> Harness<'static, Shell> {
-    build(page, false, WINDOW, 1.0)
+    build(on(page), false, WINDOW, 1.0)
 }
 
-fn build(page: Page, sample: bool, size: Vec2, pixels_per_point: f32) -> Harness<'static, Shell> {
+fn on(page: Page) -> OpenArgs {
+    OpenArgs {
+        page: Some(page),
+        ..OpenArgs::default()
+    }
+}
+
+fn build(
+    args: OpenArgs,
+    sample: bool,
+    size: Vec2,
+    pixels_per_point: f32,
+) -> Harness<'static, Shell> {
     Harness::builder()
         .with_size(size)
         .with_pixels_per_point(pixels_per_point)
         // Odd, as the frames of a real screen are.
         .with_step_dt(0.0173)
         .build_eframe(|creation| {
-            let args = OpenArgs {
-                page: Some(page),
-                theme: Some(ThemeChoice::Dark),
-                ..OpenArgs::default()
-            };
+            let theme = Some(ThemeChoice::Dark);
+            let args = OpenArgs { theme, ..args };
             let failure = Arc::new(Mutex::new(None));
             let shell = Shell::new(creation, args, Arc::new(Answering(None)), failure);
             if sample {
@@ -72,11 +86,8 @@ pub fn settle(harness: &mut Harness<'_, Shell>) {
         harness.step();
         harness.step();
     }
-    if let Some(simulation) = &mut harness.state_mut().simulation {
-        assert!(
-            simulation.settle(LIMIT),
-            "the simulated grid did not answer"
-        );
+    if let Some(attached) = &mut harness.state_mut().attached {
+        assert!(attached.settle(LIMIT), "the grid did not answer");
     }
     if harness.state().player.is_playing() {
         harness.state_mut().player.command(&Command::Play);

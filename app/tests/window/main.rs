@@ -11,5 +11,6 @@ mod grid;
 mod harness;
 mod lab;
 mod layout;
+mod live;
 mod simulated;
 mod small;

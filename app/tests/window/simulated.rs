@@ -1,19 +1,19 @@
 //! The simulated grid in the window: designs go on to it and off it, nodes are emptied and lose their power.
 
 use crate::harness::{settle, window};
+use app::window::backend::simulated::clock::{ClockShown, Going, Speed};
+use app::window::backend::simulated::command::ClockCommand;
+use app::window::backend::snapshot::Snapshot;
 use app::window::command::Command;
 use app::window::design::command::DesignCommand;
 use app::window::kept::Page;
 use app::window::shell::Shell;
-use app::window::simulated::clock::{Going, Speed};
-use app::window::simulated::command::LiveCommand;
-use app::window::simulated::shown::{DesignShown, OperationState, VmShown};
-use app::window::simulated::snapshot::Snapshot;
+use control::shown::{OperationState, VmShown};
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use model::grid::NodeState;
-use model::id::{NodeId, VmId};
+use model::id::NodeId;
 use model::report::VmState;
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ const MANY: usize = 2_000;
 fn paused(page: Page) -> Window {
     let mut harness = window(page);
     settle(&mut harness);
-    ask(&mut harness, Command::Live(LiveCommand::Pause));
-    assert_eq!(live(&harness).going, Going::Paused);
+    ask(&mut harness, Command::Clock(ClockCommand::Pause));
+    assert_eq!(clock(&harness).going, Going::Paused);
     harness
 }
 
@@ -37,28 +37,33 @@ fn with_shop() -> Window {
     click(&mut harness, "Deploy");
     skip(&mut harness);
     let shop = shop(&harness).expect("it is deployed");
-    assert!(!shop.vms.is_empty() && shop.vms.iter().all(|vm| vm.is_running));
+    assert!(!shop.is_empty() && shop.iter().all(VmShown::is_running));
     harness
 }
 
 fn live(harness: &Window) -> Arc<Snapshot> {
-    let simulation = harness.state().simulation.as_ref().expect("simulated");
-    Arc::clone(simulation.latest().expect("it has begun"))
+    let attached = harness.state().attached.as_ref().expect("simulated");
+    Arc::clone(attached.latest().expect("it has begun"))
 }
 
-fn shop(harness: &Window) -> Option<DesignShown> {
-    live(harness).design("acme", "Web shop").cloned()
+fn clock(harness: &Window) -> ClockShown {
+    live(harness).clock.clone().expect("it is simulated")
 }
 
-fn vm(harness: &Window, name: &str) -> (VmId, VmShown) {
-    let (live, shop) = (live(harness), shop(harness).expect("deployed"));
-    let vm = shop
-        .vms
-        .iter()
-        .find(|vm| vm.name == name)
-        .expect("there")
-        .vm;
-    (vm, live.vms[&vm].clone())
+fn shop(harness: &Window) -> Option<Vec<VmShown>> {
+    let live = live(harness);
+    live.design("acme", "Web shop")?;
+    Some(live.vms_of("acme", "Web shop").cloned().collect())
+}
+
+fn vm(harness: &Window, name: &str) -> VmShown {
+    let shop = shop(harness).expect("deployed");
+    let mut vms = shop.into_iter();
+    vms.find(|vm| vm.name == name).expect("there")
+}
+
+fn node_of(harness: &Window, vm: &VmShown) -> NodeId {
+    live(harness).node_of(vm).expect("it is somewhere")
 }
 
 fn ask(harness: &mut Window, command: Command) {
@@ -75,7 +80,7 @@ fn click(harness: &mut Window, name: &str) {
 
 /// Lets time pass until all operations have ended.
 fn skip(harness: &mut Window) {
-    ask(harness, Command::Live(LiveCommand::Skip));
+    ask(harness, Command::Clock(ClockCommand::Skip));
 }
 
 /// Steps from event to event until something holds.
@@ -84,7 +89,7 @@ fn step_until(harness: &mut Window, holds: impl Fn(&Window) -> bool) {
         if holds(harness) {
             return;
         }
-        ask(harness, Command::Live(LiveCommand::Step));
+        ask(harness, Command::Clock(ClockCommand::Step));
     }
     panic!("it never came");
 }
@@ -104,16 +109,16 @@ fn a_design_goes_on_and_off() {
     let begun = live(&harness);
     let deploy = &begun.operations[0];
     assert_eq!(
-        (deploy.what.as_str(), deploy.is_open()),
-        ("deploy Web shop", true)
+        (deploy.what.as_str(), deploy.state.is_over()),
+        ("deploy Web shop", false)
     );
     let placed = shop(&harness).expect("it is being made");
-    assert!(placed.vms.iter().all(|vm| !vm.is_running));
+    assert!(placed.iter().all(|vm| !vm.is_running()));
     step_until(&mut harness, |harness| {
-        shop(harness).is_some_and(|shop| shop.vms.iter().all(|vm| vm.is_running))
+        shop(harness).is_some_and(|shop| shop.iter().all(VmShown::is_running))
     });
     skip(&mut harness);
-    let all = placed.vms.len();
+    let all = placed.len();
     harness.get_by_label(&format!("{all} of {all} VMs run"));
     let planned = match harness.state().design.planning().outcome() {
         Some((app::window::design::planning::Outcome::Planned { planned, .. }, _)) => {
@@ -122,8 +127,13 @@ fn a_design_goes_on_and_off() {
         other => panic!("{other:?}"),
     };
     for (placement, planned) in planned.plan.placements.iter().zip(&planned.vms) {
-        let (_, shown) = vm(&harness, &planned.name);
-        assert_eq!(shown.node, placement.node, "{}", planned.name);
+        let shown = vm(&harness, &planned.name);
+        assert_eq!(
+            node_of(&harness, &shown),
+            placement.node,
+            "{}",
+            planned.name
+        );
     }
     click(&mut harness, "Withdraw");
     harness.get_by_label("Withdraw Web shop?");
@@ -138,7 +148,7 @@ fn a_design_goes_on_and_off() {
             .iter()
             .all(|shown| shown.state == OperationState::Done)
     );
-    assert_eq!(live(&harness).violations, Vec::<String>::new());
+    assert_eq!(clock(&harness).violations, Vec::<String>::new());
 }
 
 /// Of a design that stands it is shown first what would change, and only that changes.
@@ -160,7 +170,7 @@ fn a_change_is_shown_before_it_is_made() {
     ask(&mut harness, Command::Design(DesignCommand::Deploy));
     harness.get_by_label("Change Web shop where it stands?");
     harness.get_by_label("1 to be deleted, with what is on their disks");
-    harness.get_by_label(&format!("{} stay as they are.", before.vms.len() - 1));
+    harness.get_by_label(&format!("{} stay as they are.", before.len() - 1));
     assert_eq!(
         shop(&harness),
         Some(before.clone()),
@@ -169,24 +179,23 @@ fn a_change_is_shown_before_it_is_made() {
     click(&mut harness, "Change it");
     skip(&mut harness);
     let after = shop(&harness).expect("deployed");
-    let names = |shop: &DesignShown| {
-        shop.vms
-            .iter()
-            .map(|vm| vm.name.clone())
-            .collect::<Vec<_>>()
+    let names = |shop: &[VmShown]| {
+        let names = shop.iter().map(|vm| vm.name.clone());
+        names.collect::<Vec<_>>()
     };
     let mut expected = names(&before);
     expected.retain(|name| name != "web-2");
     assert_eq!(names(&after), expected);
-    assert!(after.vms.iter().all(|vm| vm.is_running));
+    assert!(after.iter().all(VmShown::is_running));
 }
 
 /// A node is drained once that is confirmed: its VMs go on elsewhere, and it has none.
 #[test]
 fn a_node_is_drained() {
     let mut harness = with_shop();
-    let (id, before) = movable(&harness);
-    choose(&mut harness, before.node);
+    let before = movable(&harness);
+    let (id, node) = (before.id, node_of(&harness, &before));
+    choose(&mut harness, node);
     click(&mut harness, "Drain");
     assert_eq!(live(&harness).vms[&id], before, "it is asked first");
     click(&mut harness, "Drain it");
@@ -195,37 +204,36 @@ fn a_node_is_drained() {
     let told = &harness.state().notices.open;
     assert_ne!(after.node, before.node, "{told:?}");
     assert_eq!(after.state, Some(VmState::Running));
-    let node = &live(&harness).view.nodes[before.node.index()];
-    assert_eq!((node.state, node.vms.len()), (NodeState::Draining, 0));
+    let drained = &live(&harness).view.nodes[node.index()];
+    assert_eq!((drained.state, drained.vms.len()), (NodeState::Draining, 0));
     click(&mut harness, "Open");
-    let state = live(&harness).view.nodes[before.node.index()].state;
+    let state = live(&harness).view.nodes[node.index()].state;
     assert_eq!(state, NodeState::Up);
 }
 
 /// A VM of the shop on a node with none that might not find another one, as accelerators are few.
-fn movable(harness: &Window) -> (VmId, VmShown) {
+fn movable(harness: &Window) -> VmShown {
     let (live, shop) = (live(harness), shop(harness).expect("deployed"));
-    let moves = |node: NodeId| {
-        let mut here = live.vms.values().filter(|vm| vm.node == node);
-        here.all(|vm| vm.design != "Inference service")
+    let moves = |vm: &VmShown| {
+        let mut here = live.vms.values().filter(|other| other.node == vm.node);
+        here.all(|vm| vm.design.as_deref() != Some("Inference service"))
     };
-    let mut vms = shop.vms.iter().map(|vm| (vm.vm, &live.vms[&vm.vm]));
-    let (id, shown) = vms.find(|(_, vm)| moves(vm.node)).expect("one can move");
-    (id, shown.clone())
+    shop.into_iter().find(moves).expect("one can move")
 }
 
 /// A highly available VM whose node loses its power runs on another one while that is dark.
 #[test]
 fn a_vm_outlives_its_node() {
     let mut harness = with_shop();
-    let (id, before) = vm(&harness, "balancer-0");
+    let before = vm(&harness, "balancer-0");
+    let (id, node) = (before.id, node_of(&harness, &before));
     assert!(before.highly_available);
-    choose(&mut harness, before.node);
+    choose(&mut harness, node);
     click(&mut harness, "Trouble");
     click(&mut harness, "Cut the power");
-    let troubles = live(&harness).troubles.clone();
+    let troubles = clock(&harness).troubles;
     assert_eq!(troubles.len(), 1);
-    assert_eq!(troubles[0].node, Some(before.node));
+    assert_eq!(troubles[0].node, Some(node));
     step_until(&mut harness, |harness| {
         let live = live(harness);
         let vm = &live.vms[&id];
@@ -238,8 +246,8 @@ fn a_vm_outlives_its_node() {
         troubles[0].text,
         now.at
     );
-    assert_eq!(now.view.nodes[before.node.index()].state, NodeState::Down);
-    assert_eq!(now.violations, Vec::<String>::new());
+    assert_eq!(now.view.nodes[node.index()].state, NodeState::Down);
+    assert_eq!(clock(&harness).violations, Vec::<String>::new());
     assert!(
         now.events
             .iter()
@@ -251,8 +259,9 @@ fn a_vm_outlives_its_node() {
 #[test]
 fn a_vm_is_acted_on() {
     let mut harness = with_shop();
-    let (id, before) = vm(&harness, "web-1");
-    choose(&mut harness, before.node);
+    let before = vm(&harness, "web-1");
+    let (id, node) = (before.id, node_of(&harness, &before));
+    choose(&mut harness, node);
     click(&mut harness, "web-1");
     click(&mut harness, "Stop");
     skip(&mut harness);
@@ -266,7 +275,8 @@ fn a_vm_is_acted_on() {
     let moved = live(&harness).vms[&id].clone();
     assert_ne!(moved.node, before.node);
     assert_eq!(moved.state, Some(VmState::Running));
-    choose(&mut harness, moved.node);
+    let node = node_of(&harness, &moved);
+    choose(&mut harness, node);
     click(&mut harness, "Delete…");
     assert!(live(&harness).vms.contains_key(&id), "it is asked first");
     click(&mut harness, "Delete it");
@@ -281,7 +291,7 @@ fn an_operation_is_cancelled() {
     let before = live(&harness).vms.len();
     click(&mut harness, "Deploy");
     for _ in 0..5 {
-        ask(&mut harness, Command::Live(LiveCommand::Step));
+        ask(&mut harness, Command::Clock(ClockCommand::Step));
     }
     ask(&mut harness, Command::Show(Page::Grid));
     click(&mut harness, "Operations (1 open)");
@@ -303,12 +313,7 @@ fn a_refusal_comes_with_its_hint() {
     assert_eq!(open[0].text, "a recorded run takes no commands");
     let hint = "hint: open the simulated or the live grid to change something";
     assert_eq!(open[0].details, [hint]);
-    assert!(
-        !live(&harness)
-            .operations
-            .iter()
-            .any(|shown| shown.is_open())
-    );
+    assert_eq!(live(&harness).open_operations(), 0);
 }
 
 /// A controller that dies goes on where it was, and the deployment ends well.
@@ -316,19 +321,18 @@ fn a_refusal_comes_with_its_hint() {
 fn a_controller_goes_on_after_its_death() {
     let mut harness = paused(Page::Design);
     click(&mut harness, "Deploy");
-    ask(&mut harness, Command::Live(LiveCommand::Step));
+    ask(&mut harness, Command::Clock(ClockCommand::Step));
     ask(&mut harness, Command::Show(Page::Grid));
     click(&mut harness, "Trouble");
     click(&mut harness, "1 minute");
     click(&mut harness, "Kill the controller");
     step_until(&mut harness, |harness| {
-        let live = live(harness);
-        live.troubles.is_empty() && live.has_controller
+        clock(harness).troubles.is_empty() && live(harness).trouble.is_none()
     });
     skip(&mut harness);
     let shop = shop(&harness).expect("deployed");
-    assert!(shop.vms.iter().all(|vm| vm.is_running));
-    assert_eq!(live(&harness).violations, Vec::<String>::new());
+    assert!(shop.iter().all(VmShown::is_running));
+    assert_eq!(clock(&harness).violations, Vec::<String>::new());
 }
 
 /// A step ends with the next line of the history, and time stands then; without a step it stands.
@@ -342,11 +346,11 @@ fn time_stands_and_steps() {
     assert_eq!(live(&harness).at, before.at);
     ask(&mut harness, Command::Design(DesignCommand::Deploy));
     let asked = live(&harness);
-    ask(&mut harness, Command::Live(LiveCommand::Step));
+    ask(&mut harness, Command::Clock(ClockCommand::Step));
     let stepped = live(&harness);
     assert!(stepped.events_total > asked.events_total);
     assert!(stepped.at > asked.at);
-    assert_eq!(stepped.going, Going::Paused);
+    assert_eq!(clock(&harness).going, Going::Paused);
 }
 
 /// The clock's buttons and keys say how fast it goes and whether it does.
@@ -355,21 +359,22 @@ fn the_clock_is_set() {
     let mut harness = paused(Page::Grid);
     click(&mut harness, "Simulation speed");
     click(&mut harness, "×100");
-    assert_eq!(live(&harness).speed, Speed::Hundred);
+    assert_eq!(clock(&harness).speed, Speed::Hundred);
     harness.key_press(egui::Key::Space);
     harness.run_steps(2);
     settle(&mut harness);
-    assert_eq!(live(&harness).going, Going::On);
+    assert_eq!(clock(&harness).going, Going::On);
     click(&mut harness, "Pause or go on");
-    assert_eq!(live(&harness).going, Going::Paused);
+    assert_eq!(clock(&harness).going, Going::Paused);
 }
 
 /// Everything on the page that can be acted on has a name, with the panels open and a VM chosen.
 #[test]
 fn all_that_acts_has_a_name() {
     let mut harness = with_shop();
-    let (_, shown) = vm(&harness, "web-0");
-    choose(&mut harness, shown.node);
+    let shown = vm(&harness, "web-0");
+    let node = node_of(&harness, &shown);
+    choose(&mut harness, node);
     click(&mut harness, "web-0");
     click(&mut harness, "Operations");
     let nodes = harness.query_all_by(|_| true);

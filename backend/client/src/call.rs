@@ -17,9 +17,9 @@ use model::id::OperationId;
 use model::view::View;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::time::timeout;
@@ -36,6 +36,9 @@ pub enum CallError {
     /// Nobody has joined from this folder.
     #[error("no controller was joined from {0}")]
     NotJoined(String),
+    /// The token makes a node of its bearer.
+    #[error("this was the token of node {0}, expected one of an admin")]
+    NotAdmin(String),
     /// It cannot be reached.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -55,6 +58,7 @@ impl CallError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Fault(fault) => fault.hint.as_deref(),
+            Self::NotAdmin(_) => Some("`gridwright-controller token admin NAME` prints one"),
             Self::NotJoined(_) => Some(
                 "join one by `gridwright join HOST:PORT TOKEN`, with a token that \
                  `gridwright-controller token admin NAME` prints",
@@ -103,12 +107,24 @@ impl Client {
         })
     }
 
-    /// Joins a controller at `HOST:PORT`, and keeps it in a folder.
+    /// Joins a controller at `HOST:PORT` as an admin, and keeps it in a folder; the admin's name there.
     ///
     /// # Errors
-    /// Where it is not there, is another one, or does not take the token.
-    pub fn join(folder: &Path, at: &str, token: &Token) -> Result<Role, CallError> {
-        Ok(runtime()?.block_on(link::join::join(folder, at, token))?)
+    /// Where it is not there, is another one, or does not take the token as one of an admin.
+    pub fn join(folder: &Path, at: &str, token: &Token) -> Result<String, CallError> {
+        match runtime()?.block_on(link::join::join(folder, at, token))? {
+            Role::Admin(name) => Ok(name),
+            Role::Node(name) => {
+                // Nobody asks for anything as a node.
+                fs::remove_file(folder.join(Membership::FILE))?;
+                Err(CallError::NotAdmin(name))
+            }
+        }
+    }
+
+    /// Where the controller listens: `HOST:PORT`.
+    pub fn address(&self) -> &str {
+        &self.membership.address
     }
 
     /// Reads what is at a path.
@@ -288,6 +304,15 @@ fn request(
 fn read<T: DeserializeOwned>(said: &Said) -> Result<T, CallError> {
     let faulty = |error| CallError::Answer(format!("{}: {error}", said.status));
     serde_json::from_slice(&said.body).map_err(faulty)
+}
+
+/// Where a user's membership is kept, unless told otherwise: `gridwright` in the user's configuration;
+/// `None`: this user has no home.
+pub fn usual_folder() -> Option<PathBuf> {
+    let path = |name| std::env::var_os(name).filter(|path| !path.is_empty());
+    let usual = path("XDG_CONFIG_HOME").map(PathBuf::from);
+    let usual = usual.or_else(|| Some(PathBuf::from(path("HOME")?).join(".config")))?;
+    Some(usual.join("gridwright"))
 }
 
 /// An id for an operation that nobody else has: random, and small enough for programs that hold numbers

@@ -1,7 +1,7 @@
-//! The trait that every grid implements: submit a command, read a view, follow events.
+//! The trait that every grid implements: submit a command, read what stands, follow events.
 
+use crate::shown::{DesignShown, EventShown, OperationShown, VmShown};
 use model::design::Design;
-use model::event::Event;
 use model::grid::NodeState;
 use model::id::{Generation, NodeId, OperationId, VmId};
 use model::order::Verb;
@@ -150,9 +150,31 @@ pub trait Backend: Send {
     /// Where the grid does not accept it; nothing has happened then.
     fn submit(&mut self, operation: OperationId, command: Command) -> Result<(), Refused>;
 
+    /// Asks that an operation end early; one that is over, or not known, stays as it is.
+    fn call_off(&mut self, operation: OperationId);
+
     /// The grid now, or at the instant to which the source was moved.
     fn view(&mut self) -> Arc<View>;
 
+    /// What stands on it and is going on there; nothing of what only was.
+    fn standing(&mut self) -> Standing;
+
     /// Events up to the view's instant, from number `from` on, at most `limit`, oldest first.
-    fn events(&mut self, from: u64, limit: usize) -> Vec<Event>;
+    fn events(&mut self, from: u64, limit: usize) -> Vec<EventShown>;
+}
+
+/// Ended operations that somebody who looks on is told of, at most.
+pub const ENDED_TOLD: usize = 200;
+
+/// What stands on a grid and is going on there, for somebody who looks on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Open operations, the oldest first, then the last [`ENDED_TOLD`] that have ended, the latest first.
+    pub operations: Vec<OperationShown>,
+    /// All VMs.
+    pub vms: Vec<VmShown>,
+    /// All deployed designs.
+    pub designs: Vec<DesignShown>,
+    /// Why this, the view and the events may be out of date; `None`: they are not.
+    pub trouble: Option<String>,
 }

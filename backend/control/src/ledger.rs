@@ -12,6 +12,7 @@ use crate::operation::{Operation, Task, TaskState};
 use crate::record::{Deployment, NodeRecord, VmRecord};
 use model::id::{Generation, NodeId, OperationId, TenantId, VmId};
 use model::report::Outcome;
+use model::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -76,6 +77,10 @@ pub enum Past {
         what: String,
         /// How.
         outcome: Outcome,
+        /// When it was accepted.
+        at: Time,
+        /// When it has ended.
+        until: Time,
     },
 }
 
@@ -155,13 +160,19 @@ impl Ledger {
             } => self.close(*operation, *task, end, *at),
             Entry::TurnedBack { operation, outcome } => self.turn_back(*operation, outcome),
             Entry::Ended {
-                operation, outcome, ..
+                operation,
+                outcome,
+                at,
             } => {
                 if let Some(open) = self.open.get_mut(operation) {
                     open.is_ended = true;
-                    let what = open.what.clone();
-                    let outcome = outcome.clone();
-                    self.remember(*operation, Past::Ended { what, outcome });
+                    let past = Past::Ended {
+                        what: open.what.clone(),
+                        outcome: outcome.clone(),
+                        at: open.at,
+                        until: *at,
+                    };
+                    self.remember(*operation, past);
                 }
                 self.forget(*operation);
             }
@@ -178,6 +189,14 @@ impl Ledger {
                 self.touched = (0..self.nodes.len() as u32).map(NodeId).collect();
             }
         }
+    }
+
+    /// Operations that have ended, the latest first, at most so many; those that were refused are not
+    /// among them.
+    pub fn latest(&self, most: usize) -> impl Iterator<Item = OperationId> {
+        let ended = self.ended.iter().rev().copied();
+        let ended = ended.filter(|id| matches!(self.past.get(id), Some(Past::Ended { .. })));
+        ended.take(most)
     }
 
     /// Whether an operation's turn has come for all of its VMs.

@@ -6,7 +6,7 @@
 //!        ┌──────────────────────────────────▶ ┌─────────┐   live:      a client of the controller
 //!  app   │   view() → Arc<View>               │ Backend │   simulated: the controller over modelled nodes
 //!        ◀──────────────────────────────────  └─────────┘   recorded:  the log of a run, read-only
-//!            events(from, limit) → history
+//!            standing(), events(from, limit)
 //!
 //!  Input ─▶ Controller::step ─▶ Output::Write ─▶ journal on disk
 //!    ▲                       └▶ Output::Send  ─▶ agents

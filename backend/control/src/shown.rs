@@ -1,14 +1,17 @@
-//! What a controller tells those who ask, with names in place of ids: what is behind the API's lists.
+//! What a controller tells those who ask, with names in place of ids: the API's lists, and the window's.
 
-use crate::backend::Refused;
+mod event;
+mod operation;
+
+pub use event::{EventShown, Names};
+pub use operation::{OperationShown, OperationState, TaskShown};
+
+use crate::backend::{ENDED_TOLD, Refused, Standing};
 use crate::controller::Controller;
-use crate::ledger::Past;
-use crate::operation::{Operation, Task, TaskAct, TaskState};
 use crate::record::{Deployment, VmRecord, Wish};
-use model::event::Event;
 use model::grid::NodeState;
-use model::id::{NodeId, OperationId, TenantId, VmId};
-use model::report::{Outcome, VmState};
+use model::id::{NodeId, TenantId, VmId};
+use model::report::VmState;
 use model::time::Time;
 use model::units::Resources;
 use serde::{Deserialize, Serialize};
@@ -60,6 +63,8 @@ pub struct VmShown {
     pub state: Option<VmState>,
     /// What it is to be.
     pub wish: Wish,
+    /// Whether an operation has it, so that others wait.
+    pub is_busy: bool,
     /// Whether it is started elsewhere when its node is lost.
     pub highly_available: bool,
     /// What it takes of its node.
@@ -68,6 +73,18 @@ pub struct VmShown {
     pub addresses: Vec<IpAddr>,
     /// Since when it is on its node.
     pub since: Time,
+}
+
+impl VmShown {
+    /// Whether it is not being deleted.
+    pub fn is_to_stay(&self) -> bool {
+        self.wish != Wish::Gone
+    }
+
+    /// Whether it was seen running.
+    pub fn is_running(&self) -> bool {
+        self.state == Some(VmState::Running)
+    }
 }
 
 /// A deployed design.
@@ -83,73 +100,17 @@ pub struct DesignShown {
     pub running: usize,
 }
 
-/// How far an operation is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub enum OperationState {
-    /// Under way.
-    Running,
-    /// It undoes what it has done.
-    TurningBack,
-    /// Carried out.
-    Done,
-    /// It left nothing behind.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-    /// It was called off, and left nothing behind.
-    Cancelled,
-    /// It was not accepted.
-    Refused {
-        /// Why.
-        reason: String,
-        /// What can be done about it.
-        hint: String,
-    },
-}
-
-impl OperationState {
-    /// Whether nothing more comes of it.
-    pub const fn is_over(&self) -> bool {
-        !matches!(self, Self::Running | Self::TurningBack)
-    }
-}
-
-/// An operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OperationShown {
-    /// Which.
-    pub id: OperationId,
-    /// What was asked, in words; empty where it was refused.
-    pub what: String,
-    /// How far it is.
-    #[serde(flatten)]
-    pub state: OperationState,
-    /// When it was accepted; `None`: it is over.
-    pub at: Option<Time>,
-    /// When it has to have ended; `None`: it has.
-    pub deadline: Option<Time>,
-    /// Its orders, in the order in which they were planned; empty where it is over.
-    pub tasks: Vec<TaskShown>,
-}
-
-/// An order of an operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TaskShown {
-    /// The VM's name.
-    pub vm: String,
-    /// The node's name.
-    pub node: String,
-    /// What it does.
-    pub what: String,
-    /// How far it is, in words.
-    pub state: String,
-    /// How much of the step under way is done, in thousandths; `None`: none is.
-    pub done_milli: Option<u16>,
-}
-
 impl Controller {
+    /// What stands and is going on.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            operations: self.operations_shown(ENDED_TOLD),
+            vms: self.vms_shown().collect(),
+            designs: self.designs_shown().collect(),
+            trouble: None,
+        }
+    }
+
     /// All nodes.
     pub fn nodes_shown(&self) -> impl Iterator<Item = NodeShown> {
         self.view()
@@ -196,6 +157,7 @@ impl Controller {
             arriving: arriving.map(|(node, _)| self.node_name(*node)),
             state: self.state_of(vm.id),
             wish: vm.wish,
+            is_busy: self.ledger().holder(vm.id).is_some(),
             highly_available: vm.is_highly_available(),
             resources: vm.resources,
             addresses: addresses.map(|(address, _)| *address).collect(),
@@ -219,58 +181,6 @@ impl Controller {
         }
     }
 
-    /// Operations that are known still, the newest last.
-    pub fn operations_shown(&self) -> impl Iterator<Item = OperationShown> {
-        let past = self.ledger().past.keys();
-        let open = self.ledger().open.iter().filter(|(_, open)| !open.is_ended);
-        let ids = past.chain(open.map(|(id, _)| id));
-        ids.filter_map(|id| self.operation_shown(*id))
-    }
-
-    /// An operation; `None`: it was not heard of, or is forgotten.
-    pub fn operation_shown(&self, id: OperationId) -> Option<OperationShown> {
-        if let Some(past) = self.ledger().past.get(&id) {
-            return Some(past_shown(id, past));
-        }
-        let open = self.ledger().open.get(&id)?;
-        Some(OperationShown {
-            id,
-            what: open.what.clone(),
-            state: match open.back {
-                None => OperationState::Running,
-                Some(_) => OperationState::TurningBack,
-            },
-            at: Some(open.at),
-            deadline: Some(open.deadline),
-            tasks: self.tasks_shown(id, open),
-        })
-    }
-
-    fn tasks_shown(&self, id: OperationId, open: &Operation) -> Vec<TaskShown> {
-        let tasks = (0..).zip(&open.tasks);
-        let shown = tasks.map(|(place, task)| {
-            let mut progress = self.progress(id);
-            let progress = progress.find(|(of, _)| *of == place);
-            let progress = progress.map(|(_, progress)| progress);
-            let vm = self.ledger().vms.get(&task.vm);
-            TaskShown {
-                vm: vm.map_or_else(|| task.vm.to_string(), |vm| vm.name.clone()),
-                node: self.node_name(task.node),
-                what: act_in_words(task),
-                state: match (&task.state, progress) {
-                    (TaskState::Waiting, _) => "waits for its turn".to_owned(),
-                    (TaskState::Ordered { .. }, Some(progress)) => progress.step.clone(),
-                    (TaskState::Ordered { .. }, None) => "is ordered".to_owned(),
-                    (TaskState::Done, _) => "done".to_owned(),
-                    (TaskState::Failed { reason }, _) => format!("failed: {reason}"),
-                    (TaskState::Dropped, _) => "dropped".to_owned(),
-                },
-                done_milli: progress.map(|progress| progress.done_milli),
-            }
-        });
-        shown.collect()
-    }
-
     /// Of a VM that has moved, its former node's word says nothing any more.
     fn state_of(&self, vm: VmId) -> Option<VmState> {
         let node = self.ledger().vms.get(&vm)?.node;
@@ -285,72 +195,6 @@ impl Controller {
     fn tenant_name(&self, tenant: TenantId) -> String {
         let known = self.ledger().tenants.get(tenant.index());
         known.cloned().unwrap_or_default()
-    }
-}
-
-fn past_shown(id: OperationId, past: &Past) -> OperationShown {
-    let (what, state) = match past {
-        Past::Refused { why } => {
-            let state = OperationState::Refused {
-                reason: why.to_string(),
-                hint: why.hint().to_owned(),
-            };
-            (String::new(), state)
-        }
-        Past::Ended { what, outcome } => {
-            let state = match outcome {
-                Outcome::Failed { reason } => OperationState::Failed {
-                    reason: reason.clone(),
-                },
-                Outcome::Cancelled => OperationState::Cancelled,
-                _ => OperationState::Done,
-            };
-            (what.clone(), state)
-        }
-    };
-    OperationShown {
-        id,
-        what,
-        state,
-        at: None,
-        deadline: None,
-        tasks: Vec::new(),
-    }
-}
-
-fn act_in_words(task: &Task) -> String {
-    match &task.act {
-        TaskAct::Create => "create".to_owned(),
-        TaskAct::Remake => "make anew".to_owned(),
-        TaskAct::Scale { .. } => "scale".to_owned(),
-        TaskAct::Do { verb } => verb.word().to_owned(),
-        TaskAct::Receive => "receive".to_owned(),
-        TaskAct::Send { .. } => "send".to_owned(),
-        TaskAct::Lend { piece } => format!("lend piece {piece}"),
-        TaskAct::Withdraw => "take back what was lent".to_owned(),
-        TaskAct::Clear => "clear away".to_owned(),
-    }
-}
-
-/// An event of the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventShown {
-    /// Its number, from 0, which never changes.
-    pub number: u64,
-    /// In words.
-    pub text: String,
-    /// As it was written down.
-    #[serde(flatten)]
-    pub event: Event,
-}
-
-impl From<(u64, Event)> for EventShown {
-    fn from((number, event): (u64, Event)) -> Self {
-        Self {
-            number,
-            text: event.happening.to_string(),
-            event,
-        }
     }
 }
 

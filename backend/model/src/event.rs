@@ -4,7 +4,6 @@ use crate::id::{NodeId, OperationId, VmId};
 use crate::report::VmState;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,44 +77,48 @@ pub enum Happening {
     },
 }
 
-impl fmt::Display for Happening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Happening {
+    /// The node that it is about, if any.
+    pub const fn node(&self) -> Option<NodeId> {
         match self {
-            Self::Placed { vm, node } => write!(f, "{vm} was placed on {node}"),
-            Self::Refused { vm, reason } => write!(f, "{vm} was refused: {reason}"),
-            Self::Queued { vm } => write!(f, "{vm} waits for a node"),
-            Self::Released { vm, node } => write!(f, "{vm} left {node}"),
-            Self::Accepted { asked } => write!(f, "accepted: {asked}"),
-            Self::Ended {
-                asked,
-                failed: None,
-            } => write!(f, "done: {asked}"),
-            Self::Ended {
-                asked,
-                failed: Some(why),
-            } => write!(f, "failed: {asked}: {why}"),
-            Self::Seen {
-                vm,
-                node,
-                state: Some(state),
-            } => write!(f, "{vm} is {state} on {node}"),
-            Self::Seen {
-                vm,
-                node,
-                state: None,
-            } => write!(f, "{vm} is not on {node}"),
-            Self::Reached {
-                node,
-                is_reached: true,
-            } => write!(f, "{node} is reached"),
-            Self::Reached {
-                node,
-                is_reached: false,
-            } => write!(f, "{node} is not reached any more"),
-            Self::GivenUp { node } => {
-                write!(f, "the lease of {node} has lapsed, and it was given up")
+            Self::Placed { node, .. }
+            | Self::Released { node, .. }
+            | Self::Seen { node, .. }
+            | Self::Reached { node, .. }
+            | Self::GivenUp { node }
+            | Self::Found { node, .. } => Some(*node),
+            Self::Refused { .. }
+            | Self::Queued { .. }
+            | Self::Accepted { .. }
+            | Self::Ended { .. } => None,
+        }
+    }
+
+    /// Whether something went wrong.
+    pub const fn is_bad(&self) -> bool {
+        match self {
+            Self::Refused { .. }
+            | Self::Ended {
+                failed: Some(_), ..
             }
-            Self::Found { vm, node } => write!(f, "{node} has {vm}, which nobody here has made"),
+            | Self::Seen {
+                state: Some(VmState::Failed),
+                ..
+            }
+            | Self::Reached {
+                is_reached: false, ..
+            }
+            | Self::GivenUp { .. }
+            | Self::Found { .. } => true,
+            Self::Placed { .. }
+            | Self::Queued { .. }
+            | Self::Released { .. }
+            | Self::Accepted { .. }
+            | Self::Ended { failed: None, .. }
+            | Self::Seen { .. }
+            | Self::Reached {
+                is_reached: true, ..
+            } => false,
         }
     }
 }

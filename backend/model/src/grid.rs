@@ -228,4 +228,10 @@ impl Grid {
     pub fn node_ids(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
         (0..self.nodes.len() as u32).map(NodeId)
     }
+
+    /// The node of this name.
+    pub fn node_named(&self, name: &str) -> Option<NodeId> {
+        let place = self.nodes.iter().position(|node| node.name == name)?;
+        Some(NodeId(place as u32))
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! | | |
 //! |---|---|
-//! | `GET /v1/nodes`, `/v1/vms`, `/v1/designs`, `/v1/operations` | lists, with names in place of ids |
+//! | `GET /v1/nodes`, `/v1/vms`, `/v1/designs` | lists, with names in place of ids |
+//! | `GET /v1/operations?ended=` | open operations, the oldest first, then so many of those that have ended, the latest first |
 //! | `GET /v1/designs/{tenant}/{name}` | a deployed design as it was drawn |
 //! | `PUT /v1/operations/{id}` | asks for something under an id that the caller chooses: a repeated id gives the first answer |
 //! | `GET`, `DELETE /v1/operations/{id}` | how far it is; calls it off |
@@ -16,7 +17,7 @@
 
 use crate::door::Door;
 use crate::metrics::{Counts, Metrics};
-use crate::ruler::{Ending, Shown, node_named};
+use crate::ruler::{Ending, Shown};
 use crate::store::StoreError;
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -28,6 +29,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use control::backend::{Command, Refused};
 use control::controller::Controller;
+use control::ledger::KEPT_OPERATIONS;
 use control::message::Input;
 use control::settings::Catalogue;
 use control::shown::{EventShown, Fault, OperationShown};
@@ -219,8 +221,26 @@ async fn designs(State(api): State<Api>) -> Answer<Vec<control::shown::DesignSho
     list(&api, |controller| controller.designs_shown().collect()).await
 }
 
-async fn operations(State(api): State<Api>) -> Answer<Vec<OperationShown>> {
-    list(&api, |controller| controller.operations_shown().collect()).await
+/// Which operations.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[serde(default = "all_kept")]
+    ended: usize,
+}
+
+const fn all_kept() -> usize {
+    KEPT_OPERATIONS
+}
+
+async fn operations(
+    State(api): State<Api>,
+    Query(asked): Query<Asked>,
+) -> Answer<Vec<OperationShown>> {
+    list(&api, move |controller| {
+        controller.operations_shown(asked.ended)
+    })
+    .await
 }
 
 async fn design(
@@ -300,8 +320,7 @@ async fn events(State(api): State<Api>, Query(part): Query<Part>) -> Answer<Vec<
 }
 
 fn history(api: &Api, from: u64, limit: usize) -> Result<Vec<EventShown>, Told> {
-    let events = api.door.store().events(from, limit.min(MOST_EVENTS))?;
-    Ok(events.into_iter().map(EventShown::from).collect())
+    Ok(api.door.store().events(from, limit.min(MOST_EVENTS))?)
 }
 
 async fn follow(
@@ -341,7 +360,15 @@ struct Granted {
 
 async fn admit(State(api): State<Api>, Json(role): Json<Role>) -> Result<Response, Told> {
     if let Role::Node(name) = &role
-        && node_named(&api.door.ruler.shown().borrow().view.grid, name).is_none()
+        && api
+            .door
+            .ruler
+            .shown()
+            .borrow()
+            .view
+            .grid
+            .node_named(name)
+            .is_none()
     {
         return Err(Told::absent(format!("the grid has no node {name:?}")));
     }

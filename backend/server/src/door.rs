@@ -2,7 +2,7 @@
 
 use crate::agents::Agents;
 use crate::api::{self, Api, forbidden};
-use crate::ruler::{Clock, Ruler, node_named};
+use crate::ruler::{Clock, Ruler};
 use crate::store::{Store, StoreError};
 use axum::Router;
 use hyper::server::conn::http1;
@@ -201,7 +201,7 @@ impl Door {
     }
 
     async fn attend(&self, stream: TlsStream<TcpStream>, name: &str) -> io::Result<()> {
-        let node = node_named(&self.ruler.shown().borrow().view.grid, name);
+        let node = self.ruler.shown().borrow().view.grid.node_named(name);
         let Some(node) = node else {
             return Err(io::Error::other(format!("the grid has no node {name}")));
         };

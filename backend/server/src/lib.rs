@@ -17,6 +17,7 @@
 //! - [`door`]: who is let in, and as what
 //! - [`api`]: what admins may ask
 //! - [`metrics`]: how the controller fares, for Prometheus
+//! - [`serving`]: all of it put together
 
 pub mod agents;
 pub mod api;
@@ -24,5 +25,6 @@ pub mod config;
 pub mod door;
 pub mod metrics;
 pub mod ruler;
+pub mod serving;
 pub mod store;
 pub mod vault;

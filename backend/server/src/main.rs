@@ -1,35 +1,18 @@
 //! `gridwright-controller`: rules a grid.
 
-use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use link::identity::Identity;
 use link::membership::Role;
-use link::token::{Secret, Token};
 use model::time::Span;
-use server::agents::Agents;
-use server::api::Api;
 use server::config::Config;
-use server::door::Door;
-use server::metrics::Metrics;
-use server::ruler::{Clock, Reign, node_named};
-use server::store::Store;
-use server::vault::Vault;
-use std::fs::{self, File};
+use server::serving::{self, Serving};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// How long a token is good for, in hours.
 const TOKEN_HOURS: u32 = 24;
-
-/// How long connections that are being answered may take once the controller is to end.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// The controller of a Gridwright grid.
 #[derive(Parser)]
@@ -110,74 +93,26 @@ fn log(json: bool) {
 
 fn token(config: &Config, bearer: Bearer, hours: u32) -> anyhow::Result<()> {
     let role = match bearer {
-        Bearer::Node { name } => {
-            if node_named(&*config.grid()?, &name).is_none() {
-                bail!("{} has no node {name:?}", config.grid.display());
-            }
-            Role::Node(name)
-        }
+        Bearer::Node { name } => Role::Node(name),
         Bearer::Admin { name } => Role::Admin(name),
     };
-    let controller = Identity::open(&config.folder)?.fingerprint();
-    let secret = Secret::new()?;
-    let until = Clock::start().now() + Span(i64::from(hours) * 3_600_000);
-    Store::open(&config.folder)?.admit(&secret.digest(), &role, until)?;
-    println!("{}", Token { controller, secret });
+    let lives = Span(i64::from(hours) * 3_600_000);
+    println!("{}", serving::token(config, &role, lives)?);
     Ok(())
 }
 
 fn serve(config: &Config) -> anyhow::Result<()> {
-    let (grid, settings) = (config.grid()?, config.settings()?);
-    let catalogue = Arc::new(settings.catalogue.clone());
-    let identity = Identity::open(&config.folder)?;
-    let _claim = claim(&config.folder)?;
-    let mut store = Store::open(&config.folder)?;
-    store.check(&grid)?;
-    let vault = Vault::open(&config.folder)?;
-    let (agents, metrics) = (Arc::<Agents>::default(), Arc::<Metrics>::default());
-    let (reign, ruler) = Reign::new(
-        settings,
-        grid,
-        store,
-        vault,
-        Arc::clone(&agents),
-        Arc::clone(&metrics),
-    )?;
-    let clock = Clock::start();
-    let peers = Store::open(&config.folder)?;
-    let door = Door::new(ruler.clone(), agents, clock, identity.fingerprint(), peers);
-    let api = Api {
-        door: Arc::clone(&door),
-        catalogue,
-        metrics,
-        start: clock.now().0.unsigned_abs(),
-    };
-    let runtime = tokio::runtime::Runtime::new()?;
-    let listener = runtime.block_on(TcpListener::bind(&config.listen));
-    let listener = listener.with_context(|| format!("listen on {}", config.listen))?;
-    tracing::info!("listening on {}", listener.local_addr()?);
-    println!("{} {}", listener.local_addr()?, identity.fingerprint());
-    let reigning = thread::Builder::new()
-        .name("ruler".to_owned())
-        .spawn(move || reign.run())?;
-    runtime.spawn(async move {
-        let opened = door.open(listener, &identity, api).await;
-        tracing::error!("nobody is let in any more: {opened:?}");
-    });
-    let ending = ruler.clone();
-    runtime.spawn(async move {
+    let serving = Serving::start(config)?;
+    println!("{} {}", serving.address(), serving.fingerprint());
+    let ending = serving.ruler().clone();
+    serving.runtime().spawn(async move {
         if let Err(error) = told_to_end().await {
             tracing::error!("signals are not heard: {error}");
             return;
         }
         ending.end();
     });
-    let ended = reigning.join();
-    runtime.shutdown_timeout(GRACE);
-    match ended {
-        Ok(ended) => Ok(ended?),
-        Err(_) => bail!("the controller broke down; nothing that was accepted is lost"),
-    }
+    Ok(serving.wait()?)
 }
 
 async fn told_to_end() -> std::io::Result<()> {
@@ -188,15 +123,4 @@ async fn told_to_end() -> std::io::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
-}
-
-/// A folder has one controller.
-fn claim(folder: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(folder)?;
-    let path = folder.join("lock");
-    let lock = File::options().create(true).append(true).open(&path)?;
-    if lock.try_lock().is_err() {
-        bail!("another controller has {}", folder.display());
-    }
-    Ok(lock)
 }

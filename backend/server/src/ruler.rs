@@ -9,9 +9,10 @@ use control::controller::Controller;
 use control::journal::Entry;
 use control::message::{Input, Output};
 use control::settings::Settings;
+use control::shown::{EventShown, Names};
 use model::event::Event;
 use model::grid::Grid;
-use model::id::{NodeId, OperationId};
+use model::id::OperationId;
 use model::time::{Span, Time};
 use model::view::View;
 use std::collections::BTreeMap;
@@ -146,6 +147,7 @@ pub struct Reign {
     shown: watch::Sender<Shown>,
     /// Who waits for the answer to an operation.
     waiting: BTreeMap<OperationId, Vec<oneshot::Sender<Result<(), Refused>>>>,
+    names: Names,
     events: u64,
     entries: usize,
 }
@@ -168,6 +170,8 @@ impl Reign {
         let entries = journal.len();
         let controller = Controller::recover(settings, grid, journal, clock.now());
         let events = store.events_so_far()?;
+        let mut names = Names::default();
+        names.learn(controller.ledger());
         let (told, inbox) = channel();
         let (shown, seen) = watch::channel(Shown {
             number: 0,
@@ -185,6 +189,7 @@ impl Reign {
             inbox,
             shown,
             waiting: BTreeMap::new(),
+            names,
             events,
             entries,
         };
@@ -261,29 +266,27 @@ impl Reign {
 
     fn write(&mut self, out: &[Output]) -> Result<(), StoreError> {
         let entries: Vec<&Entry> = out.iter().filter_map(entry).collect();
-        let events: Vec<&Event> = out.iter().filter_map(event).collect();
+        self.names.learn(self.controller.ledger());
+        let grid = &self.controller.view().grid;
+        let events = (self.events..).zip(out.iter().filter_map(event));
+        let events = events.map(|(number, event)| self.names.tell(number, event.clone(), grid));
+        let events: Vec<EventShown> = events.collect();
         if entries.is_empty() && events.is_empty() {
             return Ok(());
         }
-        self.store
-            .write(entries.iter().copied(), self.events, events.iter().copied())?;
+        self.store.write(entries.iter().copied(), &events)?;
         self.entries += entries.len();
         self.events += events.len() as u64;
+        for EventShown { text, event, .. } in events {
+            let operation = event.operation.map(|operation| operation.0);
+            tracing::info!(operation, "{text}");
+        }
         Ok(())
     }
 
     fn act(&mut self, output: Output) -> Result<(), RulerError> {
         match output {
-            Output::Write(_) => {}
-            Output::Happened(event) => {
-                let Event {
-                    operation,
-                    happening,
-                    ..
-                } = event;
-                let operation = operation.map(|operation| operation.0);
-                tracing::info!(operation, "{happening}");
-            }
+            Output::Write(_) | Output::Happened(_) => {}
             Output::Answer { operation, answer } => {
                 for waiting in self.waiting.remove(&operation).into_iter().flatten() {
                     waiting.send(answer.clone()).ok();
@@ -355,10 +358,4 @@ impl Clock {
         let since = i64::try_from(self.start.elapsed().as_millis());
         self.wall + Span(since.unwrap_or(i64::MAX))
     }
-}
-
-/// The node of a grid that has this name.
-pub fn node_named(grid: &Grid, name: &str) -> Option<NodeId> {
-    grid.node_ids()
-        .find(|node| grid.nodes[node.index()].name == name)
 }

@@ -4,9 +4,9 @@
 
 use control::journal::Entry;
 use control::ledger::Ledger;
+use control::shown::EventShown;
 use link::identity::Fingerprint;
 use link::membership::{Peer, Role};
-use model::event::Event;
 use model::grid::Grid;
 use model::id::KeyId;
 use model::time::Time;
@@ -18,14 +18,14 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The version of the tables.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How long one connection waits for another.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const TABLES: &str = "
     CREATE TABLE journal (number INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT;
-    CREATE TABLE event (number INTEGER PRIMARY KEY, event TEXT NOT NULL) STRICT;
+    CREATE TABLE event (number INTEGER PRIMARY KEY, text TEXT NOT NULL, event TEXT NOT NULL) STRICT;
     CREATE TABLE node (place INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
     CREATE TABLE peer (
         fingerprint TEXT PRIMARY KEY, role TEXT NOT NULL, since INTEGER NOT NULL
@@ -153,16 +153,14 @@ impl Store {
         rows.map(|row| parse("journal entry", &row?)).collect()
     }
 
-    /// Writes entries and events, all or none of them; they are on disk then. Events are numbered from
-    /// `first` on.
+    /// Writes entries and events, all or none of them; they are on disk then.
     ///
     /// # Errors
     /// Where it cannot be written.
     pub fn write<'a>(
         &mut self,
         entries: impl IntoIterator<Item = &'a Entry>,
-        first: u64,
-        events: impl IntoIterator<Item = &'a Event>,
+        events: &[EventShown],
     ) -> Result<(), StoreError> {
         let changes = self.0.transaction_with_behavior(Immediate)?;
         {
@@ -170,9 +168,10 @@ impl Store {
             for entry in entries {
                 insert.execute([text("journal entry", entry)?])?;
             }
-            let mut insert = changes.prepare_cached("INSERT INTO event VALUES (?, ?)")?;
-            for (number, event) in (first..).zip(events) {
-                insert.execute(params![number as i64, text("event", event)?])?;
+            let mut insert = changes.prepare_cached("INSERT INTO event VALUES (?, ?, ?)")?;
+            for told in events {
+                let (number, event) = (told.number as i64, text("event", &told.event)?);
+                insert.execute(params![number, told.text, event])?;
             }
         }
         Ok(changes.commit()?)
@@ -201,22 +200,28 @@ impl Store {
         Ok(count as u64)
     }
 
-    /// Events from this number on, at most so many, with their numbers.
+    /// Events from this number on, at most so many.
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub fn events(&self, from: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+    pub fn events(&self, from: u64, limit: usize) -> Result<Vec<EventShown>, StoreError> {
         let mut rows = self.0.prepare_cached(
-            "SELECT number, event FROM event WHERE number >= ? ORDER BY number LIMIT ?",
+            "SELECT number, text, event FROM event WHERE number >= ? ORDER BY number LIMIT ?",
         )?;
         let from = i64::try_from(from).unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = rows.query_map([from, limit], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+            let event: String = row.get(2)?;
+            Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, event))
         })?;
-        let read = |row: rusqlite::Result<(i64, String)>| {
-            let (number, event) = row?;
-            Ok((number as u64, parse("event", &event)?))
+        let read = |row: rusqlite::Result<(u64, String, String)>| {
+            let (number, text, event) = row?;
+            let event = parse("event", &event)?;
+            Ok(EventShown {
+                number,
+                text,
+                event,
+            })
         };
         rows.map(read).collect()
     }

@@ -2,8 +2,8 @@
 
 use crate::run::RunResult;
 use capacity::replay::{NoLog, Replay};
-use control::backend::{Backend, Command, Refused};
-use model::event::Event;
+use control::backend::{Backend, Command, Refused, Standing};
+use control::shown::{EventShown, Names};
 use model::id::OperationId;
 use model::time::Time;
 use model::view::View;
@@ -62,6 +62,8 @@ impl Backend for Recorded {
         Err(Refused::ReadOnly)
     }
 
+    fn call_off(&mut self, _operation: OperationId) {}
+
     fn view(&mut self) -> Arc<View> {
         let (replay, at) = (&self.replay, self.at);
         let view = self
@@ -70,9 +72,18 @@ impl Backend for Recorded {
         Arc::clone(view)
     }
 
-    fn events(&mut self, from: u64, limit: usize) -> Vec<Event> {
+    fn standing(&mut self) -> Standing {
+        Standing::default()
+    }
+
+    fn events(&mut self, from: u64, limit: usize) -> Vec<EventShown> {
         let until = self.replay.entries_until(self.at) as u64;
         let limit = limit.min(until.saturating_sub(from) as usize);
-        self.replay.events(from, limit)
+        let events = self.replay.events(from, limit);
+        // A trace names no VMs.
+        let (names, grid) = (Names::default(), self.view().grid.clone());
+        let told = (from..).zip(events);
+        told.map(|(number, event)| names.tell(number, event, &grid))
+            .collect()
     }
 }

@@ -1,9 +1,9 @@
 //! A world as a grid that is seen and told like any other.
 
 use crate::world::World;
-use control::backend::{Backend, Command, Refused};
+use control::backend::{Backend, Command, Refused, Standing};
 use control::controller::Controller;
-use model::event::Event;
+use control::shown::{EventShown, Names};
 use model::id::OperationId;
 use model::time::Span;
 use model::view::View;
@@ -16,6 +16,8 @@ const PATIENCE: Span = Span(600_000);
 pub struct Simulated {
     world: World,
     view: Arc<View>,
+    standing: Standing,
+    names: Names,
 }
 
 impl Simulated {
@@ -25,7 +27,13 @@ impl Simulated {
             Some(controller) => Arc::clone(controller.view()),
             None => Arc::new(View::empty(Arc::clone(world.grid()))),
         };
-        Self { world, view }
+        let (standing, names) = (Standing::default(), Names::default());
+        Self {
+            world,
+            view,
+            standing,
+            names,
+        }
     }
 
     /// The world.
@@ -55,11 +63,34 @@ impl Backend for Simulated {
         Arc::clone(&self.view)
     }
 
-    fn events(&mut self, from: u64, limit: usize) -> Vec<Event> {
+    fn call_off(&mut self, operation: OperationId) {
+        let now = self.world.now();
+        self.world.call_off(now, operation);
+        self.world.run_until(now);
+    }
+
+    fn standing(&mut self) -> Standing {
+        // As with the view.
+        match self.world.controller() {
+            Some(controller) => self.standing = controller.standing(),
+            None => {
+                let why = "no controller, nothing is decided until it is started again";
+                self.standing.trouble = Some(why.to_owned());
+            }
+        }
+        self.standing.clone()
+    }
+
+    fn events(&mut self, from: u64, limit: usize) -> Vec<EventShown> {
+        if let Some(controller) = self.world.controller() {
+            self.names.learn(controller.ledger());
+        }
         let history = self.world.history();
-        let from = usize::try_from(from)
-            .unwrap_or(usize::MAX)
-            .min(history.len());
-        history[from..].iter().take(limit).cloned().collect()
+        let start = usize::try_from(from).unwrap_or(usize::MAX);
+        let events = history.get(start..).unwrap_or_default().iter();
+        let told = (from..).zip(events.take(limit).cloned());
+        let grid = self.world.grid();
+        told.map(|(number, event)| self.names.tell(number, event, grid))
+            .collect()
     }
 }

@@ -2,9 +2,8 @@
 
 use super::failed;
 use crate::cli::failure::Failure;
-use chrono::DateTime;
+use crate::instant::in_words;
 use control::shown::EventShown;
-use model::time::Time;
 use std::io::Write;
 use std::thread;
 use std::time::Duration;
@@ -60,12 +59,6 @@ fn line(args: &Args, event: &EventShown, out: &mut dyn Write) -> Result<(), Fail
         return Ok(writeln!(out, "{text}")?);
     }
     let EventShown { number, text, .. } = event;
-    let at = clock(event.event.at);
+    let at = in_words(event.event.at);
     Ok(writeln!(out, "{number:>6}  {at}  {text}")?)
-}
-
-/// An instant in UTC: `2026-03-01 12:30:05`.
-fn clock(at: Time) -> String {
-    let known = DateTime::from_timestamp_millis(at.0);
-    known.map_or_else(|| at.to_string(), |at| at.format("%F %T").to_string())
 }

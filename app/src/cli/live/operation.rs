@@ -49,7 +49,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let mut client = args.live.client()?;
     match &args.act {
         Act::List => {
-            let all: Vec<OperationShown> = client.get("/v1/operations").map_err(failed)?;
+            let mut all: Vec<OperationShown> = client.get("/v1/operations").map_err(failed)?;
+            // The latest last, where the next prompt is.
+            all.reverse();
             args.live.print(&all, table, out)
         }
         Act::Show { id } => {
@@ -77,13 +79,15 @@ fn look(client: &mut Client, id: u64) -> Result<OperationShown, Failure> {
 }
 
 fn word(state: &OperationState) -> String {
+    let title = state.title();
     match state {
-        OperationState::Running => "under way".to_owned(),
-        OperationState::TurningBack => "turning back".to_owned(),
-        OperationState::Done => "done".to_owned(),
-        OperationState::Failed { reason } => format!("failed: {reason}"),
-        OperationState::Cancelled => "called off".to_owned(),
-        OperationState::Refused { reason, .. } => format!("refused: {reason}"),
+        OperationState::TurningBack { reason }
+        | OperationState::Failed { reason }
+        | OperationState::Refused { reason, .. } => format!("{title}: {reason}"),
+        OperationState::Waiting
+        | OperationState::Running
+        | OperationState::Done
+        | OperationState::Cancelled => title.to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What would change if a design were deployed where it stands already.
 
 use super::scene::{cores, disk, mem};
-use crate::window::simulated::shown::DesignShown;
+use control::shown::VmShown;
 use model::assignment::{AssignedVm, Assignment};
 use model::units::Resources;
 use model::vm::Demand;
@@ -21,10 +21,10 @@ pub struct Difference {
 
 impl Difference {
     /// Compares what stands with what a design becomes.
-    pub fn of(standing: &DesignShown, assignment: &Assignment) -> Self {
+    pub fn of(standing: &[&VmShown], assignment: &Assignment) -> Self {
         let mut difference = Self::default();
         for vm in &assignment.vms {
-            match standing.vms.iter().find(|there| there.name == vm.name) {
+            match standing.iter().find(|there| there.name == vm.name) {
                 None => difference.made.push(vm.name.clone()),
                 Some(there) if there.resources == asked(vm) => difference.kept += 1,
                 Some(there) => {
@@ -34,7 +34,7 @@ impl Difference {
             }
         }
         let is_wished = |name: &str| assignment.vms.iter().any(|vm| vm.name == name);
-        let gone = standing.vms.iter().filter(|there| !is_wished(&there.name));
+        let gone = standing.iter().filter(|there| !is_wished(&there.name));
         difference.deleted = gone.map(|there| there.name.clone()).collect();
         difference
     }

@@ -1,20 +1,20 @@
 //! What can be done to a node and to a VM of a grid that takes commands, and the questions before it.
 
+use crate::window::backend::snapshot::Snapshot;
 use crate::window::command::Command;
 use crate::window::grid::metric::{counted, quantity};
 use crate::window::room::Room;
-use crate::window::simulated::shown::VmShown;
-use crate::window::simulated::snapshot::Snapshot;
 use crate::window::theme::{size, title_style};
 use control::backend;
 use control::record::Wish;
+use control::shown::VmShown;
 use egui::{Context, Id, Modal, RichText, ScrollArea, Ui};
 use model::grid::NodeState;
 use model::hypervisor::Capability;
 use model::id::{NodeId, VmId};
 use model::order::{Shutdown, Verb};
 use model::report::VmState;
-use model::units::{Dimension, Resources};
+use model::units::Dimension;
 
 /// How long a guest is given to shut down.
 const PATIENCE_MILLIS: u32 = 60_000;
@@ -112,9 +112,10 @@ pub fn vm_ui(ui: &mut Ui, live: &Snapshot, vm: VmId) -> Option<Wanted> {
     let shown = live.vms.get(&vm)?;
     ui.label(RichText::new(&shown.name).strong());
     ui.label(RichText::new(about(shown)).weak());
-    let hypervisor = live.view.grid.hypervisor_of(shown.node);
+    let node = live.node_of(shown)?;
+    let hypervisor = live.view.grid.hypervisor_of(node);
     let pauses = hypervisor.capabilities.contains(&Capability::Pause);
-    let stays = shown.wish != Wish::Gone;
+    let stays = shown.is_to_stay();
     let is = |states: &[VmState]| stays && shown.state.is_some_and(|is| states.contains(&is));
     let runs = is(&[VmState::Running, VmState::Paused, VmState::Starting]);
     let mut wanted = None;
@@ -173,7 +174,7 @@ fn wanted_of(what: What, vm: VmId, shown: &VmShown) -> Wanted {
             format!("Delete {name}?"),
             format!(
                 "Its disks are wiped. The design {} stands without it until it is deployed again.",
-                shown.design
+                shown.design.as_deref().unwrap_or_default()
             ),
             "Delete it",
             Verb::Delete,
@@ -190,7 +191,7 @@ fn wanted_of(what: What, vm: VmId, shown: &VmShown) -> Wanted {
 /// `Web shop, running, highly available`.
 fn about(shown: &VmShown) -> String {
     let state = state_text(shown);
-    let mut words = vec![shown.design.as_str(), &state];
+    let mut words = vec![shown.design.as_deref().unwrap_or_default(), &state];
     if shown.highly_available {
         words.push("highly available");
     }
@@ -246,7 +247,7 @@ impl MoveQuestion {
             let field = ui.add(field);
             let filter = self.filter.trim();
             field.widget_info(|| egui::WidgetInfo::text_edit(true, "", filter, "Move target"));
-            let nodes = targets(live, self.vm, shown.node, filter);
+            let nodes = targets(live, shown, filter);
             if nodes.is_empty() {
                 ui.label(RichText::new("No such node of its hypervisor has room for it").weak());
             }
@@ -285,19 +286,18 @@ fn target(ui: &mut Ui, live: &Snapshot, node: NodeId) -> bool {
 }
 
 /// Open nodes of the same hypervisor with room for a VM.
-fn targets(live: &Snapshot, vm: VmId, from: NodeId, filter: &str) -> Vec<NodeId> {
+fn targets(live: &Snapshot, vm: &VmShown, filter: &str) -> Vec<NodeId> {
     let (view, grid) = (&live.view, &live.view.grid);
-    let mut here = view.nodes[from.index()].vms.iter();
-    let asked = here
-        .find(|shown| shown.id == vm)
-        .map_or_else(Resources::default, |shown| shown.resources);
+    let Some(from) = live.node_of(vm) else {
+        return Vec::new();
+    };
     let ours = grid.class_of(from).hypervisor;
     let fits = |node: &NodeId| {
         *node != from
             && grid.class_of(*node).hypervisor == ours
             && view.nodes[node.index()].state == NodeState::Up
             && grid.nodes[node.index()].name.contains(filter)
-            && asked.first_shortage(view.free(*node)).is_none()
+            && vm.resources.first_shortage(view.free(*node)).is_none()
     };
     grid.node_ids().filter(fits).take(OFFERED).collect()
 }

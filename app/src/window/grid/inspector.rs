@@ -2,10 +2,10 @@
 
 mod vms;
 
+use crate::window::backend::snapshot::Snapshot;
 use crate::window::grid::actions::{self, Wanted};
 use crate::window::grid::metric::{counted, dimension_title, grouped, quantity};
 use crate::window::grid::painting::state_colour;
-use crate::window::simulated::snapshot::Snapshot;
 use crate::window::theme::{Palette, size, title_style};
 use crate::window::widgets;
 use egui::{Align, Layout, RichText, Ui};

@@ -1,15 +1,17 @@
-//! The simulated grid on the Grid page: its clock, its panels, and questions before something is asked of it.
+//! The grid that takes commands on the Grid page: its clock, its panels, and questions before something is
+//! asked of it.
 
 use super::GridPage;
 use super::actions::{Confirm, MoveQuestion, Wanted};
+use crate::instant::in_words;
+use crate::window::backend::panels::{Tab, panel_ui, tabs_ui};
+use crate::window::backend::simulated::bar::{clock_ui, trouble_menu};
+use crate::window::backend::simulated::trouble::Length;
+use crate::window::backend::snapshot::Snapshot;
 use crate::window::command::Command;
 use crate::window::room::Room;
-use crate::window::simulated::bar::{clock_ui, trouble_menu};
-use crate::window::simulated::command::LiveCommand;
-use crate::window::simulated::panels::{Tab, panel_ui, tabs_ui};
-use crate::window::simulated::trouble::Length;
 use crate::window::theme::size;
-use egui::{Align, Context, Frame, Layout, Margin, Panel, Ui};
+use egui::{Align, Context, Frame, Layout, Margin, Panel, RichText, Ui};
 use model::id::VmId;
 
 /// The first height of the panel of operations and events.
@@ -55,7 +57,10 @@ impl GridPage {
         Panel::bottom("grid clock")
             .frame(above)
             .show_separator_line(false)
-            .show(ui, |ui| clock_ui(ui, &live, room));
+            .show(ui, |ui| match &live.clock {
+                Some(clock) => clock_ui(ui, &live, clock, room),
+                None => reached_ui(ui, &live, room),
+            });
         let panel = match self.live.tab {
             Tab::Folded => Panel::bottom("grid tabs")
                 .resizable(false)
@@ -68,7 +73,9 @@ impl GridPage {
         panel.frame(above).show(ui, |ui| {
             ui.horizontal(|ui| {
                 tabs_ui(ui, &mut self.live.tab, &live);
-                trouble_menu(ui, &live, self.chosen, &mut self.live.length, room);
+                if live.clock.is_some() {
+                    trouble_menu(ui, &live, self.chosen, &mut self.live.length, room);
+                }
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     if room.player.is_loaded() {
                         switch(ui, "Replay", Command::ShowOnGrid, room);
@@ -110,11 +117,29 @@ impl GridPage {
     }
 }
 
+/// Tells of when what is shown is, and why it is no newer.
+fn reached_ui(ui: &mut Ui, live: &Snapshot, room: &mut Room<'_>) {
+    ui.horizontal(|ui| {
+        let at = room.ruled_at.unwrap_or_default();
+        ui.label(RichText::new(in_words(live.at)).monospace())
+            .on_hover_text("When this was last seen to change, in UTC");
+        match &live.trouble {
+            None => ui.label(RichText::new(format!("live, ruled at {at}")).weak()),
+            Some(trouble) => {
+                let text = format!("{at} is not reached, {trouble}");
+                let label =
+                    egui::Label::new(RichText::new(text).color(room.palette.bad)).truncate();
+                ui.add(label).on_hover_text(trouble)
+            }
+        };
+    });
+}
+
 fn replay(ui: &mut Ui, room: &mut Room<'_>) {
     if room.shows_replay {
         ui.horizontal(|ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                switch(ui, "Simulated grid", Command::Live(LiveCommand::Show), room);
+                switch(ui, "Grid", Command::ShowGrid, room);
             });
         });
     }

@@ -1,5 +1,6 @@
 //! Menu bar, rail of pages and status line.
 
+use crate::window::backend::simulated::command::ClockCommand;
 use crate::window::command::Command;
 use crate::window::design::DesignPage;
 use crate::window::design::command::DesignCommand;
@@ -7,7 +8,6 @@ use crate::window::files::Purpose;
 use crate::window::grid::metric::counted;
 use crate::window::kept::Page;
 use crate::window::shell::Shell;
-use crate::window::simulated::command::LiveCommand;
 use crate::window::theme::{Palette, ThemeChoice, font, size};
 use egui::{
     Align, Align2, FontId, Frame, Layout, Margin, Panel, Pos2, Rect, RichText, Sense, Stroke, Ui,
@@ -63,10 +63,13 @@ pub fn menu_bar(ui: &mut Ui, shell: &mut Shell) {
                         None,
                         Some(Command::ToggleInspector),
                         None,
-                        Some(Command::Live(LiveCommand::Show)),
-                        Some(Command::Live(LiveCommand::Pause)),
-                        Some(Command::Live(LiveCommand::Step)),
-                        Some(Command::Live(LiveCommand::Skip)),
+                        Some(Command::OpenLive),
+                        Some(Command::AskToJoin),
+                        Some(Command::ShowGrid),
+                        None,
+                        Some(Command::Clock(ClockCommand::Pause)),
+                        Some(Command::Clock(ClockCommand::Step)),
+                        Some(Command::Clock(ClockCommand::Skip)),
                     ],
                 );
                 menu(

@@ -61,7 +61,7 @@ fn a_design_goes_all_the_way() {
         });
     }
     assert_eq!(grid.guests(), 2);
-    let mut live = Live::open(&grid.path("jane")).expect("a live grid");
+    let mut live = Live::open(grid.again("jane")).expect("a live grid");
     let view = live.view();
     assert_eq!(
         view.nodes.iter().map(|node| node.vms.len()).sum::<usize>(),
@@ -100,7 +100,7 @@ fn a_design_goes_all_the_way() {
     assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
     let texts: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
     assert!(
-        texts.contains(&"done: deploy Pair") && texts.contains(&"done: withdraw Pair"),
+        texts.contains(&"done, deploy Pair") && texts.contains(&"done, withdraw Pair"),
         "{texts:?}"
     );
 }

@@ -205,7 +205,12 @@ impl Grid {
         until("the controller to listen", || {
             Client::join(&folder, &self.at(), &token).ok()
         });
-        Client::open(&folder).expect("it has joined")
+        self.again(name)
+    }
+
+    /// Somebody who has joined, once more.
+    pub fn again(&self, name: &str) -> Client {
+        Client::open(&self.path(name)).expect("it has joined")
     }
 
     /// Starts the agents of all nodes and lets them join.

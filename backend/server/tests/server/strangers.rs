@@ -44,8 +44,8 @@ fn strangers_are_told_nothing() {
             "it is in the database"
         );
     }
-    let role = Client::join(&stranger, &grid.at(), &token).expect("it is good once");
-    assert_eq!(role, Role::Admin("once".to_owned()));
+    let name = Client::join(&stranger, &grid.at(), &token).expect("it is good once");
+    assert_eq!(name, "once");
     let again = Client::join(&grid.path("another"), &grid.at(), &token);
     let told = again.expect_err("it is good once").to_string();
     assert!(told.contains("used"), "{told}");
@@ -71,10 +71,14 @@ fn faults_are_told_as_json() {
     let node = grid.path("node");
     let name = nodes(&mut jane).expect("she has joined")[0].name.clone();
     let token = grid.token(&["node", &name]);
-    assert_eq!(
-        Client::join(&node, &grid.at(), &token).expect("good"),
-        Role::Node(name)
-    );
+    let joined = Client::join(&node, &grid.at(), &token);
+    assert!(matches!(joined, Err(CallError::NotAdmin(_))), "{joined:?}");
+    let none = Client::open(&node).err().expect("nobody asks as a node");
+    assert!(matches!(none, CallError::NotJoined(_)), "{none}");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let token = grid.token(&["node", &name]);
+    let role = runtime.block_on(link::join::join(&node, &grid.at(), &token));
+    assert_eq!(role.expect("good"), Role::Node(name));
     let error = nodes(&mut Client::open(&node).expect("it has joined"));
     assert!(matches!(error, Err(CallError::Fault(_))), "{error:?}");
     for (path, told) in [

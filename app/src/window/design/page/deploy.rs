@@ -1,15 +1,15 @@
 //! The design goes on to the grid that takes commands, and comes off it.
 
 use super::DesignPage;
+use crate::window::backend::snapshot::Snapshot;
 use crate::window::command::Command;
 use crate::window::design::difference::Difference;
 use crate::window::design::lower::Tab;
 use crate::window::design::planning::Outcome;
 use crate::window::room::Room;
-use crate::window::simulated::shown::DesignShown;
-use crate::window::simulated::snapshot::Snapshot;
 use crate::window::theme::{Palette, size, title_style};
 use control::backend::{self, Refused};
+use control::shown::VmShown;
 use egui::{Context, Id, Modal, RichText, ScrollArea, Ui};
 use std::sync::Arc;
 
@@ -36,11 +36,12 @@ enum Question {
 }
 
 impl DesignPage {
-    /// The design as it stands on the grid.
-    pub(super) fn standing(&self) -> Option<&DesignShown> {
+    /// The VMs of the design as it stands on the grid; `None`: it does not.
+    pub(super) fn standing(&self) -> Option<Vec<&VmShown>> {
         let design = self.document.design();
         let live = self.deploying.live.as_deref()?;
-        live.design(&design.tenant, &design.name)
+        live.design(&design.tenant, &design.name)?;
+        Some(live.vms_of(&design.tenant, &design.name).collect())
     }
 
     /// Deploys the design by its plan, which is made first where there is none that holds.
@@ -67,7 +68,7 @@ impl DesignPage {
     /// Asks whether the design is to go.
     pub(super) fn withdraw(&mut self) {
         if let Some(standing) = self.standing() {
-            let vms = standing.vms.len();
+            let vms = standing.len();
             self.deploying.question = Some(Question::Withdraw(vms));
         }
     }
@@ -95,7 +96,7 @@ impl DesignPage {
         };
         let design = Box::new(self.document.design().as_ref().clone());
         let standing = self.standing();
-        let difference = standing.map(|standing| Difference::of(standing, assignment));
+        let difference = standing.map(|standing| Difference::of(&standing, assignment));
         // A plan names nodes for all VMs; of a design that stands only some are to be placed, beside
         // the others, and the controller knows those.
         let plan = match difference {
@@ -169,8 +170,8 @@ impl DesignPage {
             return;
         };
         let palette = Palette::of(ui.ctx());
-        let running = standing.vms.iter().filter(|vm| vm.is_running).count();
-        let all = standing.vms.len();
+        let running = standing.iter().filter(|vm| vm.is_running()).count();
+        let all = standing.len();
         let colour = match running == all {
             true => palette.good,
             false => palette.warn,

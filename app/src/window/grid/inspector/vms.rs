@@ -1,8 +1,8 @@
 //! The VMs of a node as a table, drawn only as far as in sight.
 
+use crate::window::backend::snapshot::Snapshot;
 use crate::window::grid::actions::state_text;
 use crate::window::grid::metric::quantity;
-use crate::window::simulated::snapshot::Snapshot;
 use crate::window::theme::{font, size};
 use egui::{Align, Layout, RichText, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
@@ -46,6 +46,7 @@ pub fn plain(ui: &mut Ui, view: &View, node: NodeId) {
 /// Draws VMs with their names and states; a click chooses one.
 pub fn named(ui: &mut Ui, view: &View, node: NodeId, live: &Snapshot, chosen: &mut Option<VmId>) {
     let vms = &view.nodes[node.index()].vms;
+    let here = &view.grid.nodes[node.index()].name;
     let table = table(ui, LEAST_HEIGHT)
         .column(Column::initial(92.0).clip(true).resizable(true))
         .column(Column::auto().at_least(48.0))
@@ -68,7 +69,7 @@ pub fn named(ui: &mut Ui, view: &View, node: NodeId, live: &Snapshot, chosen: &m
             amounts(&mut row, vm.resources);
             row.col(|ui| {
                 let state = match shown {
-                    Some(shown) if shown.node == node => state_text(shown),
+                    Some(shown) if shown.node == *here => state_text(shown),
                     Some(_) => "comes or goes".to_owned(),
                     None => "to be wiped".to_owned(),
                 };

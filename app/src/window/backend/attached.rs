@@ -1,10 +1,15 @@
-//! The window's end of a simulated grid: it asks without waiting, and takes what has come of it.
+//! The window's end of a grid that takes commands: it asks without waiting, and takes what has come of it.
 
-use super::clock::{Going, Speed};
-use super::runner::{Runner, begin};
+use super::keeper::Keeper;
+use super::live;
+use super::simulated::clock::{ClockShown, Going, Speed};
+use super::simulated::runner;
 use super::snapshot::{Slot, Snapshot};
 use crate::window::notices::Notices;
+use client::call::new_operation;
+use client::live::Live;
 use control::backend::{Command, Refused};
+use control::shown::OperationState;
 use model::design::Design;
 use model::grid::Grid;
 use model::id::OperationId;
@@ -39,45 +44,83 @@ pub(super) struct Answer {
     pub answer: Result<(), Refused>,
 }
 
-/// A simulated grid that runs on a thread of its own, as long as this lives.
+/// Where the ids of operations come from.
 #[derive(Debug)]
-pub struct Simulation {
-    grid: Arc<Grid>,
+enum Ids {
+    /// Nobody else asks this grid for anything.
+    Counted(u64),
+    /// Others ask it too.
+    Random,
+}
+
+/// A grid with a thread of its own, as long as this lives.
+#[derive(Debug)]
+pub struct Attached {
     requests: Sender<Request>,
     answers: Receiver<Answer>,
     slot: Arc<Slot>,
     latest: Option<Arc<Snapshot>>,
     sent: u64,
-    next: u64,
+    ids: Ids,
+    /// Who rules it: `HOST:PORT`; `None`: it is simulated.
+    address: Option<String>,
 }
 
-impl Simulation {
-    /// Begins with a grid on which nothing was done yet but that these designs were deployed, as far as
-    /// there was room, at the speed of real time.
-    pub fn start(ctx: &egui::Context, grid: Arc<Grid>, designs: Vec<Design>) -> Self {
+impl Attached {
+    /// Begins to simulate a grid on which nothing was done yet but that these designs were deployed, as
+    /// far as there was room, at the speed of real time.
+    pub fn simulated(ctx: &egui::Context, grid: Arc<Grid>, designs: Vec<Design>) -> Self {
+        let ids = Ids::Counted(designs.len() as u64 + 1);
+        Self::begin(ctx, ids, None, |keeper, requests, answers| {
+            let world = runner::begin(grid, designs);
+            runner::Runner::new(world, requests, answers, keeper).run();
+        })
+    }
+
+    /// Attaches to a live grid.
+    pub fn live(ctx: &egui::Context, grid: Live) -> Self {
+        let address = grid.address().to_owned();
+        Self::begin(
+            ctx,
+            Ids::Random,
+            Some(address),
+            |keeper, requests, answers| {
+                let runner = live::Runner {
+                    grid,
+                    requests,
+                    answers,
+                    keeper,
+                };
+                runner.run();
+            },
+        )
+    }
+
+    fn begin(
+        ctx: &egui::Context,
+        ids: Ids,
+        address: Option<String>,
+        run: impl FnOnce(Keeper, Receiver<Request>, Sender<Answer>) + Send + 'static,
+    ) -> Self {
         let (requests, asked) = channel();
         let (told, answers) = channel();
         let slot = Arc::<Slot>::default();
-        let (of, into, ctx) = (Arc::clone(&grid), Arc::clone(&slot), ctx.clone());
-        let next = designs.len() as u64 + 1;
-        std::thread::spawn(move || {
-            let world = begin(of, designs);
-            Runner::new(world, asked, told, into, ctx).run();
-        });
+        let keeper = Keeper::new(Arc::clone(&slot), ctx.clone());
+        std::thread::spawn(move || run(keeper, asked, told));
         Self {
-            grid,
             requests,
             answers,
             slot,
             latest: None,
             sent: 0,
-            next,
+            ids,
+            address,
         }
     }
 
-    /// The grid.
-    pub fn grid(&self) -> &Arc<Grid> {
-        &self.grid
+    /// Who rules it: `HOST:PORT`; `None`: it is simulated.
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
     }
 
     /// It as it was last; `None`: it has not begun.
@@ -86,9 +129,20 @@ impl Simulation {
     }
 
     /// Asks for something of the grid.
-    pub fn submit(&mut self, command: Command) {
-        let operation = OperationId(self.next);
-        self.next += 1;
+    pub fn submit(&mut self, command: Command, notices: &mut Notices) {
+        let operation = match &mut self.ids {
+            Ids::Counted(next) => {
+                *next += 1;
+                OperationId(*next - 1)
+            }
+            Ids::Random => match new_operation() {
+                Ok(operation) => operation,
+                Err(error) => {
+                    notices.error("Nothing can be asked of the grid", vec![error.to_string()]);
+                    return;
+                }
+            },
+        };
         self.send(Request::Submit(operation, Box::new(command)));
     }
 
@@ -97,17 +151,17 @@ impl Simulation {
         self.send(Request::CallOff(operation));
     }
 
-    /// Lets something befall it.
+    /// Lets something befall it, where it is simulated.
     pub fn strike(&mut self, fault: Fault) {
         self.send(Request::Strike(fault));
     }
 
-    /// Lets its time pass, or stand.
+    /// Lets its time pass, or stand, where it is simulated.
     pub fn go(&mut self, going: Going) {
         self.send(Request::Go(going));
     }
 
-    /// Lets its time pass as fast as this.
+    /// Lets its time pass as fast as this, where it is simulated.
     pub fn set_speed(&mut self, speed: Speed) {
         self.send(Request::Speed(speed));
     }
@@ -140,8 +194,9 @@ impl Simulation {
     pub fn settle(&mut self, limit: Duration) -> bool {
         let sent = self.sent;
         self.slot.wait(limit, |snapshot| {
-            let has_goal = matches!(snapshot.going, Going::ToEvent | Going::ToRest);
-            snapshot.handled == sent && !has_goal
+            let has_goal =
+                |clock: &ClockShown| matches!(clock.going, Going::ToEvent | Going::ToRest);
+            snapshot.handled == sent && !snapshot.clock.as_ref().is_some_and(has_goal)
         })
     }
 }
@@ -154,18 +209,18 @@ fn tell_ends(before: Option<&Snapshot>, now: &Snapshot, notices: &mut Notices) {
     if std::ptr::eq(before, now) {
         return;
     }
-    let open = before.operations.iter().filter(|shown| shown.is_open());
-    for was in open.filter(|shown| !shown.is_own()) {
+    let open = before.operations.iter();
+    let open = open.filter(|shown| !shown.state.is_over() && !shown.is_own());
+    for was in open {
         let is = now.operations.iter().find(|shown| shown.id == was.id);
-        let Some(is) = is.filter(|shown| !shown.is_open()) else {
+        let Some(is) = is.filter(|shown| shown.state.is_over()) else {
             continue;
         };
-        match is.state {
-            super::shown::OperationState::Failed => {
-                let details = vec![is.details.clone()];
-                notices.error(format!("Failed to {}", is.what), details);
+        match &is.state {
+            OperationState::Failed { reason } => {
+                notices.error(format!("Failed to {}", is.what), vec![reason.clone()]);
             }
-            _ => notices.info(format!("{}, {}", is.state.title(), is.what)),
+            state => notices.info(format!("{}, {}", state.title(), is.what)),
         }
     }
 }

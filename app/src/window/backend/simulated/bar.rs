@@ -1,9 +1,9 @@
 //! The clock of the simulated grid in one row: whether time passes, how fast, and what befalls it.
 
-use super::clock::{Going, Speed};
-use super::command::LiveCommand;
-use super::snapshot::Snapshot;
+use super::clock::{ClockShown, Going, Speed};
+use super::command::ClockCommand;
 use super::trouble::{Length, Trouble};
+use crate::window::backend::snapshot::Snapshot;
 use crate::window::command::Command;
 use crate::window::room::Room;
 use crate::window::theme::Palette;
@@ -14,32 +14,32 @@ use model::id::NodeId;
 use strum::VariantArray;
 
 /// Draws the row.
-pub fn clock_ui(ui: &mut Ui, live: &Snapshot, room: &mut Room<'_>) {
+pub fn clock_ui(ui: &mut Ui, live: &Snapshot, clock: &ClockShown, room: &mut Room<'_>) {
     ui.horizontal(|ui| {
-        let passes = live.going != Going::Paused;
+        let passes = clock.going != Going::Paused;
         let sign = if passes { Sign::Pause } else { Sign::Play };
         for (sign, command) in [
-            (sign, LiveCommand::Pause),
-            (Sign::On, LiveCommand::Step),
-            (Sign::Last, LiveCommand::Skip),
+            (sign, ClockCommand::Pause),
+            (Sign::On, ClockCommand::Step),
+            (Sign::Last, ClockCommand::Skip),
         ] {
             let description = command.describe();
             let button = sign_button(ui, sign, description.text, description.tooltip);
             if button.clicked() {
-                room.ask(Command::Live(command));
+                room.ask(Command::Clock(command));
             }
         }
-        speed_picker(ui, live.speed, room);
+        speed_picker(ui, clock.speed, room);
         ui.label(RichText::new(live.at.to_string()).monospace())
             .on_hover_text("Virtual time of the last change");
-        ui.label(RichText::new(told(live)).weak());
-        troubles(ui, live);
+        ui.label(RichText::new(told(live, clock)).weak());
+        troubles(ui, live, clock);
     });
 }
 
 /// What the clock does, in words.
-fn told(live: &Snapshot) -> &'static str {
-    match live.going {
+fn told(live: &Snapshot, clock: &ClockShown) -> &'static str {
+    match clock.going {
         Going::Paused => "paused",
         Going::ToEvent => "to the next event",
         Going::ToRest => "to the end of operations",
@@ -58,7 +58,7 @@ fn speed_picker(ui: &mut Ui, speed: Speed, room: &mut Room<'_>) {
                     .selectable_label(choice == speed, choice.title())
                     .clicked()
                 {
-                    room.ask(Command::Live(LiveCommand::Speed(choice)));
+                    room.ask(Command::Clock(ClockCommand::Speed(choice)));
                 }
             }
         });
@@ -69,24 +69,23 @@ fn speed_picker(ui: &mut Ui, speed: Speed, room: &mut Room<'_>) {
 }
 
 /// What befalls it, and what never should.
-fn troubles(ui: &mut Ui, live: &Snapshot) {
+fn troubles(ui: &mut Ui, live: &Snapshot, clock: &ClockShown) {
     let palette = Palette::of(ui.ctx());
     let mut say = |text: String, colour, hover: String| {
         let label = egui::Label::new(RichText::new(text).color(colour)).truncate();
         ui.add(label).on_hover_text(hover);
     };
-    if let Some(first) = live.violations.first() {
+    if let Some(first) = clock.violations.first() {
         let text = format!("An invariant was broken, {first}");
-        say(text, palette.bad, live.violations.join("\n"));
+        say(text, palette.bad, clock.violations.join("\n"));
     }
-    if !live.has_controller {
-        let hover = "Nothing is decided until it is started again".to_owned();
-        say("no controller".to_owned(), palette.bad, hover);
+    if let Some(trouble) = &live.trouble {
+        say(trouble.clone(), palette.bad, trouble.clone());
     }
-    if live.troubles.is_empty() {
+    if clock.troubles.is_empty() {
         return;
     }
-    let lines = live.troubles.iter();
+    let lines = clock.troubles.iter();
     let lines = lines.map(|trouble| format!("{} until {}", trouble.text, trouble.until));
     let lines: Vec<String> = lines.collect();
     let text = match lines.as_slice() {

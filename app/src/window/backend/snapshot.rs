@@ -1,9 +1,8 @@
-//! A simulated grid at an instant, and the place where the thread leaves the latest one for the window.
+//! A grid that takes commands at an instant, and the place where its thread leaves the latest one.
 
-use super::clock::{Going, Speed};
-use super::shown::{DesignShown, EventShown, OperationShown, VmShown};
-use super::trouble::TroubleShown;
-use model::id::VmId;
+use super::simulated::clock::ClockShown;
+use control::shown::{DesignShown, EventShown, OperationShown, VmShown};
+use model::id::{NodeId, VmId};
 use model::time::Time;
 use model::view::View;
 use std::collections::BTreeMap;
@@ -15,10 +14,6 @@ use std::time::{Duration, Instant};
 pub struct Snapshot {
     /// The instant.
     pub at: Time,
-    /// Whether time passes.
-    pub going: Going,
-    /// How fast.
-    pub speed: Speed,
     /// The grid.
     pub view: Arc<View>,
     /// Open operations, the oldest first, then ended ones, the latest first.
@@ -26,17 +21,15 @@ pub struct Snapshot {
     /// The latest lines of the history, the oldest first.
     pub events: Vec<EventShown>,
     /// Lines of the history in all.
-    pub events_total: usize,
+    pub events_total: u64,
     /// VMs of the controller.
     pub vms: BTreeMap<VmId, VmShown>,
     /// Deployed designs.
     pub designs: Vec<DesignShown>,
-    /// What befalls it just now.
-    pub troubles: Vec<TroubleShown>,
-    /// Whether there is a controller.
-    pub has_controller: bool,
-    /// What should never have happened, in words.
-    pub violations: Vec<String>,
+    /// Why this may be out of date; `None`: it is not.
+    pub trouble: Option<String>,
+    /// Its clock, where that can be set; `None`: time passes by itself.
+    pub clock: Option<ClockShown>,
     /// How many requests were carried out before this instant.
     pub handled: u64,
 }
@@ -44,13 +37,40 @@ pub struct Snapshot {
 impl Snapshot {
     /// Whether something is going on that takes its time.
     pub fn is_busy(&self) -> bool {
-        !self.troubles.is_empty() || self.operations.iter().any(OperationShown::is_open)
+        let befalls = |clock: &ClockShown| !clock.troubles.is_empty();
+        self.clock.as_ref().is_some_and(befalls) || self.open_operations() > 0
+    }
+
+    /// How many operations have not ended.
+    pub fn open_operations(&self) -> usize {
+        let open = self
+            .operations
+            .iter()
+            .filter(|shown| !shown.state.is_over());
+        open.count()
     }
 
     /// A tenant's design, if it is deployed.
     pub fn design(&self, tenant: &str, name: &str) -> Option<&DesignShown> {
         let mut designs = self.designs.iter();
         designs.find(|design| design.tenant == tenant && design.name == name)
+    }
+
+    /// VMs of a tenant's design that are to stay.
+    pub fn vms_of<'a>(
+        &'a self,
+        tenant: &'a str,
+        design: &'a str,
+    ) -> impl Iterator<Item = &'a VmShown> {
+        let vms = self.vms.values();
+        vms.filter(move |vm| {
+            vm.tenant == tenant && vm.design.as_deref() == Some(design) && vm.is_to_stay()
+        })
+    }
+
+    /// Where a VM is.
+    pub fn node_of(&self, vm: &VmShown) -> Option<NodeId> {
+        self.view.grid.node_named(&vm.node)
     }
 }
 

@@ -1,5 +1,6 @@
 //! How fast virtual time goes, and until when.
 
+use super::trouble::TroubleShown;
 use model::time::{Span, Time};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,19 @@ pub enum Going {
     /// It passes as fast as it goes until no operation is open and every node has told what it has, then
     /// it stands.
     ToRest,
+}
+
+/// The clock of a simulated grid, and what befalls it, as they are shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClockShown {
+    /// Whether time passes.
+    pub going: Going,
+    /// How fast.
+    pub speed: Speed,
+    /// What befalls the grid just now.
+    pub troubles: Vec<TroubleShown>,
+    /// What should never have happened, in words.
+    pub violations: Vec<String>,
 }
 
 /// Where virtual time should be by now.

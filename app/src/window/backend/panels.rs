@@ -1,11 +1,12 @@
-//! What the simulated grid is doing, and what it has done: the panels of operations and events.
+//! What the grid is doing, and what it has done: the panels of operations and events.
 
-use super::shown::{OperationShown, OperationState};
 use super::snapshot::Snapshot;
+use crate::instant::in_words;
 use crate::window::command::Command;
 use crate::window::room::Room;
 use crate::window::theme::{Palette, size};
 use control::ledger::FIRST_OWN;
+use control::shown::{OperationShown, OperationState};
 use egui::{Align, Color32, Label, Layout, ProgressBar, RichText, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
 use model::id::OperationId;
@@ -24,8 +25,7 @@ pub enum Tab {
 
 /// Draws the tabs.
 pub fn tabs_ui(ui: &mut Ui, tab: &mut Tab, live: &Snapshot) {
-    let open = live.operations.iter().filter(|shown| shown.is_open());
-    let operations = match open.count() {
+    let operations = match live.open_operations() {
         0 => "Operations".to_owned(),
         open => format!("Operations ({open} open)"),
     };
@@ -82,7 +82,7 @@ fn operation_row(row: &mut TableRow<'_, '_>, shown: &OperationShown, room: &mut 
     row.col(|ui| {
         let hover = match shown.is_own() {
             true => "The controller has begun it by itself",
-            false => "Asked for in this window",
+            false => "Somebody has asked for it",
         };
         ui.label(id(shown.id)).on_hover_text(hover);
     });
@@ -90,21 +90,22 @@ fn operation_row(row: &mut TableRow<'_, '_>, shown: &OperationShown, room: &mut 
         ui.add(Label::new(&shown.what).truncate());
     });
     row.col(|ui| {
-        let colour = colour(shown.state, room.palette);
+        let colour = colour(&shown.state, room.palette);
         ui.label(RichText::new(shown.state.title()).color(colour));
     });
     row.col(|ui| {
-        if let Some((over, all)) = shown.orders {
-            let share = over as f32 / all.max(1) as f32;
+        if !shown.tasks.is_empty() {
+            let (over, all) = (shown.orders_over(), shown.tasks.len());
+            let share = over as f32 / all as f32;
             let bar = ProgressBar::new(share).text(format!("{over} of {all}"));
             ui.add(bar.desired_height(size::TABLE_ROW - 6.0));
         }
     });
     row.col(|ui| {
-        let since = shown.since.map_or_else(String::new, |at| at.to_string());
+        let since = shown.at.map_or_else(String::new, in_words);
         let label = ui.label(RichText::new(since).weak());
         if let Some(until) = shown.until {
-            label.on_hover_text(format!("Until {until}"));
+            label.on_hover_text(format!("Until {}", in_words(until)));
         }
     });
     row.col(|ui| {
@@ -119,7 +120,7 @@ fn operation_row(row: &mut TableRow<'_, '_>, shown: &OperationShown, room: &mut 
                 room.ask(Command::CallOff(shown.id));
             }
         }
-        ui.add(Label::new(RichText::new(&shown.details).weak()).truncate());
+        ui.add(Label::new(RichText::new(shown.details()).weak()).truncate());
     });
 }
 
@@ -131,13 +132,13 @@ fn id(operation: OperationId) -> String {
     }
 }
 
-fn colour(state: OperationState, palette: &Palette) -> Color32 {
+fn colour(state: &OperationState, palette: &Palette) -> Color32 {
     match state {
         OperationState::Waiting => palette.text_weak,
-        OperationState::Working => palette.accent,
-        OperationState::GoingBack | OperationState::Cancelled => palette.warn,
+        OperationState::Running => palette.accent,
+        OperationState::TurningBack { .. } | OperationState::Cancelled => palette.warn,
         OperationState::Done => palette.good,
-        OperationState::Failed => palette.bad,
+        OperationState::Failed { .. } | OperationState::Refused { .. } => palette.bad,
     }
 }
 
@@ -155,15 +156,15 @@ fn events_ui(ui: &mut Ui, live: &Snapshot, room: &mut Room<'_>) {
                 // The latest first.
                 let event = &events[events.len() - 1 - row.index()];
                 row.col(|ui| {
-                    ui.label(RichText::new(event.at.to_string()).weak());
+                    ui.label(RichText::new(in_words(event.event.at)).weak());
                 });
                 row.col(|ui| {
-                    let colour = match event.is_bad {
+                    let colour = match event.event.happening.is_bad() {
                         true => room.palette.bad,
                         false => room.palette.text,
                     };
                     let text = RichText::new(&event.text).color(colour);
-                    match event.node {
+                    match event.event.happening.node() {
                         Some(node) => {
                             let link = ui.add(egui::Link::new(text));
                             if link.on_hover_text("Show its node").clicked() {

@@ -8,9 +8,7 @@ use strum::VariantArray;
 
 /// One thing to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LiveCommand {
-    /// Show it instead of the replay.
-    Show,
+pub enum ClockCommand {
     /// Let time stand, or pass.
     Pause,
     /// Let time pass until something happens.
@@ -21,10 +19,10 @@ pub enum LiveCommand {
     Speed(Speed),
 }
 
-impl LiveCommand {
+impl ClockCommand {
     /// All, in the order of menu and palette.
     pub fn all() -> impl Iterator<Item = Self> {
-        let clock = [Self::Show, Self::Pause, Self::Step, Self::Skip];
+        let clock = [Self::Pause, Self::Step, Self::Skip];
         let speeds = Speed::VARIANTS.iter().copied().map(Self::Speed);
         clock.into_iter().chain(speeds)
     }
@@ -32,14 +30,6 @@ impl LiveCommand {
     /// What to show of it.
     pub fn describe(self) -> Description {
         let (text, tooltip, shortcut) = match self {
-            Self::Show => (
-                "Show simulated grid",
-                "Show the grid that takes commands, instead of the replay",
-                Some(KeyboardShortcut::new(
-                    Modifiers::COMMAND.plus(Modifiers::SHIFT),
-                    Key::G,
-                )),
-            ),
             Self::Pause => (
                 "Pause or go on",
                 "Let the time of the simulated grid stand, or pass",

@@ -1,9 +1,8 @@
 //! The thread of a simulated grid: lets virtual time pass as the clock says, and hands over what is new.
 
-use super::clock::{Going, Pace, Speed};
-use super::shown::{self, EventShown, Memory};
-use super::simulation::{Answer, Request};
-use super::snapshot::{Slot, Snapshot};
+use super::super::attached::{Answer, Request};
+use super::super::keeper::Keeper;
+use super::clock::{ClockShown, Going, Pace, Speed};
 use super::trouble::TroubleShown;
 use control::backend::{Backend, Command};
 use control::settings::Settings;
@@ -11,7 +10,7 @@ use model::design::Design;
 use model::grid::Grid;
 use model::id::OperationId;
 use model::time::{Span, Time};
-use std::collections::VecDeque;
+use model::view::View;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -46,18 +45,13 @@ const CALLS: Span = Span(21_000);
 const LONGEST: Span = Span(4_000_000);
 /// How long nothing must have happened before time that goes as fast as it can stands still.
 const REST: Span = Span(60_000);
-/// Lines of the history that are handed over.
-const EVENTS_SHOWN: usize = 1_000;
-/// Lines of the history that are read at once.
-const EVENTS_READ: usize = 4_096;
 
 /// The thread's state.
-pub(super) struct Runner {
+pub(in crate::window::backend) struct Runner {
     grid: Simulated,
     requests: Receiver<Request>,
     answers: Sender<Answer>,
-    slot: Arc<Slot>,
-    ctx: egui::Context,
+    keeper: Keeper,
     going: Going,
     speed: Speed,
     pace: Pace,
@@ -70,15 +64,10 @@ pub(super) struct Runner {
     /// The last instant at which something was going on.
     busy_at: Time,
     troubles: Vec<TroubleShown>,
-    memory: Memory,
-    events: VecDeque<EventShown>,
-    events_read: usize,
-    handled: u64,
-    shown: Option<(Arc<Snapshot>, Instant)>,
 }
 
 /// A grid on which these designs were deployed, as far as there was room.
-pub(super) fn begin(grid: Arc<Grid>, designs: Vec<Design>) -> Simulated {
+pub(in crate::window::backend) fn begin(grid: Arc<Grid>, designs: Vec<Design>) -> Simulated {
     let settings = Settings {
         catalogue: catalogue(),
         patience: PATIENCE,
@@ -117,16 +106,14 @@ impl Runner {
         mut grid: Simulated,
         requests: Receiver<Request>,
         answers: Sender<Answer>,
-        slot: Arc<Slot>,
-        ctx: egui::Context,
+        keeper: Keeper,
     ) -> Self {
         let now = grid.world().now();
         Self {
             grid,
             requests,
             answers,
-            slot,
-            ctx,
+            keeper,
             going: Going::On,
             speed: Speed::default(),
             pace: Pace::from(Instant::now(), now),
@@ -135,11 +122,6 @@ impl Runner {
             now,
             busy_at: now,
             troubles: Vec::new(),
-            memory: Memory::default(),
-            events: VecDeque::new(),
-            events_read: 0,
-            handled: 0,
-            shown: None,
         }
     }
 
@@ -184,13 +166,12 @@ impl Runner {
 
     /// Whether nothing has been going on for a while.
     fn rests(&self) -> bool {
-        self.shown
-            .as_ref()
-            .is_some_and(|(shown, _)| !shown.is_busy() && self.busy_at + REST <= self.now)
+        let shown = self.keeper.shown();
+        shown.is_some_and(|(shown, _)| !shown.is_busy() && self.busy_at + REST <= self.now)
     }
 
     fn carry_out(&mut self, request: Request) {
-        self.handled += 1;
+        self.keeper.handled += 1;
         let now = self.grid.world().now();
         match request {
             Request::Submit(operation, command) => {
@@ -198,10 +179,7 @@ impl Runner {
                 // Nobody listens any more once the window is closed.
                 let _ = self.answers.send(Answer { answer });
             }
-            Request::CallOff(operation) => {
-                self.grid.world().call_off(now, operation);
-                self.grid.world().run_until(now);
-            }
+            Request::CallOff(operation) => self.grid.call_off(operation),
             Request::Strike(fault) => {
                 let grid = Arc::clone(self.grid.world().grid());
                 self.troubles.push(TroubleShown::of(&fault, now, &grid));
@@ -290,100 +268,44 @@ impl Runner {
         }
     }
 
-    /// Hands over what is new, and wakes the window.
+    /// Hands over what is new.
     fn show(&mut self) {
         let view = self.grid.view();
-        self.read_events();
-        let world = self.grid.world();
-        let now = world.now();
-        self.now = now;
-        self.troubles.retain(|trouble| trouble.until > now);
-        let Some(snapshot) = self.changed(view) else {
-            return;
-        };
-        if snapshot.is_busy() {
+        let now = self.grid.world().now();
+        if self.keeper.read_events(&mut self.grid) {
             self.busy_at = now;
         }
-        let snapshot = Arc::new(snapshot);
-        self.shown = Some((Arc::clone(&snapshot), Instant::now()));
-        self.slot.put(snapshot);
-        self.ctx.request_repaint();
-    }
-
-    /// All there is to show; `None`: it is shown already.
-    fn changed(&mut self, view: Arc<model::view::View>) -> Option<Snapshot> {
-        let world = self.grid.world();
-        let now = world.now();
-        let has_controller = world.controller().is_some();
-        let same = self.shown.as_ref().filter(|(shown, _)| {
-            Arc::ptr_eq(&shown.view, &view)
-                && shown.events_total == self.events_read
-                && (shown.going, shown.speed) == (self.going, self.speed)
-                && shown.handled == self.handled
-                && shown.has_controller == has_controller
-                && shown.troubles == self.troubles
-                && shown.violations == world.violations()
-        });
-        if let Some((shown, at)) = same {
-            let is_due = shown.is_busy() && shown.at != now && at.elapsed() >= CLOCK;
-            if !is_due {
-                return None;
-            }
-        }
-        let controller = world.controller();
-        let before = self.shown.as_ref().map(|(shown, _)| shown);
-        // While there is no controller, what it knew last stands.
-        let (operations, vms, designs) = match (controller, before) {
-            (Some(controller), _) => {
-                self.memory.learn(controller);
-                (
-                    shown::operations(controller, &self.memory),
-                    shown::vms(controller),
-                    shown::designs(controller),
-                )
-            }
-            (None, Some(before)) => (
-                before.operations.clone(),
-                before.vms.clone(),
-                before.designs.clone(),
-            ),
-            (None, None) => Default::default(),
-        };
-        Some(Snapshot {
-            at: now,
+        self.now = now;
+        self.troubles.retain(|trouble| trouble.until > now);
+        let clock = ClockShown {
             going: self.going,
             speed: self.speed,
-            view,
-            operations,
-            events: self.events.iter().cloned().collect(),
-            events_total: self.events_read,
-            vms,
-            designs,
             troubles: self.troubles.clone(),
-            has_controller,
-            violations: world.violations().to_vec(),
-            handled: self.handled,
-        })
+            violations: self.grid.world().violations().to_vec(),
+        };
+        if self.is_shown(&view, &clock) {
+            return;
+        }
+        self.keeper.show(&mut self.grid, view, now, Some(clock));
+        if self
+            .keeper
+            .shown()
+            .is_some_and(|(shown, _)| shown.is_busy())
+        {
+            self.busy_at = now;
+        }
     }
 
-    /// Takes new lines of the history in.
-    fn read_events(&mut self) {
-        loop {
-            let events = self.grid.events(self.events_read as u64, EVENTS_READ);
-            if events.is_empty() {
-                return;
-            }
-            self.events_read += events.len();
-            let world = self.grid.world();
-            self.busy_at = world.now();
-            if let Some(controller) = world.controller() {
-                self.memory.learn(controller);
-            }
-            for event in &events {
-                self.events.push_back(self.memory.take(event, world.grid()));
-            }
-            let more = self.events.len().saturating_sub(EVENTS_SHOWN);
-            self.events.drain(..more);
-        }
+    /// Whether all that there is to show is shown already.
+    fn is_shown(&mut self, view: &Arc<View>, clock: &ClockShown) -> bool {
+        let Some((shown, at)) = self.keeper.shown() else {
+            return false;
+        };
+        let has_controller = self.grid.world().controller().is_some();
+        let is_same = self.keeper.is_shown(view)
+            && shown.clock.as_ref() == Some(clock)
+            && shown.trouble.is_none() == has_controller;
+        let ticks = shown.is_busy() && shown.at != self.now && at.elapsed() >= CLOCK;
+        is_same && !ticks
     }
 }
