@@ -4,6 +4,7 @@
 //! - `making`: the orders that make a VM, and the disk that other nodes lend it
 //! - `deploy`: a design comes to stand as it is drawn
 //! - `sizing`, `moving`: VMs are given more or less, and go to other nodes
+//! - `outfit`: VMs are sent what their components' recipes say
 //! - `drive`: operations go on: orders are sent, and ends are told
 //! - `hear`: agents come and go, and report
 //! - `picture`: the view, brought up to date
@@ -16,6 +17,7 @@ mod hear;
 mod making;
 mod mend;
 mod moving;
+mod outfit;
 mod picture;
 mod sizing;
 
@@ -55,6 +57,8 @@ pub struct Controller {
     mended: BTreeMap<VmId, Time>,
     /// VMs that nodes have and nobody here has made.
     found: BTreeMap<VmId, NodeId>,
+    /// Deployments some of whose VMs may lack something of their outfits, and when to look again.
+    unsettled: BTreeMap<u32, Time>,
 }
 
 /// What is known of the way to a node's agent.
@@ -128,7 +132,10 @@ impl Controller {
             progress: BTreeMap::new(),
             mended: BTreeMap::new(),
             found: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
         };
+        controller.ledger.stirred = controller.ledger.deployments.keys().copied().collect();
+        controller.unsettle(now);
         controller.ledger.touched = controller.view.grid.node_ids().collect();
         controller.refresh(now);
         controller
@@ -145,6 +152,7 @@ impl Controller {
             Input::Ticked => self.mend(now, out),
         }
         self.advance(now, out);
+        self.unsettle(now);
         self.refresh(now);
     }
 

@@ -17,6 +17,9 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Addresses that every network keeps for its own: the network itself, and the nodes' ends.
 const KEPT_ADDRESSES: u32 = 10;
 
+/// The disk of a system that has its data on another one, at most.
+const SYSTEM_MIB: u64 = 4_096;
+
 /// The length of the prefix of a tenant's network.
 const PREFIX: u8 = 16;
 
@@ -51,12 +54,16 @@ impl Draft<'_> {
         let arch = self.assigned.spec.arch.unwrap_or(class.arch);
         let cpus = self.resources.cpu_milli.0.div_ceil(1_000).max(1);
         let mem_mib = self.resources.mem_mib.0.max(1);
-        let image = |name: &String| catalogue.images.get(name).cloned();
+        let mut images = catalogue.images_of(self.component).into_iter();
+        let mut images = images
+            .by_ref()
+            .map(|name| catalogue.images.get(name).cloned());
+        let system = images.next().flatten();
+        let applications = images.flatten();
+        let recipe = catalogue.recipe(self.component);
         let kernel = catalogue
             .kernel(&hypervisor.name, virtualisation, arch)
             .cloned();
-        let applications = self.component.add_applications.iter().filter_map(image);
-        let system = catalogue.images.get(self.component.image_name()).cloned();
         // A limit to which a hypervisor cannot hold its guests is not asked of it; placement counts it.
         let can = |capability| hypervisor.capabilities.contains(&capability);
         let vm = self.vm.0.to_be_bytes();
@@ -84,10 +91,11 @@ impl Draft<'_> {
                 Virtualisation::Para | Virtualisation::Container => BootLoader::Direct,
             },
             kernel_arguments: kernel_arguments(virtualisation, arch).to_owned(),
-            disks: vec![Disk {
-                iops: Some(self.resources.disk_iops.0).filter(|iops| *iops > 0 && can(ScaleDisk)),
-                ..self.disk(virtualisation, system)
-            }],
+            disks: self.disks(
+                self.disk(virtualisation, system),
+                recipe.and_then(|recipe| recipe.data.as_deref()),
+                Some(self.resources.disk_iops.0).filter(|iops| *iops > 0 && can(ScaleDisk)),
+            ),
             interfaces: vec![Interface {
                 name: "front".to_owned(),
                 network: self.network,
@@ -105,6 +113,33 @@ impl Draft<'_> {
             },
             highly_available: self.component.highly_available,
         }
+    }
+
+    /// The disk of the system, and one of the data where its recipe asks for that: together they are as
+    /// large as the VM asks.
+    fn disks(&self, mut system: Disk, data: Option<&str>, iops: Option<u32>) -> Vec<Disk> {
+        let Some(mount) = data else {
+            return vec![Disk { iops, ..system }];
+        };
+        let all_mib = system.size_mib;
+        system.size_mib = SYSTEM_MIB.min(all_mib / 2);
+        let data = Disk {
+            name: "data".to_owned(),
+            size_mib: all_mib - system.size_mib,
+            image: None,
+            table: PartitionTable::None,
+            partitions: vec![Partition {
+                name: "data".to_owned(),
+                size_mib: None,
+                format: Format::Ext4,
+                block_bytes: None,
+                mount: Some(mount.to_owned()),
+                bootable: false,
+            }],
+            iops,
+            ..system.clone()
+        };
+        vec![system, data]
     }
 
     fn disk(&self, virtualisation: Virtualisation, image: Option<String>) -> Disk {

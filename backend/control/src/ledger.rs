@@ -60,6 +60,9 @@ pub struct Ledger {
     /// Nodes of which something changed since somebody looked.
     #[serde(skip)]
     pub(crate) touched: BTreeSet<NodeId>,
+    /// Deployments of which something changed since somebody looked.
+    #[serde(skip)]
+    pub(crate) stirred: BTreeSet<u32>,
 }
 
 /// How an operation has ended.

@@ -21,6 +21,7 @@
 //! - [`ledger`]: the sum of a journal
 //! - [`message`]: what a controller is told, and what it answers
 //! - [`mod@controller`]: the controller itself
+//! - [`outfitting`]: what VMs are to hold by their recipes
 //! - `pairs`: maps in the journal
 //! - [`shown`]: what it tells those who ask, with names in place of ids
 //! - `draft`: blueprints of assigned VMs
@@ -33,6 +34,7 @@ pub mod journal;
 pub mod ledger;
 pub mod message;
 pub mod operation;
+pub mod outfitting;
 mod pairs;
 #[cfg(not(feature = "planted"))]
 mod planted;

@@ -1,5 +1,6 @@
 //! What somebody asked for, as the orders that carry it out.
 
+use model::configuration::Configuration;
 use model::id::{Generation, NodeId, OperationId, VmId};
 use model::order::{Scale, Verb};
 use model::report::Outcome;
@@ -117,6 +118,13 @@ pub enum TaskAct {
         from: Resources,
         /// What it takes then.
         to: Resources,
+    },
+    /// Send it what its recipe says.
+    Configure {
+        /// What it lacks of that.
+        configuration: Box<Configuration>,
+        /// All parts that it has then, by their digests.
+        parts: Vec<u64>,
     },
     /// What the verb says.
     Do {

@@ -35,6 +35,8 @@ pub struct VmRecord {
     pub deployment: u32,
     /// Its name in the assignment, as `web-0`.
     pub name: String,
+    /// The name of its component, as `web`.
+    pub component: String,
     /// Its shape.
     pub spec: Arc<VmSpec>,
     /// What it takes of its node.
@@ -53,6 +55,8 @@ pub struct VmRecord {
     pub lent: Vec<Lent>,
     /// Whether its node has made it.
     pub is_made: bool,
+    /// The parts of its outfit that it was sent, by their digests; empty: none.
+    pub configured: Vec<u64>,
     /// What it is to be.
     pub wish: Wish,
     /// Since when it is on its node.

@@ -1,12 +1,15 @@
 //! What a controller is told of its grid before anything happens.
 
-use model::design::Design;
+use model::design::{Component, Design};
 use model::hypervisor::{Arch, Virtualisation};
 use model::time::Span;
 use placement::policy::Policy;
+use recipe::book::Book;
+use recipe::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
+use std::sync::Arc;
 
 /// What does not change while a controller runs.
 #[derive(Clone, Debug)]
@@ -46,13 +49,15 @@ impl Default for Settings {
     }
 }
 
-/// Images by the names that designs use.
+/// What VMs are made of: images by the names that designs use, and recipes.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// SHA-256 of the manifests of OS and application images, in hex.
     pub images: BTreeMap<String, String>,
     /// Kernels as images, for hypervisors whose guests bring none on their disk.
     pub kernels: Vec<Kernel>,
+    /// What components become in their VMs; `None`: whatever their images are.
+    pub book: Option<Arc<Book>>,
 }
 
 /// A kernel as an image.
@@ -74,8 +79,7 @@ impl Catalogue {
     /// A line for each image that a design asks for and that is not here.
     pub fn missing(&self, design: &Design) -> Vec<String> {
         let asked = design.components.iter().flat_map(|component| {
-            let applications = component.add_applications.iter().map(String::as_str);
-            let images = iter::once(component.image_name()).chain(applications);
+            let images = self.images_of(component).into_iter();
             images.map(|image| (image, component.name.as_str()))
         });
         let missing = asked.filter(|(image, _)| !self.images.contains_key(*image));
@@ -83,6 +87,30 @@ impl Catalogue {
             format!("there is no image {image:?}, which component {component:?} asks for")
         });
         told.collect()
+    }
+
+    /// The recipe by which a component's VMs are made: of one that names no image of its own, where that
+    /// of the recipe is here.
+    pub fn recipe(&self, component: &Component) -> Option<&Recipe> {
+        let recipe = self.book.as_ref()?.recipe(component).ok()?;
+        let image = recipe.image.as_ref()?;
+        let is_made_so = component.image.is_empty() && self.images.contains_key(image);
+        is_made_so.then_some(recipe)
+    }
+
+    /// The images of which a component's VMs are made, by name: that of the system, and those of
+    /// applications, which a recipe's has all.
+    pub fn images_of<'a>(&'a self, component: &'a Component) -> Vec<&'a str> {
+        let made_so = self
+            .recipe(component)
+            .and_then(|recipe| recipe.image.as_deref());
+        if let Some(image) = made_so {
+            return vec![image];
+        }
+        let applications = component.add_applications.iter().map(String::as_str);
+        iter::once(component.image_name())
+            .chain(applications)
+            .collect()
     }
 
     /// The first kernel for a guest, by its image.

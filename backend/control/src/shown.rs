@@ -63,6 +63,8 @@ pub struct VmShown {
     pub state: Option<VmState>,
     /// What it is to be.
     pub wish: Wish,
+    /// Whether its services were set up by its component's recipe.
+    pub is_configured: bool,
     /// Whether an operation has it, so that others wait.
     pub is_busy: bool,
     /// Whether it is started elsewhere when its node is lost.
@@ -157,6 +159,7 @@ impl Controller {
             arriving: arriving.map(|(node, _)| self.node_name(*node)),
             state: self.state_of(vm.id),
             wish: vm.wish,
+            is_configured: !vm.configured.is_empty(),
             is_busy: self.ledger().holder(vm.id).is_some(),
             highly_available: vm.is_highly_available(),
             resources: vm.resources,

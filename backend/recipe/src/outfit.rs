@@ -31,6 +31,11 @@ impl Outfit {
     pub fn configuration(&self) -> Configuration {
         joined(self.parts.iter())
     }
+
+    /// What a VM is to be sent that has some of the parts.
+    pub fn lacking(&self, has: impl Fn(&Configuration) -> bool) -> Configuration {
+        joined(self.parts.iter().filter(|part| !has(part)))
+    }
 }
 
 /// Why a design's components cannot become what their recipes say.

@@ -5,6 +5,7 @@ use model::grid::Grid;
 use model::grid_file::read_grid;
 use model::time::Span;
 use placement::policy::Policy;
+use recipe::book::Book;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -63,6 +64,10 @@ pub struct Config {
     /// Kernels as images, for guests that bring none on their disk.
     #[serde(default, rename = "kernel")]
     pub kernels: Vec<Kernel>,
+    /// Files of recipes beside those that are built in; one of a known name takes its place. Paths as that
+    /// of the grid.
+    #[serde(default)]
+    pub recipes: Vec<PathBuf>,
 }
 
 impl Config {
@@ -78,6 +83,9 @@ impl Config {
             })?;
         let beside = path.parent().unwrap_or(Path::new("."));
         config.grid = beside.join(&config.grid);
+        for recipe in &mut config.recipes {
+            *recipe = beside.join(&*recipe);
+        }
         let images = config.images.values();
         let kernels = config.kernels.iter().map(|kernel| &kernel.image);
         for image in images.chain(kernels) {
@@ -106,10 +114,26 @@ impl Config {
         Ok(Arc::new(grid))
     }
 
+    fn book(&self) -> Result<Book, ConfigError> {
+        let named = self
+            .recipes
+            .iter()
+            .map(|path| Ok((path.display().to_string(), text(path)?)));
+        let named = named.collect::<Result<Vec<_>, ConfigError>>()?;
+        let files: Vec<(&str, &str)> = named
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
+        Book::with(&files).map_err(|faults| ConfigError::Invalid {
+            path: PathBuf::from("recipes"),
+            why: faults.to_string(),
+        })
+    }
+
     /// What the controller is told.
     ///
     /// # Errors
-    /// Where there is no such policy.
+    /// Where there is no such policy, or a recipe is not sound.
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         let policy = self.policy.parse::<Policy>();
         let seconds = |n: u32| Span(i64::from(n) * 1_000);
@@ -124,6 +148,7 @@ impl Config {
             catalogue: Catalogue {
                 images: self.images.clone(),
                 kernels: self.kernels.clone(),
+                book: Some(Arc::new(self.book()?)),
             },
             ..Settings::default()
         })

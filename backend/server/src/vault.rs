@@ -2,6 +2,7 @@
 //! which is in a file of its own, so that neither a copy of the database nor a backup of it tells any.
 
 use crate::store::{Store, StoreError};
+use control::outfitting::is_password;
 use link::identity::write_private;
 use link::protocol::HexKey;
 use model::id::KeyId;
@@ -83,7 +84,10 @@ impl Vault {
             let key = match store.key(*id)? {
                 Some(sealed) => self.unseal(*id, sealed)?,
                 None => {
-                    let key = random(&self.chance)?;
+                    let mut key = random(&self.chance)?;
+                    if is_password(*id) {
+                        key = in_words(&key);
+                    }
                     store.keep_key(*id, &self.seal(*id, &key)?)?;
                     key
                 }
@@ -122,6 +126,17 @@ impl Vault {
         let opened = opened.map_err(|_| VaultError::Sealed(id))?;
         Ok(Zeroizing::new(opened.to_vec()))
     }
+}
+
+/// What a file of text may hold: as many bits as a key's first half, in hexadecimal.
+fn in_words(key: &[u8]) -> Zeroizing<Vec<u8>> {
+    let digit = |half: u8| b"0123456789abcdef"[usize::from(half & 0xf)];
+    let bytes = key[..KEY_BYTES / 2].iter();
+    Zeroizing::new(
+        bytes
+            .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+            .collect(),
+    )
 }
 
 fn random(chance: &SystemRandom) -> Result<Zeroizing<Vec<u8>>, VaultError> {

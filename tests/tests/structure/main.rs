@@ -40,7 +40,7 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     ),
     ("capacity", Pure, &["engine", "model", "placement"]),
     ("client", Impure, &["control", "link", "model"]),
-    ("control", Pure, &["model", "placement"]),
+    ("control", Pure, &["model", "placement", "recipe"]),
     ("drivers", Impure, &["agent", "model"]),
     // `model` for its instants and spans, and nothing else: it knows nothing of grids.
     ("engine", Pure, &["model"]),
@@ -67,7 +67,11 @@ const CRATES: &[(&str, Purity, &[&str])] = &[
     ("placement", Pure, &["model"]),
     // Apart from `placement`: its templates' engine is no business of those who place.
     ("recipe", Pure, &["model"]),
-    ("server", Impure, &["control", "link", "model", "placement"]),
+    (
+        "server",
+        Impure,
+        &["control", "link", "model", "placement", "recipe"],
+    ),
     ("tests", Impure, &[]),
     // `agent` and `control`: the world is made of the real ones. `placement` to see that the controller
     // plans as it does.

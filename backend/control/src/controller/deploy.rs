@@ -8,6 +8,7 @@ use crate::backend::Refused;
 use crate::draft::{Draft, addresses, free_address};
 use crate::journal::Change;
 use crate::operation::TaskAct;
+use crate::outfitting::of_records;
 use crate::planted::{Bug, is_planted};
 use crate::record::{Deployment, VmRecord, Wish};
 use model::assignment::{AssignedVm, Assignment};
@@ -22,6 +23,7 @@ use model::view::View;
 use model::vm::Demand;
 use placement::assign::assign;
 use placement::plan::plan;
+use recipe::outfit::OutfitError;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -98,6 +100,9 @@ impl Controller {
                 tenant,
                 deployment: place,
                 name: assigned.name.clone(),
+                component: topology.components()[assigned.component.index()]
+                    .name
+                    .clone(),
                 spec: Arc::new(assigned.spec.clone()),
                 resources,
                 node: placement.node,
@@ -107,6 +112,7 @@ impl Controller {
                 blueprint: Arc::new(draft.blueprint(&grid, &self.settings.catalogue)),
                 lent: pieces(id, &placement.loans),
                 is_made: false,
+                configured: Vec::new(),
                 wish: Wish::Running,
                 since: Time::ZERO,
             };
@@ -123,6 +129,7 @@ impl Controller {
             let verb = Verb::Start;
             accepted.task(vm, node, TaskAct::Do { verb }, &made);
         }
+        self.check_outfits(&topology, place, &there, &accepted)?;
         accepted.append(resized);
         for assigned in &assignment.vms {
             there.remove(assigned.name.as_str());
@@ -132,6 +139,26 @@ impl Controller {
             accepted.delete(record, &made);
         }
         Ok(accepted)
+    }
+
+    /// That the recipes of a design's components can make what it asks of them.
+    fn check_outfits(
+        &self,
+        topology: &Topology,
+        place: u32,
+        there: &BTreeMap<&str, &VmRecord>,
+        accepted: &Accepted,
+    ) -> Result<(), Refused> {
+        let made = accepted.changes.iter().filter_map(|change| match change {
+            Change::Vm { record } => Some(&**record),
+            _ => None,
+        });
+        let records = there.values().copied().chain(made);
+        let outfits = of_records(topology, place, records, &self.settings.catalogue);
+        let why = |error: OutfitError| Refused::Faulty {
+            why: error.to_string(),
+        };
+        outfits.map(|_| ()).map_err(why)
     }
 
     /// Nodes for those VMs of an assignment that are not there yet, in their order.

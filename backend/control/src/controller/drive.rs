@@ -91,6 +91,10 @@ impl Controller {
                 // Where it could not be made nothing is left, and to be told so costs little.
                 self.when_reached(record.node, Verb::Delete)
             }
+            TaskAct::Configure { configuration, .. } => {
+                let configuration = configuration.clone();
+                self.when_reached(record.node, Verb::Configure { configuration })
+            }
             TaskAct::Do { verb } => self.when_reached(record.node, verb.clone()),
             TaskAct::Receive => match record.node == task.node {
                 true => Turn::Void(format!("{} is there already", record.name)),
@@ -346,6 +350,7 @@ fn keys(verb: &Verb, record: Option<&VmRecord>) -> BTreeSet<KeyId> {
             vec![*key]
         }
         Verb::RotateKey { from, to } => vec![*from, *to],
+        Verb::Configure { configuration } => configuration.keys().into_iter().collect(),
         _ => Vec::new(),
     };
     let disks = record.into_iter().flat_map(|record| {

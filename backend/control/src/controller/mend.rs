@@ -26,6 +26,7 @@ impl Controller {
         self.clear_remains(now, out);
         self.withdraw_lent(now, out);
         self.heal(now, out);
+        self.outfit(now, out);
     }
 
     /// Operations end by their deadline; what they leave to be undone goes on.
@@ -205,7 +206,7 @@ impl Controller {
         }
     }
 
-    fn may_mend(&self, now: Time, vm: VmId) -> bool {
+    pub(super) fn may_mend(&self, now: Time, vm: VmId) -> bool {
         let rested = self.mended.get(&vm).is_none_or(|at| *at + REST <= now);
         rested && !self.ledger.locks.contains_key(&vm)
     }
@@ -273,7 +274,13 @@ impl Controller {
         Some(accepted)
     }
 
-    fn begin_own(&mut self, now: Time, vm: VmId, accepted: Accepted, out: &mut Vec<Output>) {
+    pub(super) fn begin_own(
+        &mut self,
+        now: Time,
+        vm: VmId,
+        accepted: Accepted,
+        out: &mut Vec<Output>,
+    ) {
         self.mended.insert(vm, now);
         let operation = OperationId(FIRST_OWN + self.ledger.next_own);
         self.begin(now, operation, accepted, out);

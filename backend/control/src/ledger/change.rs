@@ -21,6 +21,7 @@ impl Ledger {
                 }
                 self.sit(record.node, record.id);
                 self.vms.insert(record.id, (**record).clone());
+                self.stir(record.id);
             }
             Change::Arriving { vm, to, devices } => {
                 if let Some(record) = self.vms.get_mut(vm) {
@@ -34,6 +35,7 @@ impl Ledger {
                 if let Some(record) = self.vms.get_mut(vm) {
                     record.wish = Wish::Gone;
                 }
+                self.stir(*vm);
             }
             Change::Node { node, state } => {
                 self.nodes[node.index()].state = *state;
@@ -46,12 +48,19 @@ impl Ledger {
                     self.tenants.push(deployment.design.tenant.clone());
                 }
                 self.deployments.insert(*place, (**deployment).clone());
+                self.stirred.insert(*place);
             }
             Change::Withdrawn { deployment } => {
                 self.deployments.remove(deployment);
             }
             Change::Generation { generation } => self.generation = *generation,
         }
+    }
+
+    /// Of a VM's deployment something changed.
+    pub(super) fn stir(&mut self, vm: VmId) {
+        self.stirred
+            .extend(self.vms.get(&vm).map(|record| record.deployment));
     }
 
     /// Something of a VM is, or may be, on a node.
@@ -74,6 +83,7 @@ impl Ledger {
         record.node = to;
         record.devices = devices.to_vec();
         record.is_made = false;
+        record.configured.clear();
         record.since = at;
         self.rise(from, vm);
         self.sit(to, vm);

@@ -24,7 +24,13 @@ impl Ledger {
         let before = std::mem::replace(&mut task.state, end.clone());
         let (vm, node, act) = (task.vm, task.node, task.act.clone());
         let is_done = *end == TaskState::Done;
+        self.stir(vm);
         match act {
+            TaskAct::Configure { parts, .. } => {
+                if let Some(record) = self.vms.get_mut(&vm).filter(|_| is_done) {
+                    record.configured = parts;
+                }
+            }
             TaskAct::Create => match (is_done, self.vms.get_mut(&vm)) {
                 (true, Some(record)) => record.is_made = true,
                 // It is made anew, by another operation, as long as it is wished for.
@@ -34,6 +40,7 @@ impl Ledger {
             TaskAct::Remake => {
                 if let Some(record) = self.vms.get_mut(&vm) {
                     record.is_made |= is_done;
+                    record.configured.clear();
                 }
             }
             TaskAct::Scale { scale, from, to } => {
@@ -153,6 +160,8 @@ impl Ledger {
                 if record.wish == Wish::Gone => {}
             Verb::Start | Verb::Resume | Verb::Reboot => record.wish = Wish::Running,
             Verb::Stop { .. } => record.wish = Wish::Stopped,
+            // It is as it was then.
+            Verb::Restore { .. } => record.configured.clear(),
             Verb::Modify { blueprint, .. } => record.blueprint = Arc::new((**blueprint).clone()),
             Verb::Scale { scale } => {
                 rescale(Arc::make_mut(&mut record.blueprint), scale);
@@ -163,6 +172,7 @@ impl Ledger {
     }
 
     pub(super) fn drop_vm(&mut self, vm: VmId) {
+        self.stir(vm);
         let Some(record) = self.vms.remove(&vm) else {
             return;
         };

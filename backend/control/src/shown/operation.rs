@@ -256,6 +256,7 @@ fn act_in_words(task: &Task) -> String {
         TaskAct::Create => "create".to_owned(),
         TaskAct::Remake => "make anew".to_owned(),
         TaskAct::Scale { .. } => "scale".to_owned(),
+        TaskAct::Configure { .. } => "configure".to_owned(),
         TaskAct::Do { verb } => verb.word().to_owned(),
         TaskAct::Receive => "receive".to_owned(),
         TaskAct::Send { .. } => "send".to_owned(),

@@ -4,7 +4,8 @@ use control::backend::{Command, Refused};
 use control::controller::Controller;
 use control::journal::Entry;
 use control::message::{Held, Input, Output};
-use control::settings::Settings;
+use control::settings::{Catalogue, Settings};
+use model::configuration::Configuration;
 use model::design::{Component, ComponentKind, Design};
 use model::event::Event;
 use model::grid::Grid;
@@ -12,6 +13,7 @@ use model::id::{NodeId, OperationId, VmId};
 use model::order::{Order, Verb};
 use model::report::{Outcome, Report, VmState};
 use model::time::{Span, Time};
+use recipe::book::Book;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -83,15 +85,35 @@ pub struct Fixture {
     pub held: Vec<BTreeMap<VmId, VmState>>,
     /// Nodes whose agents call.
     pub up: BTreeSet<NodeId>,
+    /// What VMs were sent for their services since they were made.
+    pub sent: BTreeMap<VmId, Vec<Configuration>>,
+    settings: Settings,
     last: u64,
 }
 
 impl Fixture {
     /// Nodes that have all called.
     pub fn new(nodes: u32) -> Self {
+        Self::with(nodes, Settings::default())
+    }
+
+    /// The same, whose components are made by the recipes that are built in.
+    pub fn with_recipes(nodes: u32) -> Self {
+        let catalogue = Catalogue {
+            images: [("services".to_owned(), "5e".repeat(32))].into(),
+            book: Some(Arc::new(Book::shipped())),
+            ..Catalogue::default()
+        };
+        let settings = Settings {
+            catalogue,
+            ..Settings::default()
+        };
+        Self::with(nodes, settings)
+    }
+
+    fn with(nodes: u32, settings: Settings) -> Self {
         let grid = grid(nodes);
-        let controller =
-            Controller::recover(Settings::default(), Arc::clone(&grid), [], Time::ZERO);
+        let controller = Controller::recover(settings.clone(), Arc::clone(&grid), [], Time::ZERO);
         let mut fixture = Self {
             controller,
             now: Time::ZERO,
@@ -104,6 +126,8 @@ impl Fixture {
             leased: BTreeMap::new(),
             held: vec![BTreeMap::new(); nodes as usize],
             up: grid.node_ids().collect(),
+            sent: BTreeMap::new(),
+            settings,
             last: 0,
             grid,
         };
@@ -259,10 +283,21 @@ impl Fixture {
         match &order.verb {
             Verb::Receive { .. } => return self.end(&order, Outcome::Cancelled),
             Verb::Create { .. } => {
+                self.sent.remove(&vm);
                 self.held[here].insert(vm, VmState::Stopped);
             }
             Verb::Delete => {
                 self.held[here].remove(&vm);
+            }
+            Verb::Configure { configuration } => {
+                if self.held[here].get(&vm) != Some(&VmState::Running) {
+                    let reason = "it does not run".to_owned();
+                    return self.end(&order, Outcome::Failed { reason });
+                }
+                self.sent
+                    .entry(vm)
+                    .or_default()
+                    .push((**configuration).clone());
             }
             Verb::Start | Verb::Resume | Verb::Reboot => {
                 self.held[here].insert(vm, VmState::Running);
@@ -337,7 +372,7 @@ impl Fixture {
     pub fn recovered(&self) -> Controller {
         let entries = self.journal.iter().cloned();
         let grid = Arc::clone(&self.grid);
-        Controller::recover(Settings::default(), grid, entries, self.now)
+        Controller::recover(self.settings.clone(), grid, entries, self.now)
     }
 
     /// The controller dies, and another takes its place.

@@ -215,10 +215,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The journal's sum is the controller's state after every step; in the end every operation has
-    /// ended once, and every VM is where it is recorded, in the state in which it is wished.
+    /// ended once, and every VM is where it is recorded, in the state in which it is wished,
+    /// and set up.
     #[test]
     fn any_history_is_the_sum_of_its_journal(happenings in happenings()) {
-        let mut fixture = Fixture::new(NODES);
+        let mut fixture = Fixture::with_recipes(NODES);
         for happening in happenings {
             happen(&mut fixture, happening);
             check(&fixture);
@@ -249,6 +250,8 @@ proptest! {
                 _ => [VmState::Stopped; 2],
             };
             prop_assert!(wished.contains(&state), "{:?}: {:?}", record, state);
+            let is_set_up = !record.configured.is_empty();
+            prop_assert!(is_set_up || state != VmState::Running, "{:?}", record);
         }
     }
 }

@@ -6,4 +6,5 @@ mod heal;
 mod history;
 mod locks;
 mod once;
+mod outfits;
 mod planner;
