@@ -196,11 +196,11 @@ fn a_live_grid_is_asked() {
     });
     let attached = harness.state().attached.as_ref().expect("it is reached");
     let live = attached.latest().expect("it is shown");
-    assert_eq!(live.operations[0].what, "cordon north-1");
+    assert_eq!(live.operations[0].what, "set node north-1 cordoned");
     assert!(
         live.events
             .iter()
-            .any(|event| event.text == "done, cordon north-1")
+            .any(|event| event.text == "done, set node north-1 cordoned")
     );
     let vm = model::id::VmId(7);
     let start = backend::Command::Vm {

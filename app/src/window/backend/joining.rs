@@ -2,7 +2,7 @@
 
 use crate::window::command::Command;
 use client::call::{CallError, Client, usual_folder};
-use egui::{Key, TextEdit, Ui, WidgetInfo};
+use egui::{Key, TextEdit, Ui};
 use link::token::Token;
 use std::fmt;
 use std::path::PathBuf;
@@ -60,13 +60,13 @@ impl Joining {
                 .hint_text(hint)
                 .password(is_secret)
                 .desired_width(f32::INFINITY);
-            let field = ui.add(field);
-            field.widget_info(|| WidgetInfo::text_edit(true, "", "", title));
+            let label = ui.label(title);
+            let field = ui.add(field).labelled_by(label.id);
             ui.add_space(4.0);
             field.lost_focus()
         };
         field(&mut self.address, "Controller", "HOST:PORT", false);
-        let entered = field(&mut self.token, "Token", "token", true);
+        let entered = field(&mut self.token, "Token", "as it was printed", true);
         let entered = entered && ui.input(|input| input.key_pressed(Key::Enter));
         let fault = self.fault();
         let button = ui.add_enabled(fault.is_none(), egui::Button::new("Join"));
