@@ -3,6 +3,7 @@
 use crate::fixture::run;
 use capacity::outcome::Fate;
 use control::backend::{Backend, Command, Refused};
+use control::shown::EventShown;
 use lab::recorded::Recorded;
 use lab::run::RunResult;
 use model::event::Happening;
@@ -146,7 +147,7 @@ fn events_end_at_the_instant() {
         .count();
     let all = recorded.events(0, usize::MAX);
     assert_eq!(all.len(), until);
-    assert!(all.is_sorted_by_key(|event| event.at));
+    assert!(all.is_sorted_by_key(|told| told.event.at));
     let mut paged = Vec::new();
     loop {
         let page = recorded.events(paged.len() as u64, 37);
@@ -157,8 +158,7 @@ fn events_end_at_the_instant() {
         paged.extend(page);
     }
     assert_eq!(paged, all);
-    let refused =
-        |event: &&model::event::Event| matches!(event.happening, Happening::Refused { .. });
+    let refused = |told: &&EventShown| matches!(told.event.happening, Happening::Refused { .. });
     let expected = result.outcome.log[..until].iter();
     let expected = expected
         .filter(|entry| matches!(entry.fate, Fate::Refused(_)))
