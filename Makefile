@@ -55,6 +55,7 @@ planted:
 # cloud-init; some minutes on an idle machine.
 test-components: packages-TEST guests
 	$(CARGO) test --package live --test live -- components:: --include-ignored --nocapture
+	$(CARGO) test --package server --test server -- shop:: --include-ignored --nocapture
 
 # The driver for Xen in the domain 0 of an emulated node: an hour at most, minutes on an idle machine.
 test-xen: packages-XEN

@@ -11,7 +11,7 @@ use model::hypervisor::Capability::{ScaleCpu, ScaleDisk, ScaleMem, ScaleNet};
 use model::hypervisor::{Arch, Virtualisation};
 use model::id::{NetworkId, NodeId, TenantId, VmId};
 use model::units::Resources;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Addresses that every network keeps for its own: the network itself, and the nodes' ends.
@@ -108,7 +108,11 @@ impl Draft<'_> {
             customisation: Customisation {
                 add: kernel.into_iter().chain(applications).collect(),
                 remove: self.component.remove_applications.clone(),
-                parameters: self.component.parameters.clone(),
+                // Those of a recipe are for what it sends the guest.
+                parameters: match recipe {
+                    Some(_) => BTreeMap::new(),
+                    None => self.component.parameters.clone(),
+                },
                 ..Customisation::default()
             },
             highly_available: self.component.highly_available,

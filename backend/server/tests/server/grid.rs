@@ -1,14 +1,16 @@
 //! A grid of one test: a controller and the agents of its nodes, on loopback.
 
 use crate::incusd::Incusd;
-use crate::recipes::make;
+use crate::recipes::{kept, make};
 use crate::waiting::until;
 use crate::wires::{HUB, Room, address};
+use agent::naming::bridge_name;
 use client::call::Client;
 use ed25519_dalek::SigningKey;
 use image::manifest::hex;
 use image::store::Store;
 use link::token::Token;
+use model::id::NetworkId;
 use std::fs::{self, File, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -57,6 +59,9 @@ pub struct Grid {
     ruled: Vec<Ruled>,
     /// Where nodes are wired together; `None`: all are on loopback.
     hub: Option<Room>,
+    /// The image of components that are made by their recipes, and where it is; `None`: no design asks
+    /// for it.
+    services: Option<(PathBuf, [String; 2])>,
     port: u16,
     folder: TempDir,
 }
@@ -64,16 +69,22 @@ pub struct Grid {
 impl Grid {
     /// A grid of this many nodes of QEMU on loopback, whose controller runs.
     pub fn new(nodes: usize) -> Self {
-        Self::start(&vec![Ruled::Qemu; nodes], None)
+        Self::start(&vec![Ruled::Qemu; nodes], None, None)
     }
 
     /// A grid of these nodes, each in a network of its own, whose controller runs. The test's thread is in
     /// the hub of these networks from now on.
     pub fn wired(ruled: &[Ruled]) -> Self {
-        Self::start(ruled, Some(Room::hub()))
+        Self::start(ruled, Some(Room::hub()), None)
     }
 
-    fn start(ruled: &[Ruled], hub: Option<Room>) -> Self {
+    /// The same, for components that are made by their recipes.
+    pub fn with_services(ruled: &[Ruled]) -> Self {
+        let services = kept(&key(), ["services", "linux"]);
+        Self::start(ruled, Some(Room::hub()), Some(services))
+    }
+
+    fn start(ruled: &[Ruled], hub: Option<Room>, services: Option<(PathBuf, [String; 2])>) -> Self {
         let folder = tempfile::Builder::new().prefix("gw").tempdir_in("/dev/shm");
         let folder = folder.expect("a folder in memory");
         // The tools' own user finds its way through.
@@ -88,6 +99,7 @@ impl Grid {
             nodes: Vec::new(),
             ruled: ruled.to_vec(),
             hub,
+            services,
             port,
             folder,
         };
@@ -102,25 +114,7 @@ impl Grid {
             self.path("controller"),
             self.at()
         );
-        let system = match self.ruled.is_empty() {
-            // Nobody comes to use it.
-            true => "0".repeat(64),
-            false => self.make("busybox"),
-        };
-        config += &format!("[images]\nbusybox = {system:?}\n");
-        let kernels = [
-            (Ruled::Qemu, "full", "linux"),
-            (Ruled::Uml, "para", "linux-uml"),
-        ];
-        for (ruled, virtualisation, recipe) in kernels {
-            if self.ruled.contains(&ruled) {
-                let (image, profile) = (self.make(recipe), ruled.profile());
-                config += &format!(
-                    "[[kernel]]\nhypervisors = [{profile:?}]\nvirtualisation = {virtualisation:?}\n\
-                     arch = \"x86_64\"\nimage = {image:?}\n"
-                );
-            }
-        }
+        config += &self.images();
         fs::write(self.path("controller.toml"), config).expect("written");
         let usual = [Ruled::Qemu; 2];
         let ruled = if self.ruled.is_empty() {
@@ -131,12 +125,41 @@ impl Grid {
         let mut grid = "version = 1\nname = \"Test\"\n".to_owned();
         for (place, ruled) in ruled.iter().enumerate() {
             grid += &format!(
-                "[[node]]\nname = \"north-{place}\"\ncpu_cores = 4\nmem_gib = 2\ndisk_gib = 4\n\
+                "[[node]]\nname = \"north-{place}\"\ncpu_cores = 4\nmem_gib = 2\ndisk_gib = 16\n\
                  hypervisor = {profile:?}\nsite = {profile:?}\n",
                 profile = ruled.profile()
             );
         }
         fs::write(self.path("grid.toml"), grid).expect("written");
+    }
+
+    fn images(&self) -> String {
+        if let Some((_, [services, linux])) = &self.services {
+            return format!(
+                "[images]\nservices = {services:?}\n\
+                 [[kernel]]\nvirtualisation = \"full\"\narch = \"x86_64\"\nimage = {linux:?}\n"
+            );
+        }
+        let system = match self.ruled.is_empty() {
+            // Nobody comes to use it.
+            true => "0".repeat(64),
+            false => self.make("busybox"),
+        };
+        let mut images = format!("[images]\nbusybox = {system:?}\n");
+        let kernels = [
+            (Ruled::Qemu, "full", "linux"),
+            (Ruled::Uml, "para", "linux-uml"),
+        ];
+        for (ruled, virtualisation, recipe) in kernels {
+            if self.ruled.contains(&ruled) {
+                let (image, profile) = (self.make(recipe), ruled.profile());
+                images += &format!(
+                    "[[kernel]]\nhypervisors = [{profile:?}]\nvirtualisation = {virtualisation:?}\n\
+                     arch = \"x86_64\"\nimage = {image:?}\n"
+                );
+            }
+        }
+        images
     }
 
     fn make(&self, recipe: &str) -> String {
@@ -236,9 +259,10 @@ impl Grid {
 
     fn configure_agent(&self, place: usize) {
         let root = self.empty_folder(&format!("node-{place}"));
+        let made = self.path("store");
+        let store = self.services.as_ref().map_or(&made, |(store, _)| store);
         let mut config = format!(
-            "node = {place}\nroot = {root:?}\nimages = {:?}\nsigners = [{:?}]\ndriver = {:?}\n",
-            self.path("store"),
+            "node = {place}\nroot = {root:?}\nimages = {store:?}\nsigners = [{:?}]\ndriver = {:?}\n",
             hex(key().verifying_key().as_bytes()),
             self.ruled[place].driver(),
         );
@@ -295,6 +319,12 @@ impl Grid {
         let folder = self.path(name);
         fs::create_dir_all(&folder).expect("a folder");
         folder
+    }
+
+    /// Somebody outside, who is plugged into a tenant's network on a node.
+    pub fn outside(&self, place: usize, network: NetworkId, address: &str) -> Room {
+        let room = self.nodes[place].room.as_ref().expect("it is wired");
+        room.outside(&bridge_name(network), address)
     }
 
     /// What guests have said on their consoles, all nodes together.

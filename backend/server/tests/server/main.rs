@@ -7,6 +7,7 @@ mod grid;
 mod incusd;
 #[path = "../../../live/tests/live/recipes.rs"]
 mod recipes;
+mod shop;
 mod strangers;
 #[path = "../../../live/tests/live/sys.rs"]
 mod sys;

@@ -3,9 +3,10 @@
 use crate::sys::sees_its_network;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,39 @@ impl Room {
         let mut words = vec!["nsenter".to_owned(), format!("--net={}", self.path())];
         words.extend(sees_its_network(sys));
         words
+    }
+
+    /// Somebody outside, who is plugged into a bridge of this network.
+    pub fn outside(&self, bridge: &str, address: &str) -> Self {
+        let room = Self::new();
+        let there = room.0.id();
+        self.ip(&format!(
+            "link add outside type veth peer name in netns {there}"
+        ));
+        self.ip(&format!("link set outside master {bridge} up"));
+        room.ip(&format!("addr add {address} dev in"));
+        room.ip("link set in up");
+        room
+    }
+
+    /// What whoever listens at an address answers to a text; nothing where nobody does.
+    pub fn call(&self, at: &str, text: &str) -> String {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", self.path()));
+        command.args([
+            "socat",
+            "-t10",
+            "-",
+            &format!("TCP:{at},connect-timeout=10"),
+        ]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn().expect("socat");
+        let mut pipe = child.stdin.take().expect("piped");
+        // Where nobody is there, the answer tells.
+        pipe.write_all(text.as_bytes()).ok();
+        drop(pipe);
+        let answer = child.wait_with_output().expect("socat ends");
+        String::from_utf8_lossy(&answer.stdout).into_owned()
     }
 
     fn path(&self) -> String {

@@ -1,12 +1,12 @@
 //! A node whose guests are the VMs of a design, and somebody outside who calls them.
 
 use crate::network::node::Room;
-use crate::recipes::make;
+use crate::recipes::kept;
 use agent::naming::bridge_name;
 use ed25519_dalek::SigningKey;
 use image::manifest::hex;
 use image::publish::{Published, publish};
-use image::store::{Store, file_digest};
+use image::store::Store;
 use model::blueprint::{
     Blueprint, BootLoader, Customisation, Disk, Format, Interface, Partition, PartitionTable,
 };
@@ -19,7 +19,7 @@ use recipe::outfit::Outfit;
 use recipe::site::Instance;
 use serde_json::json;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -57,7 +57,7 @@ impl Grid {
         let folder = folder.expect("a folder in memory");
         image::sandbox::let_through(folder.path()).expect("our folder");
         let key = key();
-        let (store, images) = images(&key, names);
+        let (store, images) = kept(&key, names);
         let file = folder.path().join("agent.toml");
         let config = format!(
             "node = 1\nroot = {:?}\ndriver = \"qemu\"\nplugging = \"tap\"\nimages = {store:?}\n\
@@ -329,43 +329,6 @@ fn disk(name: &str, size_mib: u64, image: Option<String>, mount: &str) -> Disk {
 /// Who signs the images.
 fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
-}
-
-/// A store of the images, and their ids; Debian's packages are fetched once for each state of the
-/// recipes.
-fn images(key: &SigningKey, names: [&str; 2]) -> (PathBuf, [String; 2]) {
-    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/recipes");
-    let digests = names.map(|name| {
-        let recipe = recipes.join(format!("{name}.toml"));
-        file_digest(&recipe, &agent::watch::Unwatched).expect("a recipe")
-    });
-    let made = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let kept = made.join(format!("images-{}", &hex_join(&digests)));
-    let open =
-        |folder: &Path| Store::open(folder, vec![key.verifying_key()], 2 << 30).expect("a store");
-    if !kept.exists() {
-        let work = tempfile::tempdir_in(made).expect("a folder");
-        let folder = work.path().join("store");
-        let store = open(&folder);
-        for name in names {
-            make(name, work.path(), &store, key);
-        }
-        // Another test may have been first.
-        if let Err(error) = fs::rename(&folder, &kept) {
-            assert!(kept.exists(), "{error}");
-        }
-    }
-    let images = open(&kept).images().expect("images");
-    let ids = names.map(|name| {
-        let image = images.iter().find(|image| image.manifest.name == name);
-        image.expect("it was made").id.clone()
-    });
-    (kept, ids)
-}
-
-/// The beginnings of digests, as one name.
-fn hex_join(digests: &[String]) -> String {
-    digests.iter().map(|digest| &digest[..16]).collect()
 }
 
 pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
