@@ -32,6 +32,8 @@ use model::id::{Generation, NodeId, OperationId, VmId};
 use model::report::VmState;
 use model::time::Time;
 use model::view::View;
+use placement::plan::Planner;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -41,6 +43,9 @@ pub struct Controller {
     settings: Settings,
     ledger: Ledger,
     view: Arc<View>,
+    /// What plans are made with. Each leaves it as it was: what it decides does not depend on what was
+    /// decided before, so that who looks at a controller may plan with it.
+    planner: RefCell<Planner>,
     /// By [`NodeId`].
     links: Vec<Link>,
     /// States of VMs as their nodes told them last.
@@ -120,8 +125,10 @@ impl Controller {
             is_reached: false,
             leased_until,
         };
+        let planner = Planner::new(Arc::clone(&grid), settings.policy.clone(), settings.seed);
         let mut controller = Self {
             links: vec![link; grid.nodes.len()],
+            planner: RefCell::new(planner),
             view: Arc::new(View::empty(grid)),
             flights: drive::flights(&ledger),
             wake: ledger.open.keys().copied().collect(),

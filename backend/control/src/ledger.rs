@@ -5,6 +5,7 @@
 
 mod change;
 mod closing;
+mod names;
 
 use crate::backend::Refused;
 use crate::journal::Entry;
@@ -13,6 +14,7 @@ use crate::record::{Deployment, NodeRecord, VmRecord};
 use model::id::{Generation, NodeId, OperationId, TenantId, VmId};
 use model::report::Outcome;
 use model::time::Time;
+use names::Names;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -57,6 +59,8 @@ pub struct Ledger {
     pub next_own: u64,
     /// The next place of a deployment.
     pub next_deployment: u32,
+    #[serde(skip)]
+    names: Names,
     /// Nodes of which something changed since somebody looked.
     #[serde(skip)]
     pub(crate) touched: BTreeSet<NodeId>,
@@ -188,6 +192,7 @@ impl Ledger {
                 // Nodes that came to the grid since.
                 let all = std::mem::take(&mut self.nodes);
                 *self = (**ledger).clone();
+                self.names = Names::of(self);
                 self.nodes.extend(all.into_iter().skip(self.nodes.len()));
                 self.touched = (0..self.nodes.len() as u32).map(NodeId).collect();
             }
@@ -215,17 +220,14 @@ impl Ledger {
 
     /// The deployment of a tenant's design.
     pub fn deployment(&self, tenant: &str, design: &str) -> Option<(u32, &Deployment)> {
-        let mut all = self.deployments.iter();
-        let found = all.find(|(_, deployment)| {
-            deployment.design.name == design && deployment.design.tenant == tenant
-        });
-        found.map(|(place, deployment)| (*place, deployment))
+        let place = self.names.design(tenant, design)?;
+        Some((place, self.deployments.get(&place)?))
     }
 
     /// The id of a tenant, new where it was not heard of.
     pub fn tenant(&self, name: &str) -> TenantId {
-        let place = self.tenants.iter().position(|known| known == name);
-        TenantId(place.unwrap_or(self.tenants.len()) as u32)
+        let known = self.names.tenant(name);
+        known.unwrap_or(TenantId(self.tenants.len() as u32))
     }
 
     fn task(&mut self, operation: OperationId, task: u32) -> Option<&mut Task> {

@@ -1,5 +1,9 @@
 //! The unified picture of the grid at an instant: what the heatmap draws and placement decides from.
 
+mod nodes;
+
+pub use nodes::{Iter, NodeViews};
+
 use crate::grid::{Grid, NodeState};
 use crate::id::{Generation, NodeId, TenantId, VmId};
 use crate::time::Time;
@@ -46,7 +50,7 @@ pub struct View {
     /// What does not change with the instant.
     pub grid: Arc<Grid>,
     /// By [`NodeId`]; as long as `grid.nodes`.
-    pub nodes: Vec<NodeView>,
+    pub nodes: NodeViews,
 }
 
 impl View {

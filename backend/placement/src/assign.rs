@@ -27,6 +27,7 @@ use model::id::ComponentId;
 use model::topology::Topology;
 use model::units::{Dimension, Resources};
 use model::vm::{Demand, Scope};
+pub use room::Kinds;
 use room::Room;
 use std::cmp::Reverse;
 
@@ -157,7 +158,19 @@ fn reasons(refused: &[(Filter, u32)]) -> String {
 /// # Errors
 /// What no empty grid of this kind could run, with a hint.
 pub fn assign(topology: &Topology, grid: &Grid) -> Result<Assignment, AssignError> {
-    let room = Room::of(grid);
+    assign_on(topology, grid, &Kinds::of(grid))
+}
+
+/// As [`assign`], where the kinds of the grid's nodes are known already.
+///
+/// # Errors
+/// As [`assign`]'s.
+pub fn assign_on(
+    topology: &Topology,
+    grid: &Grid,
+    kinds: &Kinds,
+) -> Result<Assignment, AssignError> {
+    let room = Room::of(grid, kinds);
     let mut vms = Vec::new();
     for (id, component) in topology.components().iter().enumerate() {
         if component.kind == ComponentKind::Network {

@@ -38,6 +38,12 @@ impl Groups {
         GroupId(self.rules.len() as u32 - 1)
     }
 
+    /// Forgets all groups.
+    pub(crate) fn clear(&mut self) {
+        self.rules.clear();
+        self.members.clear();
+    }
+
     pub(crate) fn rule(&self, group: GroupId) -> GroupRule {
         self.rules[group.index()]
     }

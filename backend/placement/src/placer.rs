@@ -10,7 +10,7 @@ use crate::rule::key::CompiledChain;
 use crate::score::{First, REFUSED, Spot, evaluate};
 use crate::search::Index;
 use crate::shape::Shape;
-use crate::state::{Devices, Request, ShapeId, State, WIDTH};
+use crate::state::{Devices, Request, Seats, ShapeId, State, WIDTH};
 use model::grid::{Grid, NodeState};
 use model::id::{GroupId, NodeId};
 use model::plan::Loan;
@@ -192,6 +192,50 @@ impl Placer {
             node,
             devices: self.devices_for(request.shape, node),
         })
+    }
+
+    /// As [`Self::decide`] on a grid of which only some nodes are open: those with a bit in `among`,
+    /// which has a word for each block. The refusal does not say which filter it was.
+    ///
+    /// Not for policies that reckon with nodes which they do not take, as TOPSIS does.
+    pub(crate) fn decide_among(
+        &mut self,
+        request: Request<'_>,
+        among: Option<&[u64]>,
+    ) -> Result<Decision, Filter> {
+        let scene = Scene {
+            state: &self.state,
+            groups: &self.groups,
+            shapes: &self.shapes,
+            mix: &self.mix,
+            chain: self.chain.as_ref(),
+        };
+        let index = &mut self.index;
+        let node = index.decide_among(scene, &self.policy, &mut self.chance, request, among)?;
+        Ok(Decision {
+            node,
+            devices: self.devices_for(request.shape, node),
+        })
+    }
+
+    /// Begins anew but for what is on the nodes: no groups, and lots from a seed.
+    pub(crate) fn begin(&mut self, seed: u64) {
+        self.groups.clear();
+        self.chance = Chance::new(seed);
+    }
+
+    /// Forgets all shapes, whose ids are given anew.
+    pub(crate) fn forget_shapes(&mut self) {
+        self.shapes.clear();
+        self.by_spec.clear();
+        self.index.forget();
+    }
+
+    /// Puts a node into another state as a whole.
+    pub(crate) fn seat(&mut self, node: NodeId, seats: &Seats) {
+        if self.state.seat(node, seats) {
+            self.index.note(node);
+        }
     }
 
     /// What the oracle looks at.

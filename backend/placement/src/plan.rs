@@ -12,13 +12,19 @@
 //! In reading order:
 //!
 //! - this module: [`plan`], what it gives and why it fails
-//! - `stage`: a placer filled with what runs already, and one round over all VMs
+//! - `planner`: what is kept from one plan to the next
+//! - `seat`: what runs on a node as it weighs on it
+//! - `stage`: one round over all VMs beside what runs already
 //! - `remote`: the nodes that lend a VM its remote disk, and those with too few such
 //! - `hint`: what the user can do about a VM that found no node
 
 mod hint;
+mod planner;
 mod remote;
+mod seat;
 mod stage;
+
+pub use planner::{Planner, Within};
 
 use crate::explain::Explanation;
 use crate::policy::Policy;
@@ -26,7 +32,7 @@ use model::assignment::Assignment;
 use model::plan::Plan;
 use model::units::Resources;
 use model::view::View;
-use stage::Stage;
+use std::sync::Arc;
 
 /// How many rounds are tried before a VM is refused: each closes a place or moves a VM, so that
 /// designs which another order can place are placed in the first few; each costs one decision a VM.
@@ -115,19 +121,6 @@ pub fn plan(
     policy: &Policy,
     seed: u64,
 ) -> Result<Planned, Unplaced> {
-    let mut stage = Stage::new(assignment, view, policy, seed);
-    let mut first_refusal = None;
-    for round in 1..=MAX_ROUNDS {
-        let refusal = match stage.round() {
-            Ok(decisions) => return Ok(stage.finish(decisions, round)),
-            Err(refusal) => refusal,
-        };
-        let unplaced = first_refusal.get_or_insert_with(|| stage.unplaced(&refusal));
-        let changed = stage.rearrange(&refusal);
-        stage.clear(&refusal.placed);
-        if !changed {
-            return Err(unplaced.clone());
-        }
-    }
-    Err(first_refusal.expect("every round before was refused"))
+    let mut planner = Planner::new(Arc::clone(&view.grid), policy.clone(), seed);
+    planner.explain(assignment, view)
 }

@@ -144,6 +144,12 @@ impl Policy {
         }
     }
 
+    /// Whether it reckons with the typical mix of shapes, so that whatever comes or goes changes the
+    /// scores of all nodes.
+    pub const fn reads_mix(&self) -> bool {
+        matches!(self, Self::StrandedAware | Self::FragmentationGradient)
+    }
+
     /// What the catalogue says of it.
     pub fn entry(&self) -> Entry {
         let (key, title, description, source, path) = match self {

@@ -61,28 +61,40 @@ impl Index {
         chance: &mut Chance,
         request: Request<'_>,
     ) -> Result<NodeId, Filter> {
+        self.decide_among(scene, policy, chance, request, None)
+    }
+
+    /// The node that a policy takes of those with a bit in `among`, where that is given.
+    pub(crate) fn decide_among(
+        &mut self,
+        scene: Scene<'_>,
+        policy: &Policy,
+        chance: &mut Chance,
+        request: Request<'_>,
+        among: Among<'_>,
+    ) -> Result<NodeId, Filter> {
         let Scene {
             state, shapes, mix, ..
         } = scene;
         match policy {
-            Policy::FirstFit => self.least(scene, &First, request),
-            Policy::BestFit => self.least(scene, &Best, request),
-            Policy::WorstFit => self.least(scene, &Worst, request),
-            Policy::DotProduct => self.least(scene, &Dot, request),
-            Policy::L2 => self.least(scene, &L2, request),
-            Policy::Cosine => self.least(scene, &Cosine, request),
-            Policy::StrandedAware => self.least(scene, &Stranding { state, mix }, request),
+            Policy::FirstFit => self.least(scene, &First, request, among),
+            Policy::BestFit => self.least(scene, &Best, request, among),
+            Policy::WorstFit => self.least(scene, &Worst, request, among),
+            Policy::DotProduct => self.least(scene, &Dot, request, among),
+            Policy::L2 => self.least(scene, &L2, request, among),
+            Policy::Cosine => self.least(scene, &Cosine, request, among),
+            Policy::StrandedAware => self.least(scene, &Stranding { state, mix }, request, among),
             Policy::FragmentationGradient => {
-                self.least(scene, &Fragmenting { state, mix }, request)
+                self.least(scene, &Fragmenting { state, mix }, request, among)
             }
-            Policy::Chain(_) => self.least(scene, &scene.chained(), request),
+            Policy::Chain(_) => self.least(scene, &scene.chained(), request, among),
             Policy::RandomFit => {
-                let fits = self.fitting(scene, request)?;
+                let fits = self.fitting(scene, request, among)?;
                 Ok(ranked(fits.words, chance.below(fits.total)))
             }
             Policy::BestOf { k } => {
                 let shape = &shapes[request.shape.0 as usize];
-                let fits = self.fitting(scene, request)?;
+                let fits = self.fitting(scene, request, among)?;
                 let drawn = (0..*k).map(|_| ranked(fits.words, chance.below(fits.total)));
                 let best = drawn.min_by_key(|node| (evaluate(&Best, state, shape, *node), *node));
                 Ok(best.expect("at least one lot is drawn"))
@@ -91,7 +103,7 @@ impl Index {
                 let blocks = state.blocks.len();
                 let mut tables = std::mem::take(&mut self.ranges);
                 let ranges = entry(&mut tables, request, || Ranges::new(blocks));
-                let chosen = self.fitting(scene, request).map(|fits| {
+                let chosen = self.fitting(scene, request, among).map(|fits| {
                     ranges.refresh(state, fits.all, fits.journal);
                     ranges.best(state, fits.all, fits.words)
                 });
@@ -102,7 +114,7 @@ impl Index {
                 let shape = &shapes[request.shape.0 as usize];
                 let uses = self.uses.take();
                 let mut uses = uses.unwrap_or_else(|| Uses::new(state.blocks.len()));
-                let chosen = self.fitting(scene, request).map(|fits| {
+                let chosen = self.fitting(scene, request, among).map(|fits| {
                     uses.refresh(state, fits.journal);
                     uses.best(state, shape, fits.words)
                 });
@@ -118,35 +130,39 @@ impl Index {
         scene: Scene<'_>,
         score: &S,
         request: Request<'_>,
+        among: Among<'_>,
     ) -> Result<NodeId, Filter> {
         let state = scene.state;
         let shape = &scene.shapes[request.shape.0 as usize];
         let blocks = state.blocks.len();
         let minima = entry(&mut self.minima, request, || Minima::new(blocks));
         minima.refresh(score, state, shape, &self.journal);
-        if !scene.groups.bind(request.groups) {
+        if among.is_none() && !scene.groups.bind(request.groups) {
             let (key, node) = minima.best(score, state, shape);
             return refusal(key).map_or(Ok(node), Err);
         }
-        scene
-            .groups
-            .write_allowed(request.groups, &mut self.allowed);
+        write_allowed(scene, request, among, &mut self.allowed);
         let (key, node) = minima.best_of(score, state, shape, &self.allowed);
         match refusal(key) {
             None => Ok(node),
-            Some(_) => Err(refused_by(scene, request)),
+            Some(_) => Err(refused_by(scene, request, among)),
         }
     }
 
     /// The nodes that fit; some do.
-    fn fitting(&mut self, scene: Scene<'_>, request: Request<'_>) -> Result<Fits<'_>, Filter> {
+    fn fitting(
+        &mut self,
+        scene: Scene<'_>,
+        request: Request<'_>,
+        among: Among<'_>,
+    ) -> Result<Fits<'_>, Filter> {
         let state = scene.state;
         let shape = &scene.shapes[request.shape.0 as usize];
         let blocks = state.blocks.len();
         let fitting = entry(&mut self.fitting, request, || Fitting::new(blocks));
         fitting.refresh(state, shape, &self.journal);
         let (all, journal) = (fitting.words(), &self.journal);
-        if !scene.groups.bind(request.groups) {
+        if among.is_none() && !scene.groups.bind(request.groups) {
             return match fitting.total() {
                 0 => Err(first_refusal(state, scene, request)),
                 total => Ok(Fits {
@@ -157,14 +173,12 @@ impl Index {
                 }),
             };
         }
-        scene
-            .groups
-            .write_allowed(request.groups, &mut self.allowed);
+        write_allowed(scene, request, among, &mut self.allowed);
         for (allowed, fits) in self.allowed.iter_mut().zip(all) {
             *allowed &= fits;
         }
         match self.allowed.iter().map(|word| word.count_ones()).sum() {
-            0 => Err(refused_by(scene, request)),
+            0 => Err(refused_by(scene, request, among)),
             total => Ok(Fits {
                 words: &self.allowed,
                 total,
@@ -174,6 +188,9 @@ impl Index {
         }
     }
 }
+
+/// A bit for each node that may be taken, block by block; `None`: all may.
+type Among<'a> = Option<&'a [u64]>;
 
 /// The nodes that fit a request.
 struct Fits<'a> {
@@ -208,8 +225,20 @@ fn first_refusal(state: &State, scene: Scene<'_>, request: Request<'_>) -> Filte
     refusal(key).unwrap_or(Filter::NodeState)
 }
 
+/// Writes a bit for each node that may be taken, as far as groups and `among` go.
+fn write_allowed(scene: Scene<'_>, request: Request<'_>, among: Among<'_>, allowed: &mut [u64]) {
+    scene.groups.write_allowed(request.groups, allowed);
+    for (allowed, among) in allowed.iter_mut().zip(among.unwrap_or_default()) {
+        *allowed &= among;
+    }
+}
+
 /// The filter after which no node was left, node by node.
-fn refused_by(scene: Scene<'_>, request: Request<'_>) -> Filter {
+fn refused_by(scene: Scene<'_>, request: Request<'_>, among: Among<'_>) -> Filter {
+    if among.is_some() {
+        // Nobody is told which it was.
+        return Filter::NodeState;
+    }
     let refused = scene.fitting(request);
     refused.expect_err("the index found no node that fits")
 }

@@ -67,12 +67,22 @@ pub(crate) struct Block {
 }
 
 /// What a node's VMs add up to, beside their resources.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Expected busy thousandths of cores.
     pub(crate) load_milli: u64,
     /// VMs by the risk of their tenants.
     pub(crate) vms_by_risk: [u32; RISKS],
+}
+
+/// All that a node carries, in sum.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seats {
+    pub(crate) state: NodeState,
+    pub(crate) used: Resources,
+    pub(crate) tally: Tally,
+    /// Thousandths of each device that are taken.
+    pub(crate) devices: Vec<u16>,
 }
 
 /// What filters that never change look at: a node class on a site.
@@ -304,6 +314,36 @@ impl State {
         *free += disk_gib;
         assert!(*free <= capacity, "{node} got back more than it has");
         block.weight[lane] += weight;
+    }
+
+    /// Puts a node into another state as a whole, whatever was taken of it before; returns whether
+    /// anything differs.
+    ///
+    /// # Panics
+    /// Where more is used than the node has.
+    pub(crate) fn seat(&mut self, node: NodeId, seats: &Seats) -> bool {
+        let capacity = self.grid.class_of(node).capacity;
+        let free = capacity.checked_sub(seats.used);
+        let free = free.expect("a node uses no more than it has");
+        let weight = self.weigh(free);
+        let start = self.device_start[node.index()] as usize;
+        let end = self.device_start[node.index() + 1] as usize;
+        let devices = &mut self.devices[start..end];
+        let mut differs = self.states[node.index()] != seats.state;
+        for (free, used) in devices.iter_mut().zip(&seats.devices) {
+            let left = DEVICE_MILLI.checked_sub(*used);
+            let left = left.expect("a device is used no more than it has");
+            differs |= std::mem::replace(free, left) != left;
+        }
+        let (block, lane) = self.block_mut(node);
+        for (column, free) in block.free.iter_mut().zip(free.to_array()) {
+            differs |= std::mem::replace(&mut column[lane], free) != free;
+        }
+        differs |= std::mem::replace(&mut block.tally[lane], seats.tally) != seats.tally;
+        block.weight[lane] = weight;
+        self.sum_devices(node);
+        self.set_state(node, seats.state);
+        differs
     }
 
     fn device_mut(&mut self, node: NodeId, device: u8) -> &mut u16 {

@@ -124,7 +124,7 @@ impl Replay {
             node.used = used.expect("a node's VMs fit its capacity, which fits the type");
             node.vms.push(shown);
         }
-        for node in &mut view.nodes {
+        for node in view.nodes.iter_mut() {
             if !node.vms.is_sorted_by_key(|vm| vm.id) {
                 node.vms.sort_unstable_by_key(|vm| vm.id);
             }

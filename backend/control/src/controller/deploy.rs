@@ -21,8 +21,7 @@ use model::topology::Topology;
 use model::units::Resources;
 use model::view::View;
 use model::vm::Demand;
-use placement::assign::assign;
-use placement::plan::plan;
+use placement::plan::Unplaced;
 use recipe::outfit::OutfitError;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +32,8 @@ impl Controller {
         let faulty = |why: String| Refused::Faulty { why };
         let topology = Topology::check(&design).map_err(|faults| faulty(faults.to_string()))?;
         let grid = Arc::clone(&self.view.grid);
-        let assignment = assign(&topology, &grid).map_err(|error| faulty(error.to_string()))?;
+        let assignment = self.planner.borrow().assign(&topology);
+        let assignment = assignment.map_err(|error| faulty(error.to_string()))?;
         let standing = self.ledger.deployment(topology.tenant(), topology.name());
         let place = standing.map_or(self.ledger.next_deployment, |(place, _)| place);
         let vms = standing.map_or_else(BTreeSet::new, |(_, standing)| standing.vms.clone());
@@ -203,11 +203,14 @@ impl Controller {
 
     /// Nodes for all VMs of an assignment.
     pub(super) fn place(&self, assignment: &Assignment, view: &View) -> Result<Plan, Refused> {
-        let planned = plan(assignment, view, &self.settings.policy, self.settings.seed);
-        let planned = planned.map_err(|unplaced| Refused::Unplaced {
-            why: unplaced.to_string(),
-        })?;
-        Ok(planned.plan)
+        let planned = self.planner.borrow_mut().plan(assignment, view);
+        planned.map_err(unplaced)
+    }
+}
+
+pub(super) fn unplaced(unplaced: Unplaced) -> Refused {
+    Refused::Unplaced {
+        why: unplaced.to_string(),
     }
 }
 

@@ -2,19 +2,19 @@
 
 use super::Controller;
 use super::accept::{Accepted, asked_shutdown, illegal};
+use super::deploy::unplaced;
 use crate::backend::Refused;
 use crate::journal::Change;
 use crate::operation::TaskAct;
 use crate::planted::{Bug, is_planted};
 use crate::record::{VmRecord, Wish};
 use model::assignment::{AssignedVm, Assignment};
-use model::grid::NodeState;
 use model::hypervisor::{Capability, HypervisorType};
-use model::id::{ComponentId, HypervisorId, KeyId, NodeId, OperationId, VmId};
+use model::id::{ComponentId, KeyId, NodeId, OperationId, VmId};
 use model::order::{Passage, Storage, Verb};
-use model::plan::Placement;
+use model::plan::{Placement, Plan};
 use model::report::VmState;
-use model::view::View;
+use placement::plan::Within;
 
 /// How many VMs leave a node at once when it is emptied: one is sent while another is made ready.
 const AT_ONCE: usize = 2;
@@ -99,16 +99,18 @@ impl Controller {
             return Ok(Vec::new());
         }
         let grid = &self.view.grid;
-        let hypervisor = |node: NodeId| -> HypervisorId { grid.class_of(node).hypervisor };
-        let ours = hypervisor(from);
-        let mut view = View::clone(&self.view);
-        for node in grid.node_ids() {
-            let is_open = to.is_none_or(|to| to == node);
-            if hypervisor(node) != ours || node == from || !is_open {
-                view.nodes[node.index()].state = NodeState::Cordoned;
-            }
-        }
-        Ok(self.place(&assignment(records), &view)?.placements)
+        let within = Within {
+            hypervisor: grid.class_of(from).hypervisor,
+            except: vec![from],
+            only: to,
+        };
+        Ok(self.place_within(&assignment(records), &within)?.placements)
+    }
+
+    fn place_within(&self, assignment: &Assignment, within: &Within) -> Result<Plan, Refused> {
+        let mut planner = self.planner.borrow_mut();
+        let planned = planner.plan_within(assignment, &self.view, within);
+        planned.map_err(unplaced)
     }
 
     /// Adds the two orders of a move; returns the place of the one that receives.
@@ -130,19 +132,14 @@ impl Controller {
 
     /// A node on which a VM is made anew: any that suits it but the one that it was on.
     pub(super) fn refuge(&self, record: &VmRecord) -> Result<Placement, Refused> {
-        let mut view = View::clone(&self.view);
-        view.nodes[record.node.index()].state = NodeState::Down;
-        // To delete a VM there would take back what is lent to it.
-        for lent in &record.lent {
-            view.nodes[lent.node.index()].state = NodeState::Down;
-        }
-        let hypervisor = self.view.grid.class_of(record.node).hypervisor;
-        for node in self.view.grid.node_ids() {
-            if self.view.grid.class_of(node).hypervisor != hypervisor {
-                view.nodes[node.index()].state = NodeState::Down;
-            }
-        }
-        let plan = self.place(&assignment(&[record]), &view)?;
+        // To delete a VM on a node that lends to it would take back what is lent.
+        let lenders = record.lent.iter().map(|lent| lent.node);
+        let within = Within {
+            hypervisor: self.view.grid.class_of(record.node).hypervisor,
+            except: lenders.chain([record.node]).collect(),
+            only: None,
+        };
+        let plan = self.place_within(&assignment(&[record]), &within)?;
         Ok(plan.placements[0].clone())
     }
 

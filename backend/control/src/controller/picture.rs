@@ -6,7 +6,7 @@ use model::grid::NodeState;
 use model::id::{NodeId, TenantId};
 use model::time::Time;
 use model::units::{DiskGib, Resources};
-use model::view::{NodeView, VmView};
+use model::view::{NodeView, View, VmView};
 use model::vm::VmSpec;
 use std::sync::Arc;
 
@@ -27,6 +27,18 @@ impl Controller {
         view.generation = generation;
         for (node, node_view) in nodes {
             view.nodes[node.index()] = node_view;
+        }
+    }
+
+    /// The view that comes of all that is known, every node anew: the same as [`Self::view`] but for
+    /// its instant. For tests.
+    pub fn view_anew(&self) -> View {
+        let grid = &self.view.grid;
+        View {
+            at: self.view.at,
+            generation: self.ledger.generation,
+            grid: Arc::clone(grid),
+            nodes: grid.node_ids().map(|node| self.node_view(node)).collect(),
         }
     }
 

@@ -45,13 +45,25 @@ impl Ledger {
                 self.next_deployment = self.next_deployment.max(place + 1);
                 let tenant = deployment.tenant.index();
                 if tenant == self.tenants.len() {
-                    self.tenants.push(deployment.design.tenant.clone());
+                    let name = &deployment.design.tenant;
+                    self.tenants.push(name.clone());
+                    self.names.comes(name, deployment.tenant);
                 }
-                self.deployments.insert(*place, (**deployment).clone());
+                let deployment = (**deployment).clone();
+                self.names.stands(*place, &deployment);
+                if let Some(before) = self.deployments.insert(*place, deployment)
+                    && let Some(now) = self.deployments.get(place)
+                    && (&before.design.tenant, &before.design.name)
+                        != (&now.design.tenant, &now.design.name)
+                {
+                    self.names.goes(*place, &before);
+                }
                 self.stirred.insert(*place);
             }
             Change::Withdrawn { deployment } => {
-                self.deployments.remove(deployment);
+                if let Some(gone) = self.deployments.remove(deployment) {
+                    self.names.goes(*deployment, &gone);
+                }
             }
             Change::Generation { generation } => self.generation = *generation,
         }

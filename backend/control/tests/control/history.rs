@@ -1,15 +1,18 @@
 //! Any history: its journal read back is what it was, and all of it comes to an end.
 
 use crate::fixture::{Fixture, available_servers, deploy, servers};
+use crate::planner::{followed, try_planned};
 use control::backend::Command;
 use control::journal::Entry;
 use control::ledger::Ledger;
 use control::message::Input;
+use model::design::Design;
 use model::grid::NodeState;
-use model::id::{NodeId, OperationId, VmId};
+use model::id::{NodeId, OperationId, TenantId, VmId};
 use model::order::{Scale, Shutdown, Verb};
 use model::report::{Outcome, VmState};
 use model::time::Span;
+use model::view::{NodeViews, View};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -112,7 +115,7 @@ fn happen(fixture: &mut Fixture, happening: Happening) {
                 true => available_servers(&tenant, instances),
                 false => servers(&tenant, instances),
             };
-            let _ = fixture.ask(deploy(design));
+            check_deploy(fixture, design);
         }
         Happening::Withdrawn { tenant } => {
             let (tenant, design) = (format!("tenant-{tenant}"), "shop".to_owned());
@@ -204,7 +207,41 @@ fn assert_same(one: &Ledger, other: &Ledger) {
     assert_eq!(text(one), text(other));
 }
 
+/// A new design follows, byte for byte, the plan that placement makes of all that is known.
+fn check_deploy(fixture: &mut Fixture, design: Design) {
+    let ledger = fixture.controller.ledger();
+    let is_new = ledger.deployment(&design.tenant, &design.name).is_none();
+    let expected = try_planned(fixture, &design);
+    let (_, answer) = fixture.ask(deploy(design));
+    match (is_new, expected, answer) {
+        (true, Some(expected), Ok(())) => {
+            assert_eq!(followed(fixture, expected.generation), expected);
+        }
+        (true, Some(_), Err(why)) => panic!("it was refused: {why}"),
+        (true, None, answer) => assert!(answer.is_err(), "there is no room"),
+        (false, ..) => {}
+    }
+}
+
+/// Nodes as they are seen, but for whose the remains of VMs are, which are forgotten with their VMs.
+fn of_known_tenants(fixture: &Fixture, view: &View) -> NodeViews {
+    let mut nodes = view.nodes.clone();
+    for (node, record) in nodes.iter_mut().zip(&fixture.controller.ledger().nodes) {
+        let vms = node.vms.iter_mut();
+        for vm in vms.filter(|vm| record.remains.contains_key(&vm.id)) {
+            vm.tenant = TenantId::default();
+        }
+    }
+    nodes
+}
+
 fn check(fixture: &Fixture) {
+    let (kept, anew) = (fixture.controller.view(), fixture.controller.view_anew());
+    assert_eq!(
+        of_known_tenants(fixture, kept),
+        of_known_tenants(fixture, &anew)
+    );
+    assert_eq!(kept.generation, anew.generation);
     let ledger = fixture.controller.ledger();
     assert_same(&sum(fixture, fixture.journal.iter().cloned()), ledger);
     assert_same(&sum(fixture, read_back(&fixture.journal)), ledger);

@@ -36,17 +36,22 @@ fn shop(tenant: &str) -> Design {
 }
 
 /// What somebody plans who has the controller's view.
-fn planned(fixture: &Fixture, design: &Design) -> Plan {
+pub fn planned(fixture: &Fixture, design: &Design) -> Plan {
+    try_planned(fixture, design).expect("there is room")
+}
+
+/// The same; `None`: there is no room. The view is made of all that the controller knows.
+pub fn try_planned(fixture: &Fixture, design: &Design) -> Option<Plan> {
     let topology = Topology::check(design).expect("a topology");
     let assignment = assign(&topology, &fixture.grid).expect("an assignment");
     let settings = Settings::default();
-    let view = fixture.controller.view();
-    let planned = plan(&assignment, view, &settings.policy, settings.seed);
-    planned.expect("there is room").plan
+    let view = fixture.controller.view_anew();
+    let planned = plan(&assignment, &view, &settings.policy, settings.seed);
+    planned.ok().map(|planned| planned.plan)
 }
 
 /// The plan that the last operation followed, by what it wrote down.
-fn followed(fixture: &Fixture, generation: Generation) -> Plan {
+pub fn followed(fixture: &Fixture, generation: Generation) -> Plan {
     let accepted = fixture.journal.iter().rev();
     let mut accepted = accepted.filter_map(|entry| match entry {
         Entry::Accepted { changes, .. } => Some(changes),

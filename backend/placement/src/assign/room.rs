@@ -8,14 +8,22 @@ use model::units::{DIMENSIONS, Resources};
 use model::vm::{Scope, VmSpec};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A grid as the assignment sees it: nodes by class and site.
+/// A grid as the assignment sees it.
 pub(super) struct Room<'g> {
     grid: &'g Grid,
+    kinds: &'g [Kind],
+    largest: [u32; DIMENSIONS],
+}
+
+/// The kinds of node that a grid has, looked up once for many assignments.
+#[derive(Clone, Debug)]
+pub struct Kinds {
     kinds: Vec<Kind>,
     largest: [u32; DIMENSIONS],
 }
 
 /// Nodes of one class on one site.
+#[derive(Clone, Debug)]
 pub(super) struct Kind {
     class: NodeClassId,
     site: SiteId,
@@ -25,8 +33,9 @@ pub(super) struct Kind {
     racks: BTreeSet<RackId>,
 }
 
-impl<'g> Room<'g> {
-    pub(super) fn of(grid: &'g Grid) -> Self {
+impl Kinds {
+    /// Those of a grid: every node is looked at.
+    pub fn of(grid: &Grid) -> Self {
         let mut kinds = BTreeMap::new();
         for id in grid.node_ids() {
             let node = &grid.nodes[id.index()];
@@ -49,10 +58,17 @@ impl<'g> Room<'g> {
                 *most = has.max(*most);
             }
         }
+        Self { kinds, largest }
+    }
+}
+
+impl<'g> Room<'g> {
+    pub(super) fn of(grid: &'g Grid, kinds: &'g Kinds) -> Self {
+        let Kinds { kinds, largest } = kinds;
         Self {
             grid,
             kinds,
-            largest,
+            largest: *largest,
         }
     }
 
@@ -78,7 +94,7 @@ impl<'g> Room<'g> {
     /// How many nodes each filter refuses first, in the order of filters.
     pub(super) fn refusals(&self, spec: &VmSpec) -> Vec<(Filter, u32)> {
         let mut refused = BTreeMap::new();
-        for kind in &self.kinds {
+        for kind in self.kinds {
             if let Some(filter) = self.refusal(spec, kind) {
                 *refused.entry(filter).or_insert(0) += kind.nodes;
             }

@@ -1,26 +1,24 @@
-//! A placer filled with what runs already, and one round over all VMs.
+//! One round over all VMs beside what runs already.
 
 use super::{Planned, PlannedVm, ROWS_KEPT, Unplaced, hint, remote};
 use crate::explain::Chosen;
 use crate::group::place_of;
-use crate::placer::{Decision, Placer, Search};
-use crate::policy::Policy;
-use crate::state::{DEVICE_MILLI, Request, ShapeId};
+use crate::placer::{Decision, Placer};
+use crate::state::{Request, ShapeId};
 use model::assignment::Assignment;
 use model::grid::{Grid, NodeState};
 use model::id::{GroupId, NodeId};
 use model::plan::{Loan, Placement, Plan};
 use model::units::{DIMENSIONS, Resources};
-use model::view::{NodeView, View, VmView};
+use model::view::View;
 use model::vm::{Affinity, Demand, Scope, VmSpec};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A placer filled with what runs already, and what was learnt from the rounds so far.
 pub(super) struct Stage<'a> {
     assignment: &'a Assignment,
     view: &'a View,
-    placer: Placer,
+    placer: &'a mut Placer,
     /// By VM.
     shapes: Vec<ShapeId>,
     /// By VM, as the placer counts groups.
@@ -47,21 +45,13 @@ pub(super) struct Refusal {
 }
 
 impl<'a> Stage<'a> {
+    /// `placer` has what runs already, and no groups.
     pub(super) fn new(
         assignment: &'a Assignment,
         view: &'a View,
-        policy: &Policy,
-        seed: u64,
+        placer: &'a mut Placer,
+        shapes: Vec<ShapeId>,
     ) -> Self {
-        let grid = Arc::clone(&view.grid);
-        let mut placer = Placer::new(grid, policy.clone(), Search::Indexed, seed);
-        let shapes: Vec<ShapeId> = assignment
-            .vms
-            .iter()
-            .map(|vm| placer.shape(&vm.spec))
-            .collect();
-        set_mix(&mut placer, view, &shapes);
-        seat(&mut placer, view);
         let known: Vec<GroupId> = assignment
             .groups
             .iter()
@@ -81,14 +71,14 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Places every VM in order.
-    pub(super) fn round(&mut self) -> Result<Vec<Placed>, Refusal> {
+    /// Places every VM in order, on nodes with a bit in `among` where that is given.
+    pub(super) fn round(&mut self, among: Option<&[u64]>) -> Result<Vec<Placed>, Refusal> {
         let mut placed = Vec::with_capacity(self.order.len());
         for place in 0..self.order.len() {
             let vm = self.order[place];
             let shut = self.shut(vm);
             let request = request(&self.shapes, &self.groups, vm);
-            let decided = self.placer.decide(request);
+            let decided = self.placer.decide_among(request, among);
             if let Ok(decision) = &decided {
                 self.placer.place(request, decision);
             }
@@ -99,7 +89,7 @@ impl<'a> Stage<'a> {
             let assigned = &self.assignment.vms[vm];
             placed.push(Placed {
                 vm,
-                loans: remote::lend(&mut self.placer, assigned, decision.node),
+                loans: remote::lend(self.placer, assigned, decision.node),
                 decision,
             });
         }
@@ -117,55 +107,57 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The plan of a round in which all were placed; explains each VM as it stood at its turn.
-    pub(super) fn finish(mut self, placed: Vec<Placed>, rounds: u32) -> Planned {
+    /// The plan of a round in which all were placed.
+    pub(super) fn conclude(&mut self, placed: Vec<Placed>) -> Plan {
         self.clear(&placed);
-        let mut plan = Plan {
+        let mut placements: Vec<Placement> = placed.into_iter().map(placement).collect();
+        placements.sort_by_key(|placement| placement.vm);
+        Plan {
             generation: self.view.generation,
-            placements: Vec::with_capacity(placed.len()),
-        };
-        let mut vms = BTreeMap::new();
-        for placed in placed {
-            let Placed {
-                vm,
-                decision,
-                loans,
-            } = placed;
-            let assigned = &self.assignment.vms[vm];
-            let short_of_lenders = remote::short_of_lenders(&self.placer, assigned).len();
-            let shut = self.shut(vm);
-            let request = request(&self.shapes, &self.groups, vm);
-            let mut explanation = self.placer.explain_within(request, ROWS_KEPT);
-            let node = self.grid().nodes[decision.node.index()].name.clone();
-            // A policy that draws lots would draw others now.
-            explanation.chosen = Some(Chosen {
-                node: decision.node,
-                name: node.clone(),
-                devices: decision.devices.clone(),
-            });
-            self.placer.place(request, &decision);
-            self.open(shut);
-            let planned = PlannedVm {
-                name: assigned.name.clone(),
-                node,
-                explanation,
-                kept_off: self.kept_off(vm),
-                lenders: remote::lend_again(&mut self.placer, &loans),
-                short_of_lenders,
-            };
-            vms.insert(vm, planned);
-            plan.placements.push(Placement {
-                vm: vm as u32,
-                node: decision.node,
-                devices: decision.devices,
-                loans,
-            });
+            placements,
         }
-        plan.placements.sort_by_key(|placement| placement.vm);
+    }
+
+    /// The plan of a round in which all were placed; explains each VM as it stood at its turn.
+    pub(super) fn finish(&mut self, placed: Vec<Placed>, rounds: u32) -> Planned {
+        self.clear(&placed);
+        let explained = placed.iter().map(|placed| (placed.vm, self.again(placed)));
+        let vms: BTreeMap<usize, PlannedVm> = explained.collect();
         Planned {
-            plan,
+            plan: self.conclude(placed),
             vms: vms.into_values().collect(),
             rounds,
+        }
+    }
+
+    /// Places a VM again as it was placed before, and explains it.
+    fn again(&mut self, placed: &Placed) -> PlannedVm {
+        let Placed {
+            vm,
+            decision,
+            loans,
+        } = placed;
+        let assigned = &self.assignment.vms[*vm];
+        let short_of_lenders = remote::short_of_lenders(self.placer, assigned).len();
+        let shut = self.shut(*vm);
+        let request = request(&self.shapes, &self.groups, *vm);
+        let mut explanation = self.placer.explain_within(request, ROWS_KEPT);
+        let node = self.grid().nodes[decision.node.index()].name.clone();
+        // A policy that draws lots would draw others now.
+        explanation.chosen = Some(Chosen {
+            node: decision.node,
+            name: node.clone(),
+            devices: decision.devices.clone(),
+        });
+        self.placer.place(request, decision);
+        self.open(shut);
+        PlannedVm {
+            name: assigned.name.clone(),
+            node,
+            explanation,
+            kept_off: self.kept_off(*vm),
+            lenders: remote::lend_again(self.placer, loans),
+            short_of_lenders,
         }
     }
 
@@ -178,7 +170,7 @@ impl<'a> Stage<'a> {
             vm: refusal.vm as u32,
             name: vm.name.clone(),
             asked: asked(&vm.spec),
-            hint: hint::hint(&self.placer, request, self.assignment, vm, &explanation),
+            hint: hint::hint(self.placer, request, self.assignment, vm, &explanation),
             explanation: Box::new(explanation),
         }
     }
@@ -252,7 +244,7 @@ impl<'a> Stage<'a> {
     /// Closes the nodes of places that are closed to the VM's groups, and those where its remote disk
     /// finds too few lenders; returns those it closed.
     fn shut(&mut self, vm: usize) -> Vec<NodeId> {
-        let mut shut = remote::short_of_lenders(&self.placer, &self.assignment.vms[vm]);
+        let mut shut = remote::short_of_lenders(self.placer, &self.assignment.vms[vm]);
         for (group, places) in &self.closed {
             if self.is_member(vm, *group) {
                 let scope = self.assignment.groups[group.index()].rule.scope;
@@ -286,6 +278,15 @@ impl<'a> Stage<'a> {
     }
 }
 
+fn placement(placed: Placed) -> Placement {
+    Placement {
+        vm: placed.vm as u32,
+        node: placed.decision.node,
+        devices: placed.decision.devices,
+        loans: placed.loans,
+    }
+}
+
 fn request<'r>(shapes: &[ShapeId], groups: &'r [Vec<GroupId>], vm: usize) -> Request<'r> {
     Request {
         shape: shapes[vm],
@@ -314,86 +315,4 @@ pub(super) fn asked(spec: &VmSpec) -> Resources {
         Demand::Fixed(resources) => *resources,
         Demand::ShareOfModel(_) => Resources::default(),
     }
-}
-
-/// What is typical is what runs and what is to come.
-fn set_mix(placer: &mut Placer, view: &View, shapes: &[ShapeId]) {
-    let mut weights: BTreeMap<ShapeId, u64> = BTreeMap::new();
-    // Equal VMs share their shape, so it is looked up once for all of them.
-    let mut known = BTreeMap::new();
-    for vm in view.nodes.iter().flat_map(|node| &node.vms) {
-        let shape = known
-            .entry(Arc::as_ptr(&vm.spec))
-            .or_insert_with(|| placer.shape(&vm.spec));
-        *weights.entry(*shape).or_insert(0) += 1;
-    }
-    for shape in shapes {
-        *weights.entry(*shape).or_insert(0) += 1;
-    }
-    let weights: Vec<(ShapeId, u64)> = weights.into_iter().collect();
-    placer.set_mix(&weights);
-}
-
-/// Puts what runs already on its nodes. A node of which the view does not add up, as while a
-/// migration is counted twice, takes no new VMs: it is better passed over than overfilled.
-fn seat(placer: &mut Placer, view: &View) {
-    for node in view.grid.node_ids() {
-        let node_view = &view.nodes[node.index()];
-        let devices = view.grid.class_of(node).accelerators.as_ref();
-        let devices = devices.map_or(0, |accelerators| accelerators.count as usize);
-        let capacity = view.grid.class_of(node).capacity;
-        let Some(rest) = beside_vms(node_view, capacity, devices) else {
-            placer.set_state(node, NodeState::Cordoned);
-            continue;
-        };
-        placer.set_state(node, node_view.state);
-        for vm in &node_view.vms {
-            put(placer, node, seated(vm), vm.devices.clone());
-        }
-        if rest != Resources::default() {
-            put(placer, node, VmSpec::plain(rest), Vec::new());
-        }
-    }
-}
-
-fn put(placer: &mut Placer, node: NodeId, spec: VmSpec, devices: Vec<(u8, u16)>) {
-    let request = Request {
-        shape: placer.shape(&spec),
-        groups: &[],
-    };
-    placer.place(request, &Decision { node, devices });
-}
-
-/// A running VM as it weighs on its node: where it was legal once is of no matter any more.
-fn seated(vm: &VmView) -> VmSpec {
-    VmSpec {
-        work: vm.spec.work,
-        risk: vm.spec.risk,
-        expected_load_milli: vm.spec.expected_load_milli,
-        ..VmSpec::plain(vm.resources)
-    }
-}
-
-/// What a node uses beside its VMs; `None` where the figures contradict each other.
-fn beside_vms(node: &NodeView, capacity: Resources, devices: usize) -> Option<Resources> {
-    let whole_device = u32::from(DEVICE_MILLI);
-    let mut vms = Resources::default();
-    let mut taken = vec![0_u32; devices];
-    for vm in &node.vms {
-        vms = vms.checked_add(vm.resources)?;
-        let mut sum = 0;
-        for (device, milli) in &vm.devices {
-            *taken.get_mut(usize::from(*device))? += u32::from(*milli);
-            sum += u32::from(*milli);
-        }
-        let whole = sum < whole_device || sum.is_multiple_of(whole_device);
-        if sum != vm.resources.accel_milli.0 || !whole {
-            return None;
-        }
-    }
-    let rest = node.used.checked_sub(vms)?;
-    let fits = node.used.first_shortage(capacity).is_none();
-    let devices_fit = taken.iter().all(|taken| *taken <= whole_device);
-    // Nobody says which devices are used beside those of the VMs.
-    (fits && devices_fit && rest.accel_milli.0 == 0).then_some(rest)
 }

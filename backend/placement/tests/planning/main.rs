@@ -3,5 +3,6 @@
 mod assign;
 mod chain;
 mod chain_text;
+mod kept;
 mod lending;
 mod plan;

@@ -52,7 +52,7 @@ fn view() -> View {
     View::empty(grid(GRID))
 }
 
-fn vm(name: &str, cores: u32, mem_gib: u32, groups: &[u32]) -> AssignedVm {
+pub fn vm(name: &str, cores: u32, mem_gib: u32, groups: &[u32]) -> AssignedVm {
     AssignedVm {
         name: name.into(),
         component: ComponentId(0),
@@ -64,14 +64,14 @@ fn vm(name: &str, cores: u32, mem_gib: u32, groups: &[u32]) -> AssignedVm {
     }
 }
 
-fn group(kind: Affinity, scope: Scope) -> Group {
+pub fn group(kind: Affinity, scope: Scope) -> Group {
     Group {
         name: format!("{kind} on {scope}"),
         rule: GroupRule { kind, scope },
     }
 }
 
-fn assignment(vms: Vec<AssignedVm>, groups: Vec<Group>) -> Assignment {
+pub fn assignment(vms: Vec<AssignedVm>, groups: Vec<Group>) -> Assignment {
     Assignment {
         design: "shop".into(),
         tenant: "acme".into(),
@@ -248,7 +248,7 @@ fn refusals_tell_what_would_help() {
          hint: 6 nodes have room, but its groups forbid it: spread \"apart on node\" less widely",
     );
     let mut closed = view();
-    for node in &mut closed.nodes {
+    for node in closed.nodes.iter_mut() {
         node.state = NodeState::Down;
     }
     check_refused(

@@ -35,7 +35,7 @@ impl World {
         let topology = Topology::check(design).ok()?;
         let assignment = assign(&topology, self.grid()).ok()?;
         let (policy, seed) = (&self.settings.policy, self.settings.seed);
-        let planned = plan(&assignment, controller.view(), policy, seed).ok();
+        let planned = plan(&assignment, &controller.view_anew(), policy, seed).ok();
         Some(Expected {
             operation: *operation,
             plan: planned.map(|planned| planned.plan),
