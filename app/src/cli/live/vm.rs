@@ -154,6 +154,7 @@ fn table(vms: &[VmShown]) -> Table {
         "node",
         "state",
         "wish",
+        "set up",
         "addresses",
         "cores",
         "MiB",
@@ -177,6 +178,7 @@ fn table(vms: &[VmShown]) -> Table {
             vm.state
                 .map_or("unknown".to_owned(), |state| state.to_string()),
             wish.to_owned(),
+            if vm.is_configured { "yes" } else { "" }.to_owned(),
             addresses.join(", "),
             format!("{:.1}", f64::from(vm.resources.cpu_milli.0) / 1_000.0),
             vm.resources.mem_mib.0.to_string(),
@@ -185,7 +187,7 @@ fn table(vms: &[VmShown]) -> Table {
     };
     Table {
         head: head.map(str::to_owned).to_vec(),
-        words: 6,
+        words: 7,
         rows: vms.iter().map(row).collect(),
     }
 }

@@ -192,6 +192,9 @@ fn wanted_of(what: What, vm: VmId, shown: &VmShown) -> Wanted {
 fn about(shown: &VmShown) -> String {
     let state = state_text(shown);
     let mut words = vec![shown.design.as_deref().unwrap_or_default(), &state];
+    if shown.is_configured {
+        words.push("set up by its recipe");
+    }
     if shown.highly_available {
         words.push("highly available");
     }
