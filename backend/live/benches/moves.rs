@@ -16,6 +16,7 @@ mod node;
 #[expect(dead_code, reason = "tests alone kill agents")]
 mod pair;
 #[path = "../tests/live/recipes.rs"]
+#[expect(dead_code, reason = "tests alone keep images")]
 mod recipes;
 #[path = "../tests/live/network/node.rs"]
 #[expect(dead_code, reason = "tests alone have networks without agents")]
