@@ -58,6 +58,18 @@ pub struct Catalogue {
     pub kernels: Vec<Kernel>,
     /// What components become in their VMs; `None`: whatever their images are.
     pub book: Option<Arc<Book>>,
+    /// What becomes of a design that asks for an image which is not here.
+    pub otherwise: Otherwise,
+}
+
+/// What becomes of a design that asks for an image which its controller does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Otherwise {
+    /// It stands, as on modelled nodes, which need none.
+    #[default]
+    Taken,
+    /// It is refused.
+    Refused,
 }
 
 /// A kernel as an image.
@@ -76,8 +88,11 @@ pub struct Kernel {
 }
 
 impl Catalogue {
-    /// A line for each image that a design asks for and that is not here.
+    /// A line for each image for which a design is refused.
     pub fn missing(&self, design: &Design) -> Vec<String> {
+        if self.otherwise == Otherwise::Taken {
+            return Vec::new();
+        }
         let asked = design.components.iter().flat_map(|component| {
             let images = self.images_of(component).into_iter();
             images.map(|image| (image, component.name.as_str()))

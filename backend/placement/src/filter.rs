@@ -1,6 +1,10 @@
 //! Why a node may not take a VM.
 
+use crate::shape::static_refusal;
+use model::grid::Grid;
+use model::id::NodeId;
 use model::units::Dimension;
+use model::vm::VmSpec;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -119,6 +123,11 @@ impl Filter {
     /// The filter of a key, as results name it.
     pub fn from_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|filter| filter.key() == key)
+    }
+
+    /// The first filter that keeps a VM off a node however empty it is; `None`: none does.
+    pub fn keeping_off(spec: &VmSpec, grid: &Grid, node: NodeId) -> Option<Self> {
+        static_refusal(spec, grid, grid.class_of(node), grid.site_of(node))
     }
 }
 

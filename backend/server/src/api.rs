@@ -31,7 +31,6 @@ use control::backend::{Command, Refused};
 use control::controller::Controller;
 use control::ledger::KEPT_OPERATIONS;
 use control::message::Input;
-use control::settings::Catalogue;
 use control::shown::{EventShown, Fault, OperationShown};
 use futures_util::stream::{self, Stream, StreamExt};
 use link::identity::Fingerprint;
@@ -59,8 +58,6 @@ const TOKEN_LIVES: Span = Span(3_600_000);
 pub struct Api {
     /// The way to all else.
     pub door: Arc<Door>,
-    /// The images that designs may ask for.
-    pub catalogue: Arc<Catalogue>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Tells this process from a former one, whose views were numbered alike.
@@ -268,13 +265,6 @@ async fn submit(
     Json(command): Json<Command>,
 ) -> Result<(StatusCode, Json<OperationShown>), Told> {
     let id = OperationId(id);
-    if let Command::Deploy { design, .. } = &command {
-        let missing = api.catalogue.missing(design);
-        if !missing.is_empty() {
-            let why = missing.join("\n");
-            return Err(Refused::Faulty { why }.into());
-        }
-    }
     api.door.settled().await;
     api.door.ruler.submit(id, command).await??;
     Ok((StatusCode::ACCEPTED, Json(shown(&api, id).await?)))

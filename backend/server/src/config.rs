@@ -1,6 +1,6 @@
 //! The controller's configuration, a TOML file that a person writes.
 
-use control::settings::{Catalogue, Kernel, Settings};
+use control::settings::{Catalogue, Kernel, Otherwise, Settings};
 use model::grid::Grid;
 use model::grid_file::read_grid;
 use model::time::Span;
@@ -149,6 +149,7 @@ impl Config {
                 images: self.images.clone(),
                 kernels: self.kernels.clone(),
                 book: Some(Arc::new(self.book()?)),
+                otherwise: Otherwise::Refused,
             },
             ..Settings::default()
         })

@@ -88,7 +88,6 @@ impl Serving {
     /// Where its folder or its port is another one's, or a file of it is not sound.
     pub fn start(config: &Config) -> Result<Self, ServingError> {
         let (grid, settings) = (config.grid()?, config.settings()?);
-        let catalogue = Arc::new(settings.catalogue.clone());
         let identity = Identity::open(&config.folder)?;
         let _claim = claim(&config.folder)?;
         let mut store = Store::open(&config.folder)?;
@@ -108,7 +107,6 @@ impl Serving {
         let door = Door::new(ruler.clone(), agents, clock, fingerprint, peers);
         let api = Api {
             door: Arc::clone(&door),
-            catalogue,
             metrics,
             start: clock.now().0.unsigned_abs(),
         };

@@ -113,7 +113,7 @@ pub fn catalogue() -> Catalogue {
             .map(|(number, name)| ((*name).to_owned(), image(number)))
             .collect(),
         kernels: kernels.map(kernel).into(),
-        book: None,
+        ..Catalogue::default()
     }
 }
 

@@ -172,6 +172,16 @@ impl Controller {
         if record.wish == Wish::Gone {
             return Err(illegal(format!("{} is being deleted", record.name)));
         }
+        let hypervisor = self.view.grid.hypervisor_of(record.node);
+        // What a stopped VM is given more of its hypervisor need not be able to give a running one.
+        let needs = match verb {
+            Verb::Scale { .. } => None,
+            _ => verb.needs(),
+        };
+        if needs.is_some_and(|needs| !hypervisor.capabilities.contains(&needs)) {
+            let (title, word) = (&hypervisor.title, verb.word());
+            return Err(illegal(format!("{title} cannot {word} {}", record.name)));
+        }
         let mut accepted = Accepted {
             what: format!("{} {}", verb.word(), record.name),
             ..Accepted::default()

@@ -13,6 +13,7 @@ use crate::planted::{Bug, is_planted};
 use crate::record::{Deployment, VmRecord, Wish};
 use model::assignment::{AssignedVm, Assignment};
 use model::design::Design;
+use model::grid::NodeState;
 use model::id::{NetworkId, NodeId, VmId};
 use model::order::Verb;
 use model::plan::Plan;
@@ -21,6 +22,7 @@ use model::topology::Topology;
 use model::units::Resources;
 use model::view::View;
 use model::vm::Demand;
+use placement::filter::Filter;
 use placement::plan::Unplaced;
 use recipe::outfit::OutfitError;
 use std::borrow::Cow;
@@ -30,6 +32,10 @@ use std::sync::Arc;
 impl Controller {
     pub(super) fn deploy(&self, design: Design, chosen: Option<Plan>) -> Result<Accepted, Refused> {
         let faulty = |why: String| Refused::Faulty { why };
+        let missing = self.settings.catalogue.missing(&design);
+        if !missing.is_empty() {
+            return Err(faulty(missing.join("\n")));
+        }
         let topology = Topology::check(&design).map_err(|faults| faulty(faults.to_string()))?;
         let grid = Arc::clone(&self.view.grid);
         let assignment = self.planner.borrow().assign(&topology);
@@ -214,7 +220,7 @@ pub(super) fn unplaced(unplaced: Unplaced) -> Refused {
     }
 }
 
-/// That a plan which somebody else has made puts nothing where there is no room.
+/// That a plan which somebody else has made puts nothing where it cannot run or has no room.
 fn check_room(
     assignment: &Assignment,
     new: &[usize],
@@ -227,14 +233,22 @@ fn check_room(
         if node.index() >= view.nodes.len() {
             return Err(Refused::UnknownNode { node });
         }
+        let name = &view.grid.nodes[node.index()].name;
+        let assigned = &assignment.vms[vm];
+        let closed = (view.nodes[node.index()].state != NodeState::Up).then_some(Filter::NodeState);
+        let kept_off = || Filter::keeping_off(&assigned.spec, &view.grid, node);
+        if let Some(filter) = closed.or_else(kept_off) {
+            let why = format!("the plan puts {} on node {name}: {filter}", assigned.name);
+            return Err(Refused::Unplaced { why });
+        }
         let sum = asked_of.entry(node).or_default();
-        let more = sum.checked_add(asked(&assignment.vms[vm]));
+        let more = sum.checked_add(asked(assigned));
         *sum = more.ok_or_else(|| Refused::Unplaced {
-            why: format!("the plan asks more of {node} than can be counted"),
+            why: format!("the plan asks more of node {name} than can be counted"),
         })?;
         if let Some(dimension) = sum.first_shortage(view.free(node)) {
             let why = format!(
-                "the plan asks more {} of {node} than is free",
+                "the plan asks more {} of node {name} than is free",
                 dimension.unit()
             );
             return Err(Refused::Unplaced { why });

@@ -86,7 +86,7 @@ pub(super) fn scaled(from: Resources, record: &VmRecord, scale: &Scale) -> Resou
         Scale::Mem { mem_mib } => to.mem_mib = MemMib(*mem_mib),
         Scale::Disk { disk, size_mib } => {
             let others = record.blueprint.disks.iter().filter(|of| of.name != *disk);
-            let sum: u64 = others.map(|disk| disk.size_mib).sum::<u64>() + size_mib;
+            let sum = others.fold(*size_mib, |sum, disk| sum.saturating_add(disk.size_mib));
             to.disk_gib = DiskGib(clamp(sum.div_ceil(1_024)));
         }
         Scale::DiskIo { iops, .. } => {

@@ -36,7 +36,8 @@ impl Ruled {
         }
     }
 
-    fn profile(self) -> &'static str {
+    /// The name of its profile.
+    pub fn profile(self) -> &'static str {
         match self {
             Self::Qemu => "qemu-tcg",
             Self::Uml => "uml",

@@ -1,6 +1,7 @@
 //! The crate at its door: a real controller, real agents, and those who ask.
 
 mod chaos;
+mod conformance;
 mod going;
 mod grid;
 #[path = "../../../../tests/tests/real/incusd.rs"]
@@ -9,6 +10,8 @@ mod incusd;
 mod recipes;
 mod shop;
 mod strangers;
+#[path = "../../../../tests/tests/backend/suite/mod.rs"]
+mod suite;
 #[path = "../../../live/tests/live/sys.rs"]
 mod sys;
 mod unlike;
