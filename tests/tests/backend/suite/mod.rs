@@ -1,11 +1,12 @@
 //! The suite: whoever implements `Backend` passes all of it, on a grid that nobody else uses.
 //!
-//! It goes by what a backend shows and by nothing else: its answers, its views and its events.
+//! It goes by what a backend shows and by nothing else: its answers, its views, what it says stands, and its events.
 
 mod designs;
 pub mod ground;
 mod nodes;
 mod plans;
+mod standing;
 mod trial;
 mod unknown;
 mod vms;
@@ -19,6 +20,8 @@ pub fn keeps_every_promise<G: Ground>(ground: G) {
     trial.is_reached();
     unknown::what_is_not_there_is_refused(&mut trial);
     designs::a_design_comes_to_stand(&mut trial);
+    standing::what_stands_is_told(&mut trial);
+    standing::what_is_called_off_leaves_nothing(&mut trial);
     vms::orders_do_what_their_hypervisors_can(&mut trial);
     vms::what_is_no_order_of_one_is_refused(&mut trial);
     nodes::vms_move_within_their_hypervisor(&mut trial);

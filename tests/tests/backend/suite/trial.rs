@@ -1,7 +1,7 @@
 //! A grid under trial: whatever is asked of it and seen, the promises of every instant are looked at.
 
 use super::ground::{Ground, NODES};
-use control::backend::{Backend, Command, Refused};
+use control::backend::{Backend, Command, Refused, Standing};
 use control::shown::EventShown;
 use model::event::Happening;
 use model::grid::NodeState;
@@ -225,6 +225,16 @@ impl<G: Ground> Trial<G> {
         let vms: Vec<(VmId, NodeId)> = vms.collect();
         assert_eq!(vms.len(), 1, "under {hypervisor}: {vms:?}");
         vms[0]
+    }
+
+    /// What the grid says stands and goes on.
+    pub fn standing(&mut self) -> Standing {
+        self.ground.grid().standing()
+    }
+
+    /// Asks that an operation end early.
+    pub fn call_off(&mut self, operation: OperationId) {
+        self.ground.grid().call_off(operation);
     }
 
     /// What was accepted was told once, and ended once; of what was refused nothing is told.
