@@ -9,8 +9,10 @@ use model::order::Verb;
 use model::report::Outcome;
 use model::time::Time;
 use model::units::Resources;
+use placement::reason::Reason;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// One line of the journal. Keys are named by id only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,6 +128,9 @@ pub enum Change {
         to: NodeId,
         /// Which accelerators it gets there, with thousandths of each.
         devices: Vec<(u8, u16)>,
+        /// Why there; `None`: whoever asked named the node.
+        #[serde(default)]
+        why: Option<Arc<Reason>>,
     },
     /// It is to be made anew elsewhere; what is left of it is wiped once its old node is back.
     Relocated {
@@ -135,6 +140,9 @@ pub enum Change {
         to: NodeId,
         /// Which accelerators it gets there, with thousandths of each.
         devices: Vec<(u8, u16)>,
+        /// Why there; `None`: whoever asked named the node.
+        #[serde(default)]
+        why: Option<Arc<Reason>>,
     },
     /// It may take this much of its node until an order has ended.
     Promised {

@@ -7,6 +7,7 @@ use model::id::{KeyId, NodeId, TenantId, VmId};
 use model::time::Time;
 use model::units::Resources;
 use model::vm::VmSpec;
+use placement::reason::Reason;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -61,6 +62,12 @@ pub struct VmRecord {
     pub wish: Wish,
     /// Since when it is on its node.
     pub since: Time,
+    /// Why it is on its node; `None`: whoever asked named the node.
+    #[serde(default)]
+    pub why: Option<Arc<Reason>>,
+    /// Why it moves to where it moves, while it does.
+    #[serde(default)]
+    pub why_there: Option<Arc<Reason>>,
 }
 
 impl VmRecord {

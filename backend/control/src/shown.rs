@@ -14,6 +14,7 @@ use model::id::{NodeId, TenantId, VmId};
 use model::report::VmState;
 use model::time::Time;
 use model::units::Resources;
+use placement::reason::Reason;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -75,6 +76,32 @@ pub struct VmShown {
     pub addresses: Vec<IpAddr>,
     /// Since when it is on its node.
     pub since: Time,
+    /// Why it is there; `None`: whoever asked named the node.
+    pub why: Option<WhyShown>,
+}
+
+/// Why a VM is where it is: what was decided when it was placed there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyShown {
+    /// The policy's name.
+    pub policy: String,
+    /// How many nodes would have taken it, its own among them.
+    pub fitting: u32,
+    /// The next best of them; `None`: there was none, or the policy knows no second place.
+    pub runner_up: Option<String>,
+    /// How many nodes were refused, filter after filter.
+    pub refused: Vec<RefusedShown>,
+}
+
+/// Nodes that a filter refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedShown {
+    /// The filter's key, as `free-cpu`.
+    pub filter: String,
+    /// What was lacking, in words.
+    pub what: String,
+    /// How many nodes.
+    pub nodes: u32,
 }
 
 impl VmShown {
@@ -165,6 +192,21 @@ impl Controller {
             resources: vm.resources,
             addresses: addresses.map(|(address, _)| *address).collect(),
             since: vm.since,
+            why: vm.why.as_ref().map(|why| self.why_shown(why)),
+        }
+    }
+
+    fn why_shown(&self, why: &Reason) -> WhyShown {
+        let refused = why.refused.iter().map(|(filter, nodes)| RefusedShown {
+            filter: filter.key().to_owned(),
+            what: filter.to_string(),
+            nodes: *nodes,
+        });
+        WhyShown {
+            policy: why.policy.clone(),
+            fitting: why.fitting,
+            runner_up: why.runner_up.map(|node| self.node_name(node)),
+            refused: refused.collect(),
         }
     }
 

@@ -5,7 +5,7 @@ use model::grid::Grid;
 use model::id::NodeId;
 use model::units::Dimension;
 use model::vm::VmSpec;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::fmt;
 
 /// One constraint, in the order in which nodes are tested.
@@ -163,5 +163,12 @@ impl fmt::Display for Filter {
 impl Serialize for Filter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.key())
+    }
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        Self::from_key(&key).ok_or_else(|| D::Error::custom(format!("no filter is named {key:?}")))
     }
 }

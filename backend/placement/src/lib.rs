@@ -16,6 +16,7 @@
 //! - `index`, `sweep`, `search`: the fast paths, which decide the same
 //! - [`placer`]: state and policy together: decide, place, release
 //! - [`lending`]: which nodes lend a VM of another how much of their disks
+//! - [`reason`]: a decision in short, as it is kept
 //! - [`explain`], `scoretable`: any decision taken apart
 //! - [`assign`]: the logical step, components to VMs
 //! - [`plan`]: the physical step, VMs to nodes, all or none
@@ -34,6 +35,7 @@ mod nova;
 pub mod placer;
 pub mod plan;
 pub mod policy;
+pub mod reason;
 pub mod rule;
 mod score;
 mod scoretable;

@@ -6,6 +6,7 @@ use crate::group::Groups;
 use crate::mix::{Fragmenting, Mix};
 use crate::naive::Scene;
 use crate::policy::Policy;
+use crate::reason::Reason;
 use crate::rule::key::CompiledChain;
 use crate::score::{First, REFUSED, Spot, evaluate};
 use crate::search::Index;
@@ -216,6 +217,24 @@ impl Placer {
             node,
             devices: self.devices_for(request.shape, node),
         })
+    }
+
+    /// The reason of a decision that was made just before, and is not taken yet.
+    pub(crate) fn reason(
+        &mut self,
+        request: Request<'_>,
+        among: Option<&[u64]>,
+        decision: &Decision,
+    ) -> Reason {
+        let scene = Scene {
+            state: &self.state,
+            groups: &self.groups,
+            shapes: &self.shapes,
+            mix: &self.mix,
+            chain: self.chain.as_ref(),
+        };
+        let index = &mut self.index;
+        index.reason(scene, &self.policy, decision.node, request, among)
     }
 
     /// Begins anew but for what is on the nodes: no groups, and lots from a seed.

@@ -28,6 +28,7 @@ pub use planner::{Planner, Within};
 
 use crate::explain::Explanation;
 use crate::policy::Policy;
+use crate::reason::Reason;
 use model::assignment::Assignment;
 use model::plan::Plan;
 use model::units::Resources;
@@ -51,6 +52,15 @@ pub struct Planned {
     pub vms: Vec<PlannedVm>,
     /// Rounds that were needed, from 1.
     pub rounds: u32,
+}
+
+/// A plan with its reasons in short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reasoned {
+    /// What execution follows.
+    pub plan: Plan,
+    /// Why each VM goes where it goes, in the order of the placements.
+    pub reasons: Vec<Reason>,
 }
 
 /// Where a VM goes, and why.

@@ -5,11 +5,12 @@ use crate::filter::Filter;
 use crate::index::{Fitting, Journal, Minima, ranked};
 use crate::mix::{Fragmenting, Stranding};
 use crate::naive::Scene;
-use crate::policy::Policy;
+use crate::policy::{Path, Policy};
+use crate::reason::{Reason, Refusals, told};
 use crate::score::{
     Best, Cosine, Dot, First, L2, REFUSED, Score, Worst, evaluate, evaluate_block, least, refusal,
 };
-use crate::state::{Request, State};
+use crate::state::{LANES, Request, State};
 use crate::sweep::{Ranges, Uses};
 use model::id::NodeId;
 
@@ -23,6 +24,8 @@ pub(crate) struct Index {
     fitting: Vec<Option<Fitting>>,
     /// By shape; made at its first decision under Nova.
     ranges: Vec<Option<Ranges>>,
+    /// By shape; made when its first reason is asked for.
+    refusals: Vec<Option<Refusals>>,
     /// Made at the first decision under TOPSIS.
     uses: Option<Uses>,
     /// A bit for each node that groups leave to the request in hand.
@@ -36,6 +39,7 @@ impl Index {
             minima: Vec::new(),
             fitting: Vec::new(),
             ranges: Vec::new(),
+            refusals: Vec::new(),
             uses: None,
             allowed: vec![!0; blocks],
         }
@@ -51,6 +55,43 @@ impl Index {
         self.minima.clear();
         self.fitting.clear();
         self.ranges.clear();
+        self.refusals.clear();
+    }
+
+    /// The reason of a decision that was made just before, and is not taken yet.
+    pub(crate) fn reason(
+        &mut self,
+        scene: Scene<'_>,
+        policy: &Policy,
+        chosen: NodeId,
+        request: Request<'_>,
+        among: Among<'_>,
+    ) -> Reason {
+        let state = scene.state;
+        let nodes = state.grid.nodes.len();
+        let refusals = entry(&mut self.refusals, request, || Refusals::new(nodes));
+        refusals.refresh(
+            state,
+            &scene.shapes[request.shape.0 as usize],
+            &self.journal,
+        );
+        let mut others = vec![!0; state.blocks.len()];
+        write_allowed(scene, request, among, &mut others);
+        let counts = refusals.count(scene, request, among, &others);
+        let (fitting, refused) = told(&counts);
+        others[chosen.index() / LANES] &= !(1 << (chosen.index() % LANES));
+        let has_second = fitting > 1 && policy.entry().path == Path::Minima;
+        let runner_up = has_second.then(|| {
+            // Such policies draw no lots.
+            let mut lots = Chance::new(0);
+            self.decide_among(scene, policy, &mut lots, request, Some(&others))
+        });
+        Reason {
+            policy: policy.name(),
+            fitting,
+            runner_up: runner_up.and_then(Result::ok),
+            refused,
+        }
     }
 
     /// The node that a policy takes.

@@ -29,6 +29,8 @@ pub struct Args {
 pub enum Act {
     /// List all VMs
     List,
+    /// Tell why a VM is on its node
+    Why(Why),
     /// Boot a VM
     Start(Named),
     /// Shut a VM down
@@ -53,6 +55,13 @@ pub struct Named {
     /// How it ends
     #[command(flatten)]
     pub waiting: Waiting,
+}
+
+/// A VM that is asked about.
+#[derive(Debug, clap::Args)]
+pub struct Why {
+    /// Its name, as web-0; with its design before it where several have one, as shop/web-0
+    pub name: String,
 }
 
 /// A VM that is to be shut down.
@@ -88,6 +97,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             let vms: Vec<VmShown> = client.get("/v1/vms").map_err(failed)?;
             return args.live.print(&vms, table, out);
         }
+        Act::Why(Why { name }) => {
+            let vm = find_shown(&mut client, name)?;
+            return args.live.print(&[vm], reasons, out);
+        }
         Act::Move(Move { named, to }) => {
             let vm = find(&mut client, &named.name)?;
             let to = to.as_ref().map(|name| node::find(&mut client, name));
@@ -119,6 +132,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// The VM of a name.
 fn find(client: &mut Client, name: &str) -> Result<VmId, Failure> {
+    find_shown(client, name).map(|vm| vm.id)
+}
+
+fn find_shown(client: &mut Client, name: &str) -> Result<VmShown, Failure> {
     let vms: Vec<VmShown> = client.get("/v1/vms").map_err(failed)?;
     let (design, short) = match name.split_once('/') {
         Some((design, short)) => (Some(design), short),
@@ -129,7 +146,7 @@ fn find(client: &mut Client, name: &str) -> Result<VmId, Failure> {
     };
     let found: Vec<&VmShown> = vms.iter().filter(is_meant).collect();
     match found.as_slice() {
-        [one] => Ok(one.id),
+        [one] => Ok((*one).clone()),
         [] => {
             let hint = "`gridwright vm list` tells their names";
             Err(Failure::usage(format!("the grid has no VM {name:?}"), hint))
@@ -145,6 +162,35 @@ fn find(client: &mut Client, name: &str) -> Result<VmId, Failure> {
 
 fn in_full(vm: &VmShown) -> String {
     format!("{}/{}", vm.design.as_deref().unwrap_or("-"), vm.name)
+}
+
+/// Why VMs are on their nodes, a line for each thing that is known.
+fn reasons(vms: &[VmShown]) -> Table {
+    Table {
+        head: ["VM", "why", ""].map(str::to_owned).to_vec(),
+        words: 3,
+        rows: vms.iter().flat_map(reasons_of).collect(),
+    }
+}
+
+fn reasons_of(vm: &VmShown) -> Vec<Vec<String>> {
+    let row = |what: &str, told: String| vec![in_full(vm), what.to_owned(), told];
+    let Some(why) = &vm.why else {
+        let asked = "whoever asked for it".to_owned();
+        return vec![row("on node", vm.node.clone()), row("chosen by", asked)];
+    };
+    let next = why.runner_up.as_deref().unwrap_or("none");
+    let mut rows = vec![
+        row("on node", vm.node.clone()),
+        row("chosen by", why.policy.clone()),
+        row("next best", next.to_owned()),
+        row("nodes that fitted", why.fitting.to_string()),
+    ];
+    for refused in &why.refused {
+        let nodes = format!("{} ({})", refused.nodes, refused.what);
+        rows.push(row(&format!("refused by {}", refused.filter), nodes));
+    }
+    rows
 }
 
 fn table(vms: &[VmShown]) -> Table {

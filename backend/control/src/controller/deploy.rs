@@ -23,7 +23,7 @@ use model::units::Resources;
 use model::view::View;
 use model::vm::Demand;
 use placement::filter::Filter;
-use placement::plan::Unplaced;
+use placement::plan::{Reasoned, Unplaced};
 use recipe::outfit::OutfitError;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +85,8 @@ impl Controller {
             .collect();
         let planned = self.plan_new(&assignment, &new, chosen, &view)?;
         let mut made: Vec<u32> = Vec::new();
-        for (&vm, placement) in new.iter().zip(&planned.placements) {
+        let placements = planned.plan.placements.iter().enumerate();
+        for (&vm, (nth, placement)) in new.iter().zip(placements) {
             let assigned = &assignment.vms[vm];
             let id = VmId(self.ledger.next_vm + made.len() as u64);
             let address = free_address(&taken);
@@ -121,6 +122,8 @@ impl Controller {
                 configured: Vec::new(),
                 wish: Wish::Running,
                 since: Time::ZERO,
+                why: planned.reasons.get(nth).cloned().map(Arc::new),
+                why_there: None,
             };
             made.push(accepted.make(&record));
             let record = Box::new(record);
@@ -174,7 +177,7 @@ impl Controller {
         new: &[usize],
         chosen: Option<Plan>,
         view: &View,
-    ) -> Result<Plan, Refused> {
+    ) -> Result<Reasoned, Refused> {
         if let Some(plan) = chosen {
             let expected = self.ledger.generation;
             if plan.generation != expected {
@@ -186,7 +189,8 @@ impl Controller {
                 return Err(Refused::Unmatched { found, expected });
             }
             check_room(assignment, new, &plan, view)?;
-            return Ok(plan);
+            let reasons = Vec::new();
+            return Ok(Reasoned { plan, reasons });
         }
         let mut assignment = assignment.clone();
         let vms = std::mem::take(&mut assignment.vms).into_iter().enumerate();
@@ -208,7 +212,7 @@ impl Controller {
     }
 
     /// Nodes for all VMs of an assignment.
-    pub(super) fn place(&self, assignment: &Assignment, view: &View) -> Result<Plan, Refused> {
+    pub(super) fn place(&self, assignment: &Assignment, view: &View) -> Result<Reasoned, Refused> {
         let planned = self.planner.borrow_mut().plan(assignment, view);
         planned.map_err(unplaced)
     }

@@ -2,6 +2,7 @@
 
 use super::Controller;
 use super::accept::Accepted;
+use super::moving::Chosen;
 use crate::journal::{Change, Entry};
 use crate::ledger::FIRST_OWN;
 use crate::message::Output;
@@ -252,10 +253,18 @@ impl Controller {
             accepted.what = format!("delete {name}");
             accepted.delete(record, &[]);
         } else if self.is_lost(record) {
-            let placement = self.refuge(record).ok()?;
-            let (to, devices) = (placement.node, placement.devices);
+            let Chosen {
+                node: to,
+                devices,
+                why,
+            } = self.refuge(record).ok()?;
             accepted.what = format!("restart {name} elsewhere");
-            accepted.changes.push(Change::Relocated { vm, to, devices });
+            accepted.changes.push(Change::Relocated {
+                vm,
+                to,
+                devices,
+                why,
+            });
             let made = accepted.task(vm, to, TaskAct::Remake, &[]);
             start(&mut accepted, to, &[made]);
         } else if !record.is_made {

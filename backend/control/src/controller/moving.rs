@@ -12,12 +12,22 @@ use model::assignment::{AssignedVm, Assignment};
 use model::hypervisor::{Capability, HypervisorType};
 use model::id::{ComponentId, KeyId, NodeId, OperationId, VmId};
 use model::order::{Passage, Storage, Verb};
-use model::plan::{Placement, Plan};
 use model::report::VmState;
-use placement::plan::Within;
+use placement::plan::{Reasoned, Within};
+use placement::reason::Reason;
+use std::sync::Arc;
 
 /// How many VMs leave a node at once when it is emptied: one is sent while another is made ready.
 const AT_ONCE: usize = 2;
+
+/// Where a VM goes that is elsewhere now.
+#[derive(Clone, Debug)]
+pub(super) struct Chosen {
+    pub node: NodeId,
+    pub devices: Vec<(u8, u16)>,
+    /// `None`: whoever asked named the node.
+    pub why: Option<Arc<Reason>>,
+}
 
 impl Controller {
     pub(super) fn move_one(&self, vm: VmId, to: Option<NodeId>) -> Result<Accepted, Refused> {
@@ -94,7 +104,7 @@ impl Controller {
         records: &[&VmRecord],
         from: NodeId,
         to: Option<NodeId>,
-    ) -> Result<Vec<Placement>, Refused> {
+    ) -> Result<Vec<Chosen>, Refused> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
@@ -104,26 +114,50 @@ impl Controller {
             except: vec![from],
             only: to,
         };
-        Ok(self.place_within(&assignment(records), &within)?.placements)
+        let mut chosen = self.place_within(&assignment(records), &within)?;
+        if to.is_some() {
+            chosen.iter_mut().for_each(|chosen| chosen.why = None);
+        }
+        Ok(chosen)
     }
 
-    fn place_within(&self, assignment: &Assignment, within: &Within) -> Result<Plan, Refused> {
+    fn place_within(
+        &self,
+        assignment: &Assignment,
+        within: &Within,
+    ) -> Result<Vec<Chosen>, Refused> {
         let mut planner = self.planner.borrow_mut();
         let planned = planner.plan_within(assignment, &self.view, within);
-        planned.map_err(unplaced)
+        let Reasoned { plan, reasons } = planned.map_err(unplaced)?;
+        let chosen = plan.placements.into_iter().zip(reasons);
+        let chosen = chosen.map(|(placement, why)| Chosen {
+            node: placement.node,
+            devices: placement.devices,
+            why: Some(Arc::new(why)),
+        });
+        Ok(chosen.collect())
     }
 
     /// Adds the two orders of a move; returns the place of the one that receives.
     fn go(
         &self,
         record: &VmRecord,
-        placement: &Placement,
+        chosen: &Chosen,
         accepted: &mut Accepted,
         before: &[u32],
     ) -> u32 {
-        let (vm, to) = (record.id, placement.node);
-        let devices = placement.devices.clone();
-        accepted.changes.push(Change::Arriving { vm, to, devices });
+        let Chosen {
+            node: to,
+            devices,
+            why,
+        } = chosen.clone();
+        let vm = record.id;
+        accepted.changes.push(Change::Arriving {
+            vm,
+            to,
+            devices,
+            why,
+        });
         let receive = accepted.task(vm, to, TaskAct::Receive, before);
         let send = TaskAct::Send { to: receive };
         accepted.task(vm, record.node, send, &[receive]);
@@ -131,7 +165,7 @@ impl Controller {
     }
 
     /// A node on which a VM is made anew: any that suits it but the one that it was on.
-    pub(super) fn refuge(&self, record: &VmRecord) -> Result<Placement, Refused> {
+    pub(super) fn refuge(&self, record: &VmRecord) -> Result<Chosen, Refused> {
         // To delete a VM on a node that lends to it would take back what is lent.
         let lenders = record.lent.iter().map(|lent| lent.node);
         let within = Within {
@@ -139,8 +173,8 @@ impl Controller {
             except: lenders.chain([record.node]).collect(),
             only: None,
         };
-        let plan = self.place_within(&assignment(&[record]), &within)?;
-        Ok(plan.placements[0].clone())
+        let chosen = self.place_within(&assignment(&[record]), &within)?;
+        Ok(chosen[0].clone())
     }
 
     /// The order to receive a VM, or to send it. `operation` is that of the order that receives, so

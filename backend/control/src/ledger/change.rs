@@ -23,13 +23,29 @@ impl Ledger {
                 self.vms.insert(record.id, (**record).clone());
                 self.stir(record.id);
             }
-            Change::Arriving { vm, to, devices } => {
+            Change::Arriving {
+                vm,
+                to,
+                devices,
+                why,
+            } => {
                 if let Some(record) = self.vms.get_mut(vm) {
+                    record.why_there.clone_from(why);
                     record.arriving = Some((*to, devices.clone()));
                     self.sit(*to, *vm);
                 }
             }
-            Change::Relocated { vm, to, devices } => self.relocate(*vm, *to, devices, at),
+            Change::Relocated {
+                vm,
+                to,
+                devices,
+                why,
+            } => {
+                self.relocate(*vm, *to, devices, at);
+                if let Some(record) = self.vms.get_mut(vm) {
+                    record.why.clone_from(why);
+                }
+            }
             Change::Promised { vm, resources } => self.resize(*vm, *resources),
             Change::Leaving { vm } => {
                 if let Some(record) = self.vms.get_mut(vm) {

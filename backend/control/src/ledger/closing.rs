@@ -134,7 +134,9 @@ impl Ledger {
         let Some((to, devices)) = record.arriving.take() else {
             return;
         };
+        let why = record.why_there.take();
         if is_done {
+            record.why = why;
             let from = std::mem::replace(&mut record.node, to);
             record.leaving = Some(from).filter(|_| !is_sent);
             record.devices = devices;

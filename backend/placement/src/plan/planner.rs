@@ -9,7 +9,7 @@
 
 use super::seat::seats;
 use super::stage::{Placed, Stage};
-use super::{MAX_ROUNDS, Planned, Unplaced};
+use super::{MAX_ROUNDS, Planned, Reasoned, Unplaced};
 use crate::assign::{AssignError, Kinds, assign_on};
 use crate::placer::{Placer, Search};
 use crate::policy::Policy;
@@ -17,13 +17,12 @@ use crate::state::{LANES, ShapeId};
 use model::assignment::Assignment;
 use model::grid::{Grid, NodeState};
 use model::id::{HypervisorId, NodeId};
-use model::plan::Plan;
 use model::topology::Topology;
 use model::view::{NodeViews, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Shapes that are known before all are forgotten: what is kept of each is about 10 KiB on 10,000
+/// Shapes that are known before all are forgotten: what is kept of each is about 20 KiB on 10,000
 /// nodes, and to look at them all for one that was forgotten takes as long as some dozen decisions.
 const MOST_SHAPES: usize = 1_024;
 
@@ -91,12 +90,12 @@ impl Planner {
         Ok(stage.finish(placed, rounds))
     }
 
-    /// The same plan alone: its cost does not grow with the grid, but for what changed in the view
+    /// The same plan, with its reasons in short: its cost does not grow with the grid, but for what changed in the view
     /// since the last plan, and for a policy whose scores depend on all nodes at once.
     ///
     /// # Errors
     /// The VM that found no node, with the explanation and a hint, for which all nodes are looked at.
-    pub fn plan(&mut self, assignment: &Assignment, view: &View) -> Result<Plan, Unplaced> {
+    pub fn plan(&mut self, assignment: &Assignment, view: &View) -> Result<Reasoned, Unplaced> {
         let (mut stage, placed, _) = self.settle(assignment, view)?;
         Ok(stage.conclude(placed))
     }
@@ -110,7 +109,7 @@ impl Planner {
         assignment: &Assignment,
         view: &View,
         within: &Within,
-    ) -> Result<Plan, Unplaced> {
+    ) -> Result<Reasoned, Unplaced> {
         let is_plain = assignment.groups.is_empty()
             && assignment.vms.iter().all(|vm| vm.remote_disk_gib == 0)
             && !matches!(self.placer.policy(), Policy::Topsis);

@@ -1,9 +1,10 @@
 //! One round over all VMs beside what runs already.
 
-use super::{Planned, PlannedVm, ROWS_KEPT, Unplaced, hint, remote};
+use super::{Planned, PlannedVm, ROWS_KEPT, Reasoned, Unplaced, hint, remote};
 use crate::explain::Chosen;
 use crate::group::place_of;
 use crate::placer::{Decision, Placer};
+use crate::reason::Reason;
 use crate::state::{Request, ShapeId};
 use model::assignment::Assignment;
 use model::grid::{Grid, NodeState};
@@ -36,6 +37,7 @@ pub(super) struct Placed {
     vm: usize,
     decision: Decision,
     loans: Vec<Loan>,
+    why: Reason,
 }
 
 /// A round that ended with a VM that found no node.
@@ -79,11 +81,13 @@ impl<'a> Stage<'a> {
             let shut = self.shut(vm);
             let request = request(&self.shapes, &self.groups, vm);
             let decided = self.placer.decide_among(request, among);
-            if let Ok(decision) = &decided {
-                self.placer.place(request, decision);
-            }
+            let decided = decided.map(|decision| {
+                let why = self.placer.reason(request, among, &decision);
+                self.placer.place(request, &decision);
+                (decision, why)
+            });
             self.open(shut);
-            let Ok(decision) = decided else {
+            let Ok((decision, why)) = decided else {
                 return Err(Refusal { vm, placed });
             };
             let assigned = &self.assignment.vms[vm];
@@ -91,6 +95,7 @@ impl<'a> Stage<'a> {
                 vm,
                 loans: remote::lend(self.placer, assigned, decision.node),
                 decision,
+                why,
             });
         }
         Ok(placed)
@@ -108,13 +113,17 @@ impl<'a> Stage<'a> {
     }
 
     /// The plan of a round in which all were placed.
-    pub(super) fn conclude(&mut self, placed: Vec<Placed>) -> Plan {
+    pub(super) fn conclude(&mut self, mut placed: Vec<Placed>) -> Reasoned {
         self.clear(&placed);
-        let mut placements: Vec<Placement> = placed.into_iter().map(placement).collect();
-        placements.sort_by_key(|placement| placement.vm);
-        Plan {
-            generation: self.view.generation,
-            placements,
+        placed.sort_by_key(|placed| placed.vm);
+        let (placements, reasons) = placed.into_iter().map(placement).unzip();
+        let generation = self.view.generation;
+        Reasoned {
+            plan: Plan {
+                generation,
+                placements,
+            },
+            reasons,
         }
     }
 
@@ -124,7 +133,7 @@ impl<'a> Stage<'a> {
         let explained = placed.iter().map(|placed| (placed.vm, self.again(placed)));
         let vms: BTreeMap<usize, PlannedVm> = explained.collect();
         Planned {
-            plan: self.conclude(placed),
+            plan: self.conclude(placed).plan,
             vms: vms.into_values().collect(),
             rounds,
         }
@@ -136,6 +145,7 @@ impl<'a> Stage<'a> {
             vm,
             decision,
             loans,
+            ..
         } = placed;
         let assigned = &self.assignment.vms[*vm];
         let short_of_lenders = remote::short_of_lenders(self.placer, assigned).len();
@@ -278,13 +288,14 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn placement(placed: Placed) -> Placement {
-    Placement {
+fn placement(placed: Placed) -> (Placement, Reason) {
+    let placement = Placement {
         vm: placed.vm as u32,
         node: placed.decision.node,
         devices: placed.decision.devices,
         loans: placed.loans,
-    }
+    };
+    (placement, placed.why)
 }
 
 fn request<'r>(shapes: &[ShapeId], groups: &'r [Vec<GroupId>], vm: usize) -> Request<'r> {

@@ -10,7 +10,7 @@ use model::time::Time;
 use model::units::{AccelMilli, Resources};
 use model::view::{View, VmView};
 use model::vm::{Affinity, Demand, Scope, VmSpec};
-use placement::plan::{Planner, Within, plan};
+use placement::plan::{Planned, Planner, Reasoned, Within, plan};
 use placement::policy::Policy;
 use placement::rule::RuleChain;
 use placement::rule::sample::CHAINS;
@@ -198,6 +198,24 @@ fn closed(view: &View, within: &Within) -> View {
     closed
 }
 
+/// What is kept of the reasons is what they say at length.
+fn check_reasons(alone: &Reasoned, at_length: &Planned) -> Result<(), TestCaseError> {
+    prop_assert_eq!(alone.reasons.len(), at_length.vms.len());
+    for (reason, vm) in alone.reasons.iter().zip(&at_length.vms) {
+        let told = &vm.explanation;
+        prop_assert_eq!(&reason.policy, &told.policy);
+        prop_assert_eq!(reason.fitting as usize, told.fitting);
+        let counts = told.refused.iter().map(|by| (by.filter, by.count as u32));
+        prop_assert_eq!(&reason.refused, &counts.collect::<Vec<_>>());
+        if let Some(second) = reason.runner_up {
+            let chosen = told.chosen.as_ref().map(|chosen| chosen.node);
+            prop_assert_eq!(Some(told.scores[0].node), chosen);
+            prop_assert_eq!(told.scores[1].node, second);
+        }
+    }
+    Ok(())
+}
+
 fn policies() -> Vec<Policy> {
     let chains = CHAINS.iter().map(|sample| {
         let chain = RuleChain::read(sample.name, sample.text).expect("a sample is sound");
@@ -233,7 +251,10 @@ proptest! {
                     let anew = plan(&assignment, &view, &policy, 7);
                     let alone = kept.plan(&assignment, &view);
                     let of_anew = anew.as_ref().map(|planned| &planned.plan);
-                    prop_assert_eq!(alone.as_ref(), of_anew);
+                    prop_assert_eq!(alone.as_ref().map(|alone| &alone.plan), of_anew);
+                    if let (Ok(alone), Ok(anew)) = (&alone, &anew) {
+                        check_reasons(alone, anew)?;
+                    }
                     prop_assert_eq!(&kept.explain(&assignment, &view), &anew);
                 }
                 Some((from, only)) => {
@@ -244,7 +265,8 @@ proptest! {
                     };
                     let anew = plan(&assignment, &closed(&view, &within), &policy, 7);
                     let anew = anew.map(|planned| planned.plan);
-                    prop_assert_eq!(&kept.plan_within(&assignment, &view, &within), &anew);
+                    let alone = kept.plan_within(&assignment, &view, &within);
+                    prop_assert_eq!(alone.map(|alone| alone.plan), anew);
                 }
             }
         }
@@ -262,7 +284,7 @@ fn forgotten_shapes_are_found_again() {
             let mut one = vm("a-0", 1, 1, &[]);
             one.spec = VmSpec::plain(Resources::cpu_mem(1_000, mem));
             let assignment = assignment(vec![one], Vec::new());
-            let placed = kept.plan(&assignment, &view).expect("there is room");
+            let placed = kept.plan(&assignment, &view).expect("there is room").plan;
             assert_eq!(placed.placements[0].node, NodeId(0), "{round}, {mem} MiB");
         }
     }
@@ -274,7 +296,7 @@ fn forgotten_shapes_are_found_again() {
     let assignment = assignment(vec![vm("a-0", 1, 1, &[])], Vec::new());
     let placed = kept.plan_within(&assignment, &view, &within);
     assert_eq!(
-        placed.expect("there is room").placements[0].node,
+        placed.expect("there is room").plan.placements[0].node,
         NodeId(76)
     );
 }
