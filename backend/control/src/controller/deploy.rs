@@ -237,22 +237,21 @@ fn check_room(
         if node.index() >= view.nodes.len() {
             return Err(Refused::UnknownNode { node });
         }
-        let name = &view.grid.nodes[node.index()].name;
         let assigned = &assignment.vms[vm];
         let closed = (view.nodes[node.index()].state != NodeState::Up).then_some(Filter::NodeState);
         let kept_off = || Filter::keeping_off(&assigned.spec, &view.grid, node);
         if let Some(filter) = closed.or_else(kept_off) {
-            let why = format!("the plan puts {} on node {name}: {filter}", assigned.name);
+            let why = format!("the plan puts {} on {node}: {filter}", assigned.name);
             return Err(Refused::Unplaced { why });
         }
         let sum = asked_of.entry(node).or_default();
         let more = sum.checked_add(asked(assigned));
         *sum = more.ok_or_else(|| Refused::Unplaced {
-            why: format!("the plan asks more of node {name} than can be counted"),
+            why: format!("the plan asks more of {node} than can be counted"),
         })?;
         if let Some(dimension) = sum.first_shortage(view.free(node)) {
             let why = format!(
-                "the plan asks more {} of node {name} than is free",
+                "the plan asks more {} of {node} than is free",
                 dimension.unit()
             );
             return Err(Refused::Unplaced { why });
